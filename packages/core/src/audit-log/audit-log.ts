@@ -1,0 +1,234 @@
+/**
+ * The audit log: an append-only, hash-chained table that shows tampering.
+ *
+ * `transact` is the only way to change governed state: the change and its event rows are one SQLite transaction, so
+ * there is no effect without a record and no record of an effect that did not happen. For effects outside the
+ * database (a spawn, a rename) the caller records the intent in one `transact` and the outcome in the next; what a
+ * crash leaves between them is closed by reconciliation at Core's start. If a row cannot be written, the act fails with
+ * `audit.unavailable`: the log fails closed.
+ *
+ * The head of the chain is kept in memory, so that a table cut or changed by another program is refused at the next
+ * append (the dense trigger) and found by `verify`. Checkpoints are signed every N events, every interval with events,
+ * at a clean stop and after each security event.
+ *
+ * Metadata passes the allow-list of its event type and the redactor before it is stored; tool inputs, environment
+ * values and tokens never come here at all.
+ */
+import { randomBytes } from "node:crypto";
+import { CoreError, newId, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
+import type { Storage, Tx } from "../storage/storage.ts";
+import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { AUDIT_EVENTS, type AuditEventType, type Severity } from "./events.ts";
+import type { Redactor } from "./redaction.ts";
+import { insertRow, lastRow, rowByEventId, rowsMatching, type AuditFilter } from "./store.ts";
+import { verifyChain, type Head } from "./verification.ts";
+
+export { AUDIT_EVENTS, TRUST_BOUNDARY } from "./events.ts";
+export { Checkpoints } from "./checkpoints.ts";
+export { Redactor } from "./redaction.ts";
+export type { AuditFilter } from "./store.ts";
+
+/** Who asked, and the thread of events it belongs to. Attribution only, never authorization. */
+export type Act = {
+  actor: { type: "human" | "system" | "agent"; id: string };
+  correlationId: string | null;
+  causationId?: string | null;
+};
+
+export const SYSTEM_ACT: Act = { actor: { type: "system", id: "system:core" }, correlationId: null };
+
+export type AuditEvent = {
+  type: AuditEventType;
+  act: Act;
+  subject: { type: "agent" | "run" | "permission_approval" | "core" | "audit_event"; id: string };
+  outcome?: (typeof OUTCOMES)[number];
+  severity?: Severity;
+  metadata?: Record<string, unknown>;
+};
+
+/** Appends one row inside the current transaction; returns its event id, usable as `causationId` of what follows. */
+export type RecordEvent = (event: AuditEvent) => string;
+
+export type AuditLogDeps = {
+  storage: Storage;
+  redactor: Redactor;
+  checkpoints: Checkpoints;
+  /** The Core instance that writes the rows. */
+  observer: string;
+  checkpointEvents: number;
+  checkpointIntervalMs: number;
+  onCheckpointError: (error: unknown) => void;
+};
+
+export class AuditLog {
+  readonly #deps: AuditLogDeps;
+  #head: Head;
+  #checkpointed: number;
+  #listeners = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+  #checkpointQueue: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: AuditLogDeps) {
+    this.#deps = deps;
+    const last = lastRow(deps.storage);
+    this.#head = last === undefined ? { seq: 0, hash: GENESIS } : { seq: last.seq, hash: last.row_hash };
+    this.#checkpointed = deps.checkpoints.read().at(-1)?.size ?? 0;
+  }
+
+  /**
+   * Runs `change` and appends what it records, all or nothing. Errors of `change` pass through unchanged; a failure to
+   * write becomes `audit.unavailable`. A change that records nothing is a programming error and is rolled back.
+   */
+  transact<T>(change: (tx: Tx, record: RecordEvent) => T): T {
+    const before = this.#head;
+    let isSecurity = false;
+    try {
+      const result = this.#deps.storage.transaction((tx) => {
+        const value = change(tx, (event) => {
+          const row = this.#append(tx, event);
+          isSecurity ||= row.severity === "security";
+          return row.event_id;
+        });
+        if (this.#head === before) throw new Error("a governed change recorded nothing");
+        return value;
+      });
+      this.#afterCommit(isSecurity);
+      return result;
+    } catch (error) {
+      this.#head = before;
+      throw isSqliteError(error) ? unavailable(error) : error;
+    }
+  }
+
+  /** One event without a state change, e.g. a refusal. */
+  record(event: AuditEvent): string {
+    return this.transact((_tx, record) => record(event));
+  }
+
+  /** Writes that govern nothing (when a folder was last seen); never for status, approvals or runs. */
+  bookkeep<T>(change: (tx: Tx) => T): T {
+    return this.#deps.storage.transaction(change);
+  }
+
+  find(eventId: string): AuditEventJson | undefined {
+    const row = rowByEventId(this.#deps.storage, eventId);
+    return row === undefined ? undefined : toJson(row);
+  }
+
+  /** Newest first; `next` is the cursor of the following page. */
+  list(filter: AuditFilter, page: { limit: number; cursor?: string | undefined }): { items: AuditEventJson[]; next: string | null } {
+    const before = page.cursor === undefined ? undefined : Number(page.cursor);
+    if (before !== undefined && !Number.isSafeInteger(before)) {
+      throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", { nextStep: "opensentience audit list" });
+    }
+    const rows = rowsMatching(this.#deps.storage, filter, { order: "newest", before, limit: page.limit + 1 });
+    const items = rows.slice(0, page.limit).map(toJson);
+    return { items, next: rows.length > page.limit ? String(items.at(-1)?.seq) : null };
+  }
+
+  /** Oldest first after `afterSeq`, one batch; empty when there is nothing newer. */
+  after(filter: AuditFilter, afterSeq: number, limit = 500): AuditEventJson[] {
+    return rowsMatching(this.#deps.storage, filter, { order: "oldest", after: afterSeq, limit }).map(toJson);
+  }
+
+  /** The seq before the last `count` matching events: where a tail begins. */
+  tailStart(filter: AuditFilter, count: number): number {
+    if (count === 0) return this.#head.seq;
+    const oldest = rowsMatching(this.#deps.storage, filter, { order: "newest", limit: count }).at(-1);
+    return oldest === undefined ? 0 : oldest.seq - 1;
+  }
+
+  get head(): Head {
+    return this.#head;
+  }
+
+  /** Called after every commit that appended; returns how to unsubscribe. */
+  onAppend(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async verify(): Promise<VerifyJson> {
+    await this.#checkpointQueue;
+    const head = this.#head;
+    return verifyChain(this.#deps.storage, this.#deps.checkpoints.read(), head);
+  }
+
+  /** Signs the head now. */
+  async checkpoint(): Promise<{ note: string; size: number }> {
+    const { seq, hash } = this.#head;
+    const note = this.#deps.checkpoints.write(seq, hash, new Date().toISOString());
+    this.#checkpointed = seq;
+    this.#checkpointQueue = note.catch(() => undefined);
+    return { note: await note, size: seq };
+  }
+
+  /** Last checkpoint, no more timers. The storage is closed by its owner afterwards. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#checkpointQueue;
+    if (this.#head.seq > this.#checkpointed) await this.checkpoint();
+  }
+
+  #append(tx: Tx, event: AuditEvent): AuditRow {
+    const definition = AUDIT_EVENTS[event.type];
+    const nowMs = Date.now();
+    const metadataJson = JSON.stringify(this.#deps.redactor.metadata(allowed(event.metadata ?? {}, definition.metadata)));
+    const salt = randomBytes(16).toString("hex");
+    const fields: Omit<AuditRow, "row_hash"> = {
+      seq: this.#head.seq + 1,
+      event_id: newId("evt", nowMs),
+      at: new Date(nowMs).toISOString(),
+      event_type: event.type,
+      severity: event.severity ?? definition.severity,
+      outcome: event.outcome ?? "ok",
+      observer: this.#deps.observer,
+      actor_type: event.act.actor.type,
+      actor_id: event.act.actor.id,
+      subject_type: event.subject.type,
+      subject_id: event.subject.id,
+      correlation_id: event.act.correlationId,
+      causation_id: event.act.causationId ?? null,
+      metadata_json: metadataJson,
+      meta_salt: salt,
+      meta_digest: digestMetadata(salt, metadataJson),
+      prev_hash: this.#head.hash,
+    };
+    const row = { ...fields, row_hash: hashRow(fields) };
+    insertRow(this.#deps.storage, tx, row);
+    this.#head = { seq: row.seq, hash: row.row_hash };
+    return row;
+  }
+
+  #afterCommit(isSecurity: boolean): void {
+    for (const listener of this.#listeners) listener();
+    const pending = this.#head.seq - this.#checkpointed;
+    if (isSecurity || pending >= this.#deps.checkpointEvents) {
+      this.checkpoint().catch(this.#deps.onCheckpointError);
+    } else {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        if (this.#head.seq > this.#checkpointed) this.checkpoint().catch(this.#deps.onCheckpointError);
+      }, this.#deps.checkpointIntervalMs).unref();
+    }
+  }
+}
+
+/** Keys in the order of the table, so that the stored text is canonical. */
+function allowed(metadata: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => metadata[key] !== undefined).map((key) => [key, metadata[key]]));
+}
+
+function toJson(row: AuditRow): AuditEventJson {
+  const { meta_salt: _salt, meta_digest: _digest, metadata_json, observer: _observer, ...rest } = row;
+  return { ...rest, metadata: metadata_json === null ? null : JSON.parse(metadata_json) } as AuditEventJson;
+}
+
+function isSqliteError(error: unknown): boolean {
+  return (error as { code?: string } | null)?.code === "ERR_SQLITE_ERROR";
+}
+
+function unavailable(cause: unknown): CoreError {
+  return new CoreError("audit.unavailable", "the audit log cannot be written, so nothing was done", { cause, nextStep: "opensentience audit verify" });
+}

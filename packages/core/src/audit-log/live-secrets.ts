@@ -1,0 +1,144 @@
+/**
+ * Live secrets: values that Core knows to be secret while a run, a session or Core itself is alive. Each value is
+ * searched in every form in which programs usually print it. The caller forgets it when the secret is dead.
+ */
+
+import { LiteralSet } from "./literal-set.ts";
+import type { Span } from "./span.ts";
+
+/** Shorter values would redact ordinary words; the operator is told so when such a value is approved. */
+export const SHORTEST_SECRET_BYTES = 8;
+/** A longer value is searched in pieces of this size (a multiple of 3 keeps the base64 of the pieces aligned). */
+const PIECE_BYTES = 4095;
+
+type Entry = { count: number; label: string; forms: string[] };
+
+export class LiveSecrets {
+  readonly #entries = new Map<string, Entry>();
+  #set = new LiteralSet([]);
+  #labels: string[] = [];
+  #multiLine: string[] = [];
+
+  /** Longest form in UTF-16 units: what a stream has to hold back. */
+  get longest(): number {
+    return this.#set.longest;
+  }
+
+  add(value: string, label: string): () => void {
+    if (Buffer.byteLength(value) < SHORTEST_SECRET_BYTES) return () => {};
+    const entry = this.#entries.get(value);
+    if (entry === undefined) {
+      this.#entries.set(value, { count: 1, label: cleanLabel(label), forms: formsOf(value) });
+      this.#rebuild();
+    } else entry.count += 1;
+    let forgotten = false;
+    return () => {
+      if (forgotten) return;
+      forgotten = true;
+      this.#release(value);
+    };
+  }
+
+  #release(value: string): void {
+    const entry = this.#entries.get(value);
+    if (entry === undefined) return;
+    entry.count -= 1;
+    if (entry.count > 0) return;
+    this.#entries.delete(value);
+    this.#rebuild();
+  }
+
+  #rebuild(): void {
+    const labels = new Map<string, string>();
+    for (const entry of this.#entries.values())
+      for (const form of entry.forms) if (!labels.has(form)) labels.set(form, entry.label);
+    const forms = [...labels.keys()];
+    this.#labels = [...labels.values()];
+    this.#multiLine = forms.filter((form) => form.includes("\n"));
+    this.#set = new LiteralSet(forms);
+  }
+
+  has(text: string): boolean {
+    return this.#set.find(text) !== undefined;
+  }
+
+  spans(text: string): Span[] {
+    const spans: Span[] = [];
+    let hit = this.#set.find(text);
+    while (hit !== undefined) {
+      spans.push({ from: hit.start, start: hit.start, end: hit.end, label: this.#labels[hit.index] ?? "secret" });
+      // One further, not past the end: another secret may begin inside this one.
+      hit = this.#set.find(text, hit.start + 1);
+    }
+    return spans;
+  }
+
+  /** Where the end of `text` begins to look like a secret that contains a line break; `text.length` if nowhere. */
+  unfinishedFrom(text: string): number {
+    let earliest = text.length;
+    for (const form of this.#multiLine) {
+      const first = form.charAt(0);
+      let at = text.indexOf(first, Math.max(0, text.length - form.length + 1));
+      while (at !== -1 && at < earliest) {
+        if (form.startsWith(text.slice(at))) earliest = at;
+        at = text.indexOf(first, at + 1);
+      }
+    }
+    return earliest;
+  }
+}
+
+function cleanLabel(label: string): string {
+  return label.replaceAll(/[^A-Za-z0-9_.:-]/g, "_").slice(0, 64) || "secret";
+}
+
+function formsOf(value: string): string[] {
+  const forms = new Set<string>();
+  for (const text of textPieces(value)) {
+    forms.add(text);
+    forms.add(encodeURIComponent(text.toWellFormed()));
+    forms.add(encodeURIComponent(text.toWellFormed()).replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()));
+    forms.add(encodeURIComponent(text.toWellFormed()).replaceAll("%20", "+"));
+    for (const escaped of jsonForms(text)) forms.add(escaped);
+    // A secret of several lines is often printed with a prefix per line; its longer lines are secret on their own.
+    if (text.includes("\n"))
+      for (const line of text.split(/\r?\n/)) if (line.length >= 16 && !line.startsWith("-----")) forms.add(line);
+  }
+  const bytes = Buffer.from(value);
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    const piece = bytes.subarray(at, at + PIECE_BYTES);
+    if (piece.length < SHORTEST_SECRET_BYTES) continue;
+    forms.add(piece.toString("hex"));
+    forms.add(piece.toString("hex").toUpperCase());
+    for (const form of base64Forms(piece)) forms.add(form);
+  }
+  return [...forms].filter((form) => form.length >= 3);
+}
+
+function textPieces(value: string): string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < value.length; at += PIECE_BYTES) {
+    const piece = value.slice(at, at + PIECE_BYTES);
+    if (at === 0 || piece.length >= SHORTEST_SECRET_BYTES) pieces.push(piece);
+  }
+  return pieces;
+}
+
+/** The ways in which JSON writers escape: as JavaScript does, with `\/`, in ASCII only, and JSON inside JSON. */
+function jsonForms(text: string): string[] {
+  const plain = JSON.stringify(text).slice(1, -1);
+  const ascii = plain.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return [plain, ascii, plain.replaceAll("/", "\\/"), JSON.stringify(plain).slice(1, -1)];
+}
+
+/** Base64 of the bytes alone, and what of it survives inside the base64 of a longer text, at each of 3 alignments. */
+function base64Forms(bytes: Buffer): string[] {
+  const forms = [bytes.toString("base64"), bytes.toString("base64url")];
+  for (const offset of [0, 1, 2]) {
+    const shifted = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64");
+    const core = shifted.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
+    forms.push(core, core.replaceAll("+", "-").replaceAll("/", "_"));
+  }
+  forms.push((forms[0] ?? "").replace(/=+$/, ""));
+  return forms;
+}

@@ -1,0 +1,132 @@
+/**
+ * `NAME=value`, `"name": "value"`, `name: value`, `--name value` and `<name>value</name>` where the name says that
+ * a secret follows. Written by hand instead of as one pattern: every step is bounded, so no input makes it slow.
+ */
+
+import { isSecretName } from "./secret-names.ts";
+import type { Span } from "./span.ts";
+
+/** Cheap necessary condition for `namedValueSpans` to find anything; runs over whole chunks. */
+const STEMS = "pass|pwd|secret|token|key|cookie|credential|authorization|jwt|bearer|mnemonic|phrase";
+export const NAMED_VALUE_HINT: RegExp = new RegExp(
+  `(?:${STEMS})[\\w.-]{0,14}["'\`\\\\\\] \\t]{0,8}[:=>]|--[\\w-]{0,40}(?:${STEMS})[\\w-]{0,14}[ \\t]`,
+  "gi",
+);
+
+/** Longest quoted value that is looked at for its closing quote. */
+const LONGEST_VALUE = 4096;
+const LONGEST_NAME = 80;
+
+/** What stands after a telling name in prose, type declarations and templates, and is no secret. */
+const HARMLESS_VALUES = new Set(
+  ("true false null none nil undefined yes no string number boolean bool str int object any unknown optional required missing invalid valid " +
+    "expired must is was are be should cannot can may will not too has have incorrect wrong changed reset updated needed field for to the an and " +
+    "or of in on at it if with this that your set unset empty expected unexpected found given ok failed denied refused accepted rotated revoked " +
+    "created deleted removed generated redacted hidden masked omitted unavailable disabled enabled refreshed rejected length size count name type").split(" "),
+);
+const REFERENCE =
+  /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]|\[redacted|\[REDACTED|redacted)/;
+
+/** `piece` is one line or a window of one, at most 8 KiB. */
+export function namedValueSpans(piece: string): Span[] {
+  const spans: Span[] = [];
+  for (const match of piece.matchAll(/[:=]/g)) assignmentSpan(piece, match.index, spans);
+  for (const match of piece.matchAll(/(?<![\w-])--([A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])/g))
+    if (isSecretName(match[1] ?? "")) pushValue(piece, match.index, match.index + match[0].length, match[1] ?? "", spans);
+  for (const match of piece.matchAll(/<([A-Za-z][\w:.-]{0,60})>([^<>\n]{3,1024})(?=<\/)/g))
+    if (isSecretName(match[1] ?? ""))
+      spans.push(spanOf(match.index, match.index + match[0].length - (match[2] ?? "").length, match.index + match[0].length, match[1] ?? ""));
+  return spans;
+}
+
+function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
+  const next = piece.charAt(separator + 1);
+  const colon = piece.charAt(separator) === ":";
+  // `a::b` and `secret://path` are no assignments; of `:=` and `==` the last character is the separator.
+  if (colon && (next === ":" || (next === "/" && piece.charAt(separator + 2) === "/"))) return;
+  if (next === "=") return;
+  let end = separator;
+  while (end > 0 && separator - end < 12 && /[\s"'`\\\]:=]/.test(piece.charAt(end - 1))) end -= 1;
+  let start = end;
+  while (start > 0 && end - start < LONGEST_NAME && /[\w.$-]/.test(piece.charAt(start - 1))) start -= 1;
+  let name = piece.slice(start, end);
+  if (/^keys?$/i.test(name)) {
+    const earlier = /([A-Za-z]{3,10})[ \t]$/.exec(piece.slice(Math.max(0, start - 12), start))?.[1];
+    if (earlier !== undefined) name = `${earlier}_${name}`;
+  }
+  if (name === "" || !isSecretName(name)) return;
+  pushValue(piece, start, separator + (next === ">" ? 2 : 1), name, spans);
+}
+
+function pushValue(piece: string, from: number, valueAt: number, name: string, spans: Span[]): void {
+  let at = valueAt;
+  while (at - valueAt < 8 && /[ \t]/.test(piece.charAt(at))) at += 1;
+  if (/^[bu]["']/.test(piece.slice(at, at + 2))) at += 1;
+  const list = piece.charAt(at) === "[" && /^\[\s{0,4}\\{0,3}["']/.test(piece.slice(at, at + 9));
+  const quote = /^\\{0,7}["'`]/.exec(piece.slice(at, at + 8))?.[0];
+  let end: number;
+  if (list) end = endOf(piece, "]", at + 1);
+  else if (quote === undefined) end = bareEnd(piece, at, name);
+  else {
+    at += quote.length;
+    end = quotedEnd(piece, at, quote);
+  }
+  const value = piece.slice(at, end);
+  if (list || isSecretValue(value, name)) spans.push(spanOf(from, at, end, name));
+}
+
+function endOf(piece: string, mark: string, at: number): number {
+  const end = piece.indexOf(mark, at);
+  return end === -1 ? Math.min(piece.length, at + LONGEST_VALUE) : end;
+}
+
+function quotedEnd(piece: string, at: number, quote: string): number {
+  if (quote.length > 1) {
+    // JSON inside JSON: more backslashes before the quote mean a quote inside the value.
+    let end = piece.indexOf(quote, at);
+    while (end > at && piece.charAt(end - 1) === "\\") end = piece.indexOf(quote, end + 1);
+    return end === -1 ? piece.length : end;
+  }
+  for (let end = at; end < piece.length; end += 1) {
+    const character = piece.charAt(end);
+    if (character === "\\") end += 1;
+    else if (character === quote) return end;
+  }
+  return piece.length;
+}
+
+/** End of a value without quotes. `&`, `,` and `;` end it only where something else follows; headers take the line. */
+function bareEnd(piece: string, at: number, name: string): number {
+  if (isHeader(name)) {
+    const end = piece.slice(at).search(/["'`\r\n]/);
+    return end === -1 ? piece.length : at + end;
+  }
+  let end = at;
+  for (; end < piece.length; end += 1) {
+    const character = piece.charAt(end);
+    if (/[\s"'`]/.test(character)) break;
+    if (/[&,;]/.test(character) && /^[&,;](?:$|[\s"'`\\{]|[\w.%-]{1,60}[=:])/.test(piece.slice(end, end + 64))) break;
+    if (character === "\\" && /^\\+["nrt]/.test(piece.slice(end, end + 8))) break;
+  }
+  while (end - at > 3 && /[)\]}>]/.test(piece.charAt(end - 1))) end -= 1;
+  return end;
+}
+
+function isHeader(name: string): boolean {
+  return /(?:authorization|cookie)$/i.test(name);
+}
+
+function isSecretValue(value: string, name: string): boolean {
+  if (value.length < 3 || REFERENCE.test(value) || value.startsWith("{")) return false;
+  if (HARMLESS_VALUES.has(value.toLowerCase().replace(/[.,;:!?)]+$/, ""))) return false;
+  if (/^pwd$/i.test(name) || name === "OLDPWD") return !/^[/~]/.test(value);
+  if (/cookie$/i.test(name)) return /[^\s=;]=[^\s;]/.test(value) || /^[^\s]{16,}$/.test(value);
+  if (/authorization$/i.test(name))
+    return /^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|api-key|hawk|dpop|aws4-hmac-sha256)\s+(?!\[redacted)\S{4,}/i.test(value) || /^(?=\S*\d)\S{12,}$/.test(value);
+  return !(/token$/i.test(name) && /^\d{1,5}$/.test(value));
+}
+
+function spanOf(from: number, start: number, end: number, name: string): Span {
+  const label = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^_+|_+$/g, "").slice(0, 40);
+  return { from, start, end, label: label === "" ? "secret" : label };
+}

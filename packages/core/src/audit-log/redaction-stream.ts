@@ -1,0 +1,178 @@
+/**
+ * Redaction of text that arrives in pieces. Whole lines leave at once; of a line that has not ended yet the tail
+ * stays here, long enough that no secret is cut in two. Private keys in PEM form are followed over many lines.
+ */
+
+import type { LiveSecrets } from "./live-secrets.ts";
+import { endOfWord, hasInvisible, redactLines, secretSpans, visibleText, WINDOW } from "./secret-scan.ts";
+import { renderSpans } from "./span.ts";
+
+/** What a pattern may need of an unfinished line, besides the longest live secret. */
+const PATTERN_HOLD = 256;
+/** An unfinished line is looked at again after this much more of it. */
+const SLACK = 1024;
+
+const KEY_BEGIN =
+  /-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?=[ \t]{0,8}(?:\\{1,7}[rn]|[\r\n]|[A-Za-z0-9+/=]{16}))/;
+const KEY_BEGIN_LAST = new RegExp(KEY_BEGIN.source.replace("[\\r\\n]", "[\\r\\n]|$"));
+const KEY_END = /-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}/;
+const KEY_LINE = /^[\s"'+]{0,64}[A-Za-z0-9+/=]*(?:\\+[nr])?["'+,;\s]{0,64}$|[A-Za-z0-9+/=]{24}|^\s{0,64}(?:Proc-Type|DEK-Info|Comment|Version|Charset): /;
+/** A key without its END line is given up after so many lines, characters, or lines in a row that are no part of a key. */
+const KEY_LINES = 200;
+const KEY_CHARACTERS = 65_536;
+const FOREIGN_LINES = 8;
+
+type OpenKey = { lines: number; characters: number; foreign: number; held: string };
+
+export class RedactionStream {
+  readonly #live: LiveSecrets;
+  #pending = "";
+  #key: OpenKey | undefined;
+  #insideLongValue = false;
+
+  constructor(live: LiveSecrets) {
+    this.#live = live;
+  }
+
+  /** Takes the next piece, gives what may be shown by now. */
+  push(text: string): string {
+    this.#pending += text;
+    const quiet = this.#key === undefined && !this.#insideLongValue;
+    if (quiet && this.#pending.length <= this.#hold() + SLACK && !text.includes("\n")) return "";
+    return this.#work(false);
+  }
+
+  /** The text has ended: gives everything that is left. The stream can be used again afterwards. */
+  flush(): string {
+    const shown = this.#work(true);
+    this.#insideLongValue = false;
+    return shown;
+  }
+
+  #hold(): number {
+    return this.#live.longest + PATTERN_HOLD;
+  }
+
+  #work(last: boolean): string {
+    let shown = "";
+    for (;;) {
+      if (this.#insideLongValue) this.#skipLongValue();
+      if (this.#key !== undefined) {
+        this.#skipKey(this.#key, last);
+        if (this.#key !== undefined) return shown;
+      }
+      const begin = this.#findKey(last);
+      if (begin === undefined) return shown + this.#release(last);
+      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live)}[redacted:private_key]`;
+      this.#pending = this.#pending.slice(begin.end);
+      this.#key = { lines: 0, characters: 0, foreign: 0, held: "" };
+    }
+  }
+
+  #skipLongValue(): void {
+    const end = endOfWord(this.#pending);
+    this.#insideLongValue = end === this.#pending.length;
+    this.#pending = this.#pending.slice(end);
+  }
+
+  #findKey(last: boolean): { at: number; end: number } | undefined {
+    const pattern = last ? KEY_BEGIN_LAST : KEY_BEGIN;
+    let text = this.#pending;
+    if (!text.includes("PRIVATE KEY")) {
+      if (!hasInvisible(text)) return undefined;
+      text = visibleText(text);
+      if (!text.includes("PRIVATE KEY")) return undefined;
+    }
+    let match = pattern.exec(text);
+    if (match === null && text === this.#pending && hasInvisible(text)) {
+      text = visibleText(text);
+      match = pattern.exec(text);
+    }
+    if (match === null) return undefined;
+    this.#pending = text;
+    return { at: match.index, end: match.index + match[0].length };
+  }
+
+  /** Drops the lines of the key. SECURITY: endless text after BEGIN; pinned by "gives up a private key without an end". */
+  #skipKey(key: OpenKey, last: boolean): void {
+    for (;;) {
+      const lineEnd = this.#pending.indexOf("\n") + 1;
+      const whole = lineEnd > 0;
+      const line = whole ? this.#pending.slice(0, lineEnd) : this.#pending;
+      const end = KEY_END.exec(hasInvisible(line) ? visibleText(line) : line);
+      if (end !== null) {
+        const visible = hasInvisible(line) ? visibleText(line) : line;
+        this.#pending = visible.slice(end.index + end[0].length) + this.#pending.slice(line.length);
+        this.#key = undefined;
+        return;
+      }
+      if (!whole && !last && line.length <= WINDOW) return;
+      // Of an unfinished line a tail stays, in which END may be cut.
+      const taken = whole || last ? line : line.slice(0, -128);
+      this.#pending = this.#pending.slice(taken.length);
+      this.#takeKeyLine(key, taken);
+      if (last && this.#pending === "") this.#giveUpKey(key);
+      if (this.#key === undefined) return;
+    }
+  }
+
+  #takeKeyLine(key: OpenKey, line: string): void {
+    key.characters += line.length;
+    key.lines += 1;
+    const begins = key.lines === 1 && line.trim() === "";
+    if (begins || KEY_LINE.test(line.slice(0, WINDOW))) {
+      key.held = "";
+      key.foreign = 0;
+    } else {
+      key.held += line;
+      key.foreign += 1;
+    }
+    if (key.lines >= KEY_LINES || key.characters >= KEY_CHARACTERS || key.foreign >= FOREIGN_LINES) this.#giveUpKey(key);
+  }
+
+  #giveUpKey(key: OpenKey): void {
+    const rest = key.held + this.#pending;
+    this.#pending = rest === "" ? "" : `\n${rest}`;
+    this.#key = undefined;
+  }
+
+  #release(last: boolean): string {
+    const text = this.#pending;
+    if (last) {
+      this.#pending = "";
+      return redactLines(text, this.#live);
+    }
+    let end = text.lastIndexOf("\n") + 1;
+    const unfinished = this.#live.unfinishedFrom(text);
+    if (unfinished < end) end = unfinished === 0 ? 0 : text.lastIndexOf("\n", unfinished - 1) + 1;
+    this.#pending = text.slice(end);
+    return redactLines(text.slice(0, end), this.#live) + this.#releasePart();
+  }
+
+  /** Lets the beginning of a very long unfinished line go. */
+  #releasePart(): string {
+    if (this.#pending.length <= this.#hold() + SLACK) return "";
+    let hold = this.#hold();
+    if (hasInvisible(this.#pending)) {
+      const visible = visibleText(this.#pending);
+      if (secretSpans(visible, this.#live).length > 0) this.#pending = visible;
+      else hold *= 8;
+    }
+    const text = this.#pending;
+    const spans = secretSpans(text, this.#live);
+    let cut = Math.max(0, text.length - hold);
+    for (const span of spans) {
+      if (span.from >= cut || span.end < cut) continue;
+      if (span.end < text.length) cut = span.end;
+      else if (text.length - span.from <= WINDOW) cut = span.from;
+      else {
+        this.#pending = "";
+        this.#insideLongValue = true;
+        return renderSpans(text, spans);
+      }
+    }
+    if (/[\ud800-\udbff]/.test(text.charAt(cut - 1))) cut -= 1;
+    this.#pending = text.slice(cut);
+    return renderSpans(text.slice(0, cut), spans.filter((span) => span.end <= cut));
+  }
+}

@@ -1,0 +1,94 @@
+/** SQL of the audit log: insert, read by key, scan in order. Nothing here can change or delete a row. */
+import type { Storage, Tx } from "../storage/storage.ts";
+import type { AuditRow } from "./chain.ts";
+
+export type AuditFilter = {
+  type?: string | undefined;
+  agent?: string | undefined;
+  actor?: string | undefined;
+  severity?: string | undefined;
+  correlationId?: string | undefined;
+  since?: string | undefined;
+  until?: string | undefined;
+};
+
+const COLUMNS =
+  "seq, event_id, at, event_type, severity, outcome, observer, actor_type, actor_id, subject_type, subject_id, correlation_id, causation_id, metadata_json, meta_salt, meta_digest, prev_hash, row_hash";
+
+export function insertRow(storage: Storage, tx: Tx, row: AuditRow): void {
+  storage.run(
+    tx,
+    `INSERT INTO audit_events (${COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+    row.seq,
+    row.event_id,
+    row.at,
+    row.event_type,
+    row.severity,
+    row.outcome,
+    row.observer,
+    row.actor_type,
+    row.actor_id,
+    row.subject_type,
+    row.subject_id,
+    row.correlation_id,
+    row.causation_id,
+    row.metadata_json,
+    row.meta_salt,
+    row.meta_digest,
+    row.prev_hash,
+    row.row_hash,
+  );
+}
+
+export function lastRow(storage: Storage): { seq: number; row_hash: string } | undefined {
+  return storage.get("SELECT seq, row_hash FROM audit_events ORDER BY seq DESC LIMIT 1");
+}
+
+export function rowByEventId(storage: Storage, eventId: string): AuditRow | undefined {
+  return storage.get(`SELECT ${COLUMNS} FROM audit_events WHERE event_id = ?`, eventId);
+}
+
+/** Ascending from `afterSeq` (exclusive), in the table's own order, for verification. */
+export function rowsAfter(storage: Storage, afterSeq: number, limit: number): AuditRow[] {
+  return storage.all(`SELECT ${COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit);
+}
+
+/** Sequence numbers whose metadata a tombstone names. */
+export function erasedSeqs(storage: Storage): Set<number> {
+  const rows = storage.all<{ subject_id: string }>(
+    "SELECT subject_id FROM audit_events WHERE event_type = 'audit.erased' AND subject_type = 'audit_event'",
+  );
+  return new Set(rows.map((row) => Number(row.subject_id)));
+}
+
+/** `before`/`after` are exclusive bounds of seq. */
+export function rowsMatching(
+  storage: Storage,
+  filter: AuditFilter,
+  page: { order: "newest" | "oldest"; before?: number | undefined; after?: number | undefined; limit: number },
+): AuditRow[] {
+  const where: string[] = [];
+  const values: (string | number)[] = [];
+  const add = (clause: string, ...clauseValues: (string | number)[]): void => {
+    where.push(clause);
+    values.push(...clauseValues);
+  };
+  if (filter.type !== undefined) add("event_type = ?", filter.type);
+  if (filter.actor !== undefined) add("actor_id = ?", filter.actor);
+  if (filter.severity !== undefined) add("severity = ?", filter.severity);
+  if (filter.correlationId !== undefined) add("correlation_id = ?", filter.correlationId);
+  if (filter.since !== undefined) add("at >= ?", filter.since);
+  if (filter.until !== undefined) add("at <= ?", filter.until);
+  if (filter.agent !== undefined) {
+    add(
+      "((subject_type = 'agent' AND subject_id = ?) OR (subject_type = 'run' AND subject_id IN (SELECT run_id FROM runs WHERE agent_id = ?)))",
+      filter.agent,
+      filter.agent,
+    );
+  }
+  if (page.before !== undefined) add("seq < ?", page.before);
+  if (page.after !== undefined) add("seq > ?", page.after);
+  const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`;
+  const order = page.order === "newest" ? "DESC" : "ASC";
+  return storage.all(`SELECT ${COLUMNS} FROM audit_events ${clause} ORDER BY seq ${order} LIMIT ?`, ...values, page.limit);
+}

@@ -1,0 +1,96 @@
+/** One step of a build: a boxed process tree with its log, its deadline and its way of failing. */
+import { rm } from "node:fs/promises";
+import { CoreError } from "@opensentience/protocol";
+import type { Redactor } from "../audit-log/audit-log.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { captureLogs, type CaptureLimits } from "../logs/logs.ts";
+import { checkProgram, startBoxed, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
+import type { BuildStep } from "./plan.ts";
+
+/** Programs the detected plans use, and the Debian package that brings each. */
+const PACKAGES: Record<string, string> = { mix: "elixir", npm: "npm", node: "nodejs", python3: "python3 python3-venv", uv: "uv" };
+
+export type StepOptions = {
+  agentId: string;
+  cwd: string;
+  env: Record<string, string>;
+  toolPath: string;
+  probe: SandboxProbe;
+  pipeFolder: string;
+  logPath: string;
+  logLimits: CaptureLimits;
+  redactor: Redactor;
+  /** Monotonic ms at which the whole build must be over. */
+  deadlineMs: number;
+  signal?: AbortSignal | undefined;
+  onLine: (line: string) => void;
+};
+
+/** Grace for a build that is canceled or too slow, in ms. */
+const GRACE_MS = 2_000;
+
+export async function runStep(step: BuildStep, options: StepOptions): Promise<void> {
+  const program = await resolveProgram(step, options);
+  await ensurePrivateFolder(options.pipeFolder);
+  try {
+    const box = await startBoxed({
+      probe: options.probe,
+      argv: [program, ...step.argv.slice(1)],
+      cwd: options.cwd,
+      env: options.env,
+      pipeFolder: options.pipeFolder,
+      marker: `build-${options.agentId}`,
+      network: step.network,
+    });
+    const capture = captureLogs({ stdout: box.stdout, stderr: box.stderr, path: options.logPath, limits: options.logLimits, redactor: options.redactor, onLine: (record) => options.onLine(record.line) });
+    let isLate = false;
+    const stop = (): void => void box.stop(GRACE_MS);
+    const timer = setTimeout(() => {
+      isLate = true;
+      stop();
+    }, Math.max(0, options.deadlineMs - performance.now()));
+    options.signal?.addEventListener("abort", stop, { once: true });
+    if (options.signal?.aborted === true) stop();
+    box.release();
+    const end = await box.ended;
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", stop);
+    await capture.drainAndClose(1_000);
+    judge(step, end, { isLate, isCanceled: options.signal?.aborted === true, lastLines: capture.lastLines, agentId: options.agentId, home: options.env["HOME"] ?? "" });
+  } finally {
+    await rm(options.pipeFolder, { recursive: true, force: true });
+  }
+}
+
+function judge(step: BuildStep, end: ProcessEnd, seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; agentId: string; home: string }): void {
+  const shown = step.argv.join(" ").slice(0, 200);
+  if (seen.isCanceled) throw new CoreError("build.canceled", "the build was canceled", { nextStep: `opensentience agents build ${seen.agentId}` });
+  if (seen.isLate) throw new CoreError("build.timeout", `"${shown}" was ended: the build took longer than build.timeout_ms`, { details: { step: shown }, nextStep: "opensentience core status" });
+  if (end.exitCode === 0) return;
+  // Hex, the package manager of mix, is an archive of its own that a fresh HOME does not have.
+  if (step.argv[0] === "mix" && seen.lastLines.some((line) => /Could not find Hex|mix local\.hex/.test(line))) {
+    throw new CoreError("build.tool_missing", "the build needs Hex, which is not installed for this agent", {
+      details: { program: "hex", step: shown },
+      nextStep: `HOME=${seen.home} MIX_ENV=prod mix local.hex --force`,
+    });
+  }
+  throw new CoreError("build.failed", `"${shown}" ended with ${end.signal ?? `code ${end.exitCode}`}`, {
+    details: { step: shown, exit_code: end.exitCode, signal: end.signal, last_lines: seen.lastLines },
+    nextStep: `opensentience agents build ${seen.agentId} --plan`,
+  });
+}
+
+async function resolveProgram(step: BuildStep, options: StepOptions): Promise<string> {
+  const name = step.argv[0] ?? "";
+  try {
+    return await checkProgram(name, options.cwd, options.toolPath);
+  } catch (error) {
+    if (!(error instanceof CoreError) || name.includes("/")) throw error;
+    const debian = PACKAGES[name];
+    throw new CoreError("build.tool_missing", `${name} is not on tools.path (${options.toolPath})`, {
+      details: { program: name },
+      nextStep: debian === undefined ? `install ${name}, or set tools.path in config.toml` : `sudo apt-get install ${debian}`,
+      cause: error,
+    });
+  }
+}

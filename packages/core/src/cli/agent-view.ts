@@ -1,0 +1,173 @@
+/** Agents, approvals and drift as text for people. Pure; everything an agent chose is made safe by `Style`. */
+import type {
+  AgentDetailJson,
+  AgentJson,
+  AuditEventJson,
+  DriftJson,
+  PermissionJson,
+  PsItemJson,
+} from "@opensentience/protocol";
+import { type Cell, counted, oneLine, shortHash, shortTime, type Style } from "./format.ts";
+import { eventRows } from "./audit-view.ts";
+import { runRows } from "./run-view.ts";
+
+const ENFORCEMENT: Record<PermissionJson["enforcement"], string> = {
+  enforced: "held by the kernel",
+  brokered: "held by Core, which carries it out",
+  advisory: "not held: the agent is asked to keep to it",
+  unsupported: "cannot be held or granted yet",
+};
+
+const STATUS_COLORS = {
+  running: "green",
+  error: "red",
+  enabled: "blue",
+  stopped: "dim",
+  installed: "dim",
+  local_dev: "dim",
+  local_uninstalled: "dim",
+} as const;
+
+function statusCell(status: AgentJson["status"]): Cell {
+  return { text: status.replaceAll("_", " "), color: STATUS_COLORS[status] };
+}
+
+/** Who holds the agent to a permission, in words. */
+export function heldBy(permission: PermissionJson): string {
+  return ENFORCEMENT[permission.enforcement];
+}
+
+export function agentsTable(style: Style, agents: readonly AgentJson[]): string {
+  const rows = agents.map((agent) => [
+    agent.agent_id,
+    agent.version,
+    statusCell(agent.status),
+    agent.missing_since === null ? agent.name : `${agent.name} (missing on disk)`,
+  ]);
+  return style.table(["AGENT", "VERSION", "STATUS", "NAME"], rows);
+}
+
+/** One line after an act: what the agent is now. */
+export function agentState(style: Style, agent: AgentDetailJson): string {
+  const approved = agent.requested_permissions.filter((permission) => permission.approved).length;
+  return style.fields([
+    ["agent", `${agent.agent_id} ${agent.version}`],
+    ["status", statusCell(agent.status)],
+    ["commit", agent.source_commit === null ? null : shortHash(agent.source_commit)],
+    ["build", buildText(agent)],
+    [
+      "approval",
+      agent.approval === null
+        ? "none"
+        : `${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}`,
+    ],
+  ]);
+}
+
+export type AgentHistory = { runs: readonly PsItemJson[]; events: readonly AuditEventJson[] };
+
+/** The page of one agent: what it may do, what it has done, what changed since its approval. */
+export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHistory): string {
+  return [
+    `${style.paint("bold", oneLine(agent.agent_id))}  ${oneLine(agent.name)} ${oneLine(agent.version)}`,
+    ...(agent.description === "" ? [] : [oneLine(agent.description)]),
+    "",
+    style.fields([
+      ["status", statusCell(agent.status)],
+      ["build", buildText(agent)],
+      ["source", sourceText(agent)],
+      ["manifest", agent.manifest_path === null ? null : `${agent.manifest_path} (${shortHash(agent.manifest_hash)})`],
+      ["installed in", agent.install_path],
+      ["found in", agent.discovered_path],
+      [
+        "missing since",
+        agent.missing_since === null ? null : { text: shortTime(agent.missing_since), color: "yellow" },
+      ],
+      ["entrypoint", agent.entrypoint === null ? null : [agent.entrypoint.value, ...agent.entrypoint.args].join(" ")],
+      ["restart", agent.restart_policy],
+      ["held", agent.held],
+      ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
+      ["unknown fields", agent.unknown_fields.join(", ")],
+    ]),
+    "",
+    style.paint("bold", "What may it do"),
+    mayDo(style, agent),
+    "",
+    style.paint("bold", "What has it done"),
+    hasDone(style, history),
+    "",
+    style.paint("bold", "What changed since its approval"),
+    agent.approval === null ? "  it has no approval" : driftText(style, agent.drift),
+  ].join("\n");
+}
+
+/** The semantic difference between the approved state and the present one, indented. */
+export function driftText(style: Style, drift: DriftJson | null): string {
+  if (drift === null) return "  nothing";
+  const { permissions, entrypoint, commit, fields, files } = drift.diff;
+  const moved = (label: string, from: string, to: string): string =>
+    `  ${style.paint("yellow", "~")} ${oneLine(label)}: ${oneLine(from)} -> ${oneLine(to)}`;
+  return [
+    `  moved: ${drift.layers.join(", ")}${drift.narrowing ? " (it only asks for less)" : ""}`,
+    ...permissions.added.map((permission) => `  ${style.paint("red", "+")} permission ${oneLine(permission)}`),
+    ...permissions.widened.map(
+      ({ from, to }) => `  ${style.paint("red", "+")} permission widened: ${oneLine(from)} -> ${oneLine(to)}`,
+    ),
+    ...permissions.narrowed.map(
+      ({ from, to }) => `  ${style.paint("green", "-")} permission narrowed: ${oneLine(from)} -> ${oneLine(to)}`,
+    ),
+    ...permissions.removed.map((permission) => `  ${style.paint("green", "-")} permission ${oneLine(permission)}`),
+    ...(entrypoint === null ? [] : [moved("entrypoint", entrypoint.from, entrypoint.to)]),
+    ...(commit === null ? [] : [moved("commit", commit.from, commit.to)]),
+    ...fields.map(({ field, from, to }) => moved(field, from, to)),
+    ...fileLines(style, files),
+  ].join("\n");
+}
+
+const MAX_FILES = 20;
+
+function fileLines(style: Style, files: DriftJson["diff"]["files"]): string[] {
+  const all = [
+    ...files.added.map((file) => ["+", file] as const),
+    ...files.removed.map((file) => ["-", file] as const),
+    ...files.changed.map((file) => ["~", file] as const),
+  ];
+  const lines = all.slice(0, MAX_FILES).map(([mark, file]) => `  ${style.paint("yellow", mark)} file ${oneLine(file)}`);
+  return all.length > MAX_FILES ? [...lines, `  … and ${all.length - MAX_FILES} more files`] : lines;
+}
+
+function mayDo(style: Style, agent: AgentDetailJson): string {
+  if (agent.requested_permissions.length === 0) return "  it requests no permission";
+  const rows = agent.requested_permissions.map((permission) => [
+    `  ${permission.permission}`,
+    permission.approved ? ({ text: "yes", color: "green" } as const) : "no",
+    heldBy(permission),
+    permission.risk === null ? permission.meaning : `${permission.meaning} Risk: ${permission.risk}`,
+  ]);
+  return style.table(["  PERMISSION", "APPROVED", "HELD", "MEANING"], rows);
+}
+
+function hasDone(style: Style, { runs, events }: AgentHistory): string {
+  const parts = [
+    ...(runs.length === 0 ? ["  it has never run"] : [runRows(style, runs)]),
+    ...(events.length === 0 ? [] : [eventRows(style, events)]),
+  ];
+  return parts.join("\n\n");
+}
+
+function buildText(agent: AgentDetailJson): string | null {
+  if (agent.build_status === null) return null;
+  return agent.build_last_at === null
+    ? agent.build_status.replaceAll("_", " ")
+    : `${agent.build_status} ${shortTime(agent.build_last_at)}`;
+}
+
+function sourceText(agent: AgentDetailJson): string | null {
+  if (agent.source_git_url === null) return null;
+  return `${agent.source_git_url}${agent.source_ref === null ? "" : ` at ${agent.source_ref}`} (${shortHash(agent.source_commit)})`;
+}
+
+function expiry(agent: AgentDetailJson): string {
+  const expiresAt = agent.approval?.expires_at ?? null;
+  return expiresAt === null ? "" : `, until ${shortTime(expiresAt)}`;
+}

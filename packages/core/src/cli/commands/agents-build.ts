@@ -1,0 +1,64 @@
+import { type BuildPlanJson, CoreError } from "@opensentience/protocol";
+import { agentState } from "../agent-view.ts";
+import { boundaryLabel } from "../boundary-label.ts";
+import { type CommandContext, required } from "../context.ts";
+import { oneLine, type Style } from "../format.ts";
+import { withProgress } from "../with-progress.ts";
+
+/** Shows the plan, asks (or needs --yes), then lets Core build. Returns 1 when the answer was no. */
+export async function run(context: CommandContext): Promise<number> {
+  const agentId = required(context, 0);
+  const { output } = context;
+  const client = await context.connect();
+  const params = { agent_id: agentId };
+  const plan = await client.call("plan_build", { params });
+  if (context.options.flag("plan")) {
+    output.result(plan, (style) => planText(style, plan));
+    return 0;
+  }
+  if (!(await isConfirmed(context, agentId, plan))) {
+    output.note("nothing was built");
+    return 1;
+  }
+  const agent = await withProgress(output, (onProgress) => client.call("build_agent", { params }, onProgress));
+  output.result(agent, (style) => `built\n${agentState(style, agent)}`);
+  output.nextStep(agent.next_step);
+  return 0;
+}
+
+async function isConfirmed(context: CommandContext, agentId: string, plan: BuildPlanJson): Promise<boolean> {
+  const { output } = context;
+  const introduction = `${boundaryLabel(output.askStyle, `build ${agentId}`)}\n${planText(output.askStyle, plan)}`;
+  if (context.options.flag("yes")) {
+    output.note(introduction);
+    return true;
+  }
+  const prompt = await context.prompt();
+  if (prompt === undefined) {
+    throw new CoreError(
+      "usage.confirmation_required",
+      `building ${agentId} executes third-party code; confirm it with --yes`,
+      {
+        details: { flag: "--yes" },
+        nextStep: `opensentience agents build ${agentId} --yes`,
+      },
+    );
+  }
+  prompt.show(introduction);
+  return prompt.confirm("Build now?");
+}
+
+export function planText(style: Style, plan: BuildPlanJson): string {
+  if (plan.steps.length === 0) return "  nothing to build: no step would run";
+  const steps = plan.steps.map(({ phase, argv, network }, index) => {
+    const reach = network ? style.paint("yellow", "network") : style.paint("dim", "no network");
+    return `  ${index + 1}. ${phase} (${reach}): ${argv.map(shellWord).join(" ")}`;
+  });
+  return steps.join("\n");
+}
+
+/** Shown so that where one argument ends and the next begins cannot be mistaken. */
+function shellWord(argument: string): string {
+  const safe = oneLine(argument);
+  return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,70 @@
+import { type AgentDetailJson, CoreError } from "@opensentience/protocol";
+import { agentState } from "../agent-view.ts";
+import { type CommandContext, required } from "../context.ts";
+
+type EnableBody = { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string };
+
+/** Approves by flag, or asks permission by permission on a terminal. Returns 1 when nothing was approved. */
+export async function run(context: CommandContext): Promise<number> {
+  const agentId = required(context, 0);
+  const { options, output } = context;
+  const expires = options.text("expires");
+  const choice = await chooseBody(context, agentId);
+  if (choice === undefined) {
+    output.note("nothing was approved");
+    return 1;
+  }
+  const client = await context.connect();
+  const body = expires === undefined ? choice : { ...choice, expires };
+  const agent = await client.call("enable_agent", { params: { agent_id: agentId }, body });
+  output.result(agent, (style) => `enabled\n${agentState(style, agent)}`);
+  output.nextStep(agent.next_step);
+  return 0;
+}
+
+async function chooseBody(context: CommandContext, agentId: string): Promise<EnableBody | undefined> {
+  const { options } = context;
+  const values = options.texts("approve");
+  if (options.flag("all")) {
+    if (values.length > 0)
+      throw new CoreError("usage.invalid", "--all and --approve exclude each other", {
+        nextStep: "opensentience help agents enable",
+      });
+    return { all: true };
+  }
+  const client = await context.connect();
+  if (values.length > 0) {
+    const agent = await client.call("get_agent", { params: { agent_id: agentId } });
+    return { approve: approvedByFlag(agent, values) };
+  }
+  const prompt = await context.prompt();
+  if (prompt === undefined) {
+    throw new CoreError(
+      "enablement.choice_required",
+      "approving needs a choice: --all, or --approve with the permissions",
+      {
+        details: { flags: ["--all", "--approve"] },
+        nextStep: `opensentience agents info ${agentId}`,
+      },
+    );
+  }
+  const agent = await client.call("get_agent", { params: { agent_id: agentId } });
+  const { review } = await import("../permission-review.ts");
+  const approve = await review(prompt, context.output.askStyle, agent);
+  if (approve === undefined) return undefined;
+  // SECURITY: the agent may be swapped while its permissions are being read; Core refuses any state but the one that
+  // was shown. Pinned by "approves exactly the manifest that was shown".
+  return { approve, ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }) };
+}
+
+/** Values of --approve: a requested permission as it stands (it may hold a comma), else a list with commas. */
+export function approvedByFlag(
+  agent: Pick<AgentDetailJson, "requested_permissions">,
+  values: readonly string[],
+): string[] {
+  const requested = new Set(agent.requested_permissions.map(({ permission }) => permission));
+  const approved = values.flatMap((value) =>
+    requested.has(value) ? [value] : value.split(",").map((part) => part.trim()),
+  );
+  return [...new Set(approved.filter((permission) => permission !== ""))];
+}

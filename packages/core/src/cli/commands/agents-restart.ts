@@ -1,0 +1,14 @@
+import { boundaryLabel } from "../boundary-label.ts";
+import { type CommandContext, required } from "../context.ts";
+import { showingEarlyExit } from "../early-exit.ts";
+import { runState } from "../run-view.ts";
+
+export async function run(context: CommandContext): Promise<void> {
+  const agentId = required(context, 0);
+  const { output } = context;
+  const client = await context.connect();
+  output.note(boundaryLabel(output.askStyle, `restart ${agentId}`));
+  const started = await showingEarlyExit(output, () => client.call("restart_agent", { params: { agent_id: agentId } }));
+  output.result(started, (style) => runState(style, started));
+  output.nextStep(started.next_step);
+}

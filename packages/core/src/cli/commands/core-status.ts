@@ -1,0 +1,47 @@
+import { CoreError, type CoreStatusJson } from "@opensentience/protocol";
+import { loadConfig } from "../../host/config.ts";
+import type { Paths } from "../../host/paths.ts";
+import type { CommandContext } from "../context.ts";
+import { settingsTable, statusText } from "../core-view.ts";
+import { findStatus } from "../stop-core.ts";
+import { VERSION } from "../version.ts";
+
+/** Never starts Core; ends with 5 when it is not running. */
+export async function run(context: CommandContext): Promise<number> {
+  const status = (await findStatus(context)) ?? downStatus(context.paths);
+  context.output.result(status, (style) =>
+    `${statusText(style, status)}\n\n${settingsTable(style, status.config)}`.trimEnd(),
+  );
+  if (status.running) return 0;
+  context.output.nextStep("opensentience core start");
+  return 5;
+}
+
+/** What can be said without Core; a config file that keeps it from starting is named as the reason. */
+function downStatus(paths: Paths): CoreStatusJson {
+  let config: CoreStatusJson["config"] = [];
+  let degraded: string | null = null;
+  try {
+    config = loadConfig(paths).list();
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    degraded = `${error.message} (${error.code})`;
+  }
+  return {
+    running: false,
+    pid: null,
+    version: VERSION,
+    instance_id: null,
+    started_at: null,
+    home: paths.home,
+    socket_path: paths.controlSocket,
+    socket_fallback: paths.socketFallback,
+    web_url: null,
+    degraded,
+    isolation: null,
+    isolation_reason: null,
+    agents: null,
+    runs_live: null,
+    config,
+  };
+}

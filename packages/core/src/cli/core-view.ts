@@ -1,0 +1,37 @@
+/** State and settings of Core as text for people. Pure. */
+import type { CoreStatusJson } from "@opensentience/protocol";
+import { shortTime, type Style } from "./format.ts";
+
+export function statusText(style: Style, status: CoreStatusJson): string {
+  const isolation = status.isolation?.replaceAll("_", " ");
+  return style.fields([
+    ["core", status.running ? { text: "running", color: "green" } : { text: "not running", color: "yellow" }],
+    ["pid", status.pid === null ? null : String(status.pid)],
+    ["version", status.version],
+    ["started", status.started_at === null ? null : shortTime(status.started_at)],
+    ["home", status.home],
+    [
+      "socket",
+      status.socket_fallback ? `${status.socket_path} (the home is too deep for a socket)` : status.socket_path,
+    ],
+    ["problem", status.degraded === null ? null : { text: status.degraded, color: "red" }],
+    [
+      "isolation",
+      isolation === undefined || status.isolation_reason === null
+        ? isolation
+        : `${isolation}: ${status.isolation_reason}`,
+    ],
+    ["agents", status.agents === null ? null : String(status.agents)],
+    ["live runs", status.runs_live === null ? null : String(status.runs_live)],
+  ]);
+}
+
+export function settingsTable(style: Style, config: CoreStatusJson["config"]): string {
+  if (config.length === 0) return "";
+  const rows = config.map(({ key, value, origin }) => [
+    key,
+    origin,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return style.table(["SETTING", "FROM", "VALUE"], rows);
+}

@@ -1,0 +1,129 @@
+/**
+ * The only place of the command line that writes: results to stdout, everything else to stderr.
+ *
+ * With `--json` stdout holds exactly one JSON document (or JSON Lines), stderr at most one error document, and notes,
+ * labels and progress are left out. Without it results are text for people; colour only on a terminal and never
+ * with NO_COLOR. A reader that leaves early (`| head`) ends the command quietly.
+ */
+import { type CoreError, ERROR_KINDS, errorToJson } from "@opensentience/protocol";
+import { clip, oneLine, Style } from "./format.ts";
+
+type Sink = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+
+/** Live progress of one long act; a terminal sees it on stderr, everybody else nothing. */
+export type Progress = { show: (phase: string, text: string) => void; end: () => void };
+
+export class Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly style: Style;
+  readonly #stdout: Sink;
+  readonly #stderr: Sink;
+  readonly #errorStyle: Style;
+
+  constructor(options: { stdout: Sink; stderr: Sink; json: boolean; quiet: boolean; noColor: boolean }) {
+    this.#stdout = options.stdout;
+    this.#stderr = options.stderr;
+    this.json = options.json;
+    this.quiet = options.quiet;
+    this.style = styleOf(options.stdout, options.noColor);
+    this.#errorStyle = styleOf(options.stderr, options.noColor);
+  }
+
+  get progressIsShown(): boolean {
+    return this.#stderr.isTTY === true && !this.json && !this.quiet;
+  }
+
+  /** The one result of a command: the document with `--json`, else its text for people. */
+  result(value: unknown, render: (style: Style) => string): void {
+    if (this.json) this.#stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    else this.line(render(this.style));
+  }
+
+  /** One record of a stream: a JSON line, or its text for people. */
+  record(value: unknown, render: (style: Style) => string): void {
+    if (this.json) this.jsonLine(value);
+    else this.#stdout.write(`${render(this.style)}\n`);
+  }
+
+  jsonLine(value: unknown): void {
+    this.#stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** Finished text; foreign parts of it must be safe already. Empty text prints nothing. */
+  line(text: string): void {
+    if (text !== "") this.#stdout.write(`${text}\n`);
+  }
+
+  /** Side information on stderr; left out with `--json` and `--quiet`. */
+  note(text: string): void {
+    if (!this.json && !this.quiet) this.#stderr.write(`${text}\n`);
+  }
+
+  /** The command that moves the user on, if there is one. */
+  nextStep(nextStep: string | null | undefined): void {
+    if (nextStep) this.note(`${this.#errorStyle.paint("dim", "next:")} ${oneLine(nextStep)}`);
+  }
+
+  /** What is shown while somebody is asked; a terminal is there, so neither flag can be meant against it. */
+  ask(text: string): void {
+    this.#stderr.write(text);
+  }
+
+  /** Prompts and what is shown before them are written with this style. */
+  get askStyle(): Style {
+    return this.#errorStyle;
+  }
+
+  error(error: CoreError): void {
+    if (this.json) {
+      this.#stderr.write(`${JSON.stringify(errorToJson(error))}\n`);
+      return;
+    }
+    this.#stderr.write(`${this.#errorStyle.paint("red", "error:")} ${oneLine(error.message)} (${error.code})\n`);
+    if (error.nextStep !== undefined)
+      this.#stderr.write(`${this.#errorStyle.paint("dim", "next:")} ${oneLine(error.nextStep)}\n`);
+  }
+
+  /** Lines of `phase: "output"` stay on the screen; every other text replaces the one before it. */
+  progress(): Progress {
+    if (!this.progressIsShown) return { show: () => {}, end: () => {} };
+    let open = false;
+    const wipe = (): void => {
+      if (open) this.#stderr.write("\r\u001b[K");
+      open = false;
+    };
+    const show = (phase: string, text: string): void => {
+      wipe();
+      if (phase === "output") {
+        this.#stderr.write(`  ${oneLine(text)}\n`);
+        return;
+      }
+      this.#stderr.write(clip(oneLine(`${phase}: ${text}`), (this.#stderr.columns ?? 80) - 1));
+      open = true;
+    };
+    return { show, end: wipe };
+  }
+}
+
+/** Output of this process. A closed stdout ends the process at once and quietly: nobody is left to read. */
+export function processOutput(options: { json: boolean; quiet: boolean; noColor: boolean }): Output {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  }
+  return new Output({ stdout: process.stdout, stderr: process.stderr, ...options });
+}
+
+/**
+ * 0 ok, 1 failed, 2 usage, 3 not found, 4 refused by policy, 5 Core not reachable, 6 conflict, 130 interrupted.
+ * The kind of the error decides; only a Core that cannot be reached has a code of its own.
+ */
+export function exitCodeOf(error: CoreError): number {
+  if (error.code === "core.unreachable" || error.code === "core.start_failed") return 5;
+  return ERROR_KINDS[error.kind].exit;
+}
+
+function styleOf(stream: Sink, noColor: boolean): Style {
+  const terminal = stream.isTTY === true;
+  return new Style({ color: terminal && !noColor, width: terminal ? stream.columns : undefined });
+}

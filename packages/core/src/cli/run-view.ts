@@ -1,0 +1,69 @@
+/** Runs and log records as text for people. Pure. */
+import type { LogRecordJson, PsItemJson, RunJson } from "@opensentience/protocol";
+import { safeText } from "@opensentience/protocol";
+import { type Cell, duration, oneLine, shortTime, size, type Style } from "./format.ts";
+
+const STATUS_COLORS = {
+  starting: "yellow",
+  running: "green",
+  stopping: "yellow",
+  stopped: "dim",
+  crashed: "red",
+} as const;
+
+export function runRows(style: Style, runs: readonly PsItemJson[]): string {
+  const rows = runs.map((run): Cell[] => [
+    run.agent_id,
+    { text: run.status, color: STATUS_COLORS[run.status] },
+    run.pid === null ? "-" : String(run.pid),
+    run.cpu_percent === null ? "-" : run.cpu_percent.toFixed(1),
+    size(run.memory_bytes),
+    duration(run.uptime_ms),
+    run.stopped_at === null ? "-" : endOf(run),
+    run.run_id,
+  ]);
+  return style.table(["AGENT", "STATUS", "PID", "CPU%", "MEMORY", "UPTIME", "END", "RUN"], rows);
+}
+
+export function runState(style: Style, run: RunJson): string {
+  return style.fields([
+    ["agent", run.agent_id],
+    ["run", run.run_id],
+    ["status", { text: run.status, color: STATUS_COLORS[run.status] }],
+    ["pid", run.pid === null ? null : String(run.pid)],
+    ["started", shortTime(run.started_at)],
+    ["ended", run.stopped_at === null ? null : `${shortTime(run.stopped_at)}, ${endOf(run)}`],
+    ["restarts", run.restart_count === 0 ? null : String(run.restart_count)],
+    ["log", run.log_path],
+    ["held", run.isolation?.replaceAll("_", " ")],
+    [
+      "leaked",
+      run.leaked_pids.length === 0 ? null : { text: `could not end pids ${run.leaked_pids.join(", ")}`, color: "red" },
+    ],
+    ["logs", run.logs_degraded ? { text: "output cannot be written to disk", color: "yellow" } : null],
+  ]);
+}
+
+/** How a run ended: exit code or signal, and the reason. */
+export function endOf(run: Pick<RunJson, "exit_code" | "signal" | "reason">): string {
+  const end =
+    run.signal !== null
+      ? `signal ${run.signal}`
+      : run.exit_code !== null
+        ? `exit code ${run.exit_code}`
+        : "end unknown";
+  return run.reason === null ? end : `${end} (${oneLine(run.reason)})`;
+}
+
+/** One captured line; what the agent wrote is made safe for a terminal. */
+export function logLine(style: Style, record: LogRecordJson): string {
+  const cut = record.truncated === true ? style.paint("dim", "…") : "";
+  const line = safeText(record.line);
+  const marked =
+    record.stream === "stdout"
+      ? line
+      : record.stream === "stderr"
+        ? `${style.paint("yellow", "err")} ${line}`
+        : style.paint("blue", `core: ${record.line}`);
+  return `${style.paint("dim", shortTime(record.at))} ${marked}${cut}`;
+}

@@ -1,0 +1,138 @@
+import { CoreError, type LogRecordJson, type PsItemJson } from "@opensentience/protocol";
+import { describe, expect, test } from "vitest";
+import { allPages } from "./all-pages.ts";
+import { planText } from "./commands/agents-build.ts";
+import { scanText } from "./commands/agents-scan.ts";
+import { earlyExitText } from "./early-exit.ts";
+import { Style } from "./format.ts";
+import { endOf, logLine, runRows } from "./run-view.ts";
+import { settingFlags } from "./settings-flags.ts";
+import { readReport } from "./start-core.ts";
+import { isAlive } from "./stop-core.ts";
+
+const plain = new Style({ color: false });
+const RUN: PsItemJson = {
+  run_id: "run_1",
+  agent_id: "a.b",
+  status: "crashed",
+  pid: 42,
+  started_at: "2026-01-31T12:00:00Z",
+  stopped_at: "2026-01-31T12:00:01Z",
+  exit_code: 3,
+  signal: null,
+  reason: "exited early",
+  restart_count: 0,
+  log_path: "/l",
+  session_id: null,
+  last_heartbeat_at: null,
+  isolation: null,
+  leaked_pids: [],
+  logs_degraded: false,
+  next_step: null,
+  cpu_percent: 1.25,
+  memory_bytes: 2048,
+  processes: 1,
+  uptime_ms: 1000,
+};
+
+test("runs show how they ended", () => {
+  expect(endOf(RUN)).toBe("exit code 3 (exited early)");
+  expect(endOf({ exit_code: null, signal: "SIGKILL", reason: null })).toBe("signal SIGKILL");
+  expect(runRows(plain, [RUN])).toContain("2.0 KiB");
+});
+
+test("a log line cannot act on the terminal", () => {
+  const record: LogRecordJson = {
+    at: "2026-01-31T12:00:00Z",
+    stream: "stderr",
+    line: "a\u001b]0;t\u0007\tb",
+    truncated: true,
+  };
+  const line = logLine(plain, record);
+  expect(line).toMatch(/ err a.*\tb…$/);
+  expect(line).not.toMatch(/[\u001b\u0007]/);
+});
+
+test("an early exit shows run, pid, log, end and last lines, whatever their form", () => {
+  const text = earlyExitText(plain, {
+    run: RUN,
+    last_lines: ["one\u001b[2J", { at: RUN.started_at, stream: "stdout", line: "two" }],
+  });
+  for (const part of ["run_1", "42", "/l", "exit code 3", "| one", "two"]) expect(text).toContain(part);
+  expect(text).not.toContain("\u001b");
+  expect(earlyExitText(plain, {})).toBe("");
+});
+
+test("a build plan shows phase, reach and where arguments begin", () => {
+  const plan = { steps: [{ phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true }] };
+  expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network): npm ci 'a b' 'it'\''s'`);
+  expect(planText(plain, { steps: [] })).toContain("nothing to build");
+});
+
+test("a scan names what was rejected and ignored", () => {
+  const text = scanText(plain, {
+    roots: ["/r"],
+    found: 1,
+    new: 1,
+    updated: 0,
+    unchanged: 0,
+    missing: 0,
+    rejected: [{ path: "/r/x\u001b[2J", code: "manifest.invalid", message: "no id" }],
+    duplicates: [{ agent_id: "a.b", path: "/r/2", kept: "/r/1" }],
+    duration_ms: 12,
+  });
+  expect(text).toContain("1 agent found in 1 folder (1 new");
+  expect(text).toContain("no id (manifest.invalid)");
+  expect(text).toContain("/r/2 is ignored, /r/1 is kept");
+  expect(text).not.toContain("\u001b");
+});
+
+test("lists are followed to their end", async () => {
+  const pages = [
+    { items: [1, 2], next: "c" },
+    { items: [3], next: null },
+  ];
+  const cursors: (string | undefined)[] = [];
+  const list = await allPages((cursor) => {
+    cursors.push(cursor);
+    return Promise.resolve(pages.shift() ?? { items: [], next: null });
+  });
+  expect(list).toEqual({ items: [1, 2, 3], next: null });
+  expect(cursors).toEqual([undefined, "c"]);
+});
+
+describe("--set", () => {
+  test("takes any setting of config.toml", () => {
+    expect(settingFlags(["launcher.stop_grace_ms=100", "tools.path=/a=b"])).toEqual({
+      "launcher.stop_grace_ms": "100",
+      "tools.path": "/a=b",
+    });
+  });
+
+  test("names the nearest setting and refuses other forms", () => {
+    expect(() => settingFlags(["launcher.stop_grace=1"])).toThrow('did you mean "launcher.stop_grace_ms"');
+    expect(() => settingFlags(["launcher.stop_grace_ms"])).toThrow(CoreError);
+    expect(() => settingFlags(["__proto__=1"])).toThrow("unknown setting");
+  });
+});
+
+describe("report of a starting Core", () => {
+  const paths = { coreLog: "/l/core.log" };
+
+  test("is ready, held, or the error of Core", () => {
+    expect(readReport('{"ready":true}', paths)).toBe("ready");
+    expect(readReport('{"held":true}', paths)).toBe("held");
+    expect(() =>
+      readReport('{"error":{"code":"config.invalid","message":"bad key","details":{},"next_step":null}}', paths),
+    ).toThrow("bad key");
+  });
+
+  test.each(["", "garbage", "{}", "null", "1"])("%j is a failed start that names the log", (line) => {
+    expect(() => readReport(line, paths)).toThrow(/core\.log/);
+  });
+});
+
+test("knows whether a process lives", () => {
+  expect(isAlive(process.pid)).toBe(true);
+  expect(isAlive(2 ** 22 + 1)).toBe(false);
+});

@@ -1,0 +1,349 @@
+/**
+ * The composition root of Core: puts the parts together, opens the doors, and takes everything down in order.
+ *
+ * Start: private folders → exclusive lock of the home → settings → database and audit log → what this machine can hold
+ * → services → reconciliation of what an earlier Core left → control socket → first scan. A damaged or too new
+ * database does not end Core: it answers status on the control socket, says what it found, and keeps the file.
+ * Stop (SIGTERM, SIGINT, or the API): no new requests → every agent stopped, newest first → last checkpoint → database
+ * closed → socket removed → lock released. A second signal ends at once; the kernel then ends the agents.
+ */
+import { writeSync } from "node:fs";
+import { readdir, rm, unlink } from "node:fs/promises";
+import type { Server } from "node:http";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { CoreError, enforcementOf, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
+import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
+import { Build } from "./build/build.ts";
+import { Catalog } from "./catalog/catalog.ts";
+import { VERSION } from "./cli/version.ts";
+import { Discovery } from "./discovery/discovery.ts";
+import { Enablement } from "./enablement/enablement.ts";
+import { closeInheritedFds } from "./host/child-process.ts";
+import { loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { agentFolders, type Paths } from "./host/paths.ts";
+import { ensurePrivateFolder } from "./host/private-file.ts";
+import { Install } from "./install/install.ts";
+import { Launcher } from "./launcher/launcher.ts";
+import { TextLog } from "./logs/logs.ts";
+import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
+import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
+import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
+
+export type ServeOptions = {
+  paths: Paths;
+  flags: Partial<Record<SettingKey, string>>;
+  /** Report on fd 3 instead of the terminal. */
+  background: boolean;
+  onReady: (info: { socketPath: string }) => void;
+};
+
+/** Approvals whose time has come are looked for this often, in ms; each run looks by itself. */
+const EXPIRY_INTERVAL_MS = 10_000;
+const REPORT_FD = 3;
+
+/** Runs until stopped; the exit code. Throws core.already_running, config.invalid, core.unsafe_socket and the like. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const report = (value: object): void => {
+    if (options.background) writeSync(REPORT_FD, `${JSON.stringify(value)}\n`);
+  };
+  try {
+    closeInheritedFds(options.background ? [REPORT_FD] : []);
+    const core = await Core.start(options);
+    if (core === undefined) {
+      report({ held: true });
+      if (options.background) return 0;
+      throw new CoreError("core.already_running", "another Core owns this home", { nextStep: "opensentience core status" });
+    }
+    report({ ready: true });
+    options.onReady({ socketPath: options.paths.controlSocket });
+    return await core.ended;
+  } catch (error) {
+    report(errorToJson(toCoreError(error)));
+    throw error;
+  }
+}
+
+export class Core {
+  readonly ended: Promise<number>;
+  readonly #resolveEnded: (code: number) => void;
+  readonly #paths: Paths;
+  readonly #config: Config;
+  readonly #lock: Lock;
+  readonly #log: TextLog;
+  readonly #redactor: Redactor;
+  readonly #probe: SandboxProbe;
+  readonly #instanceId = newId("core");
+  readonly #startedAt = new Date();
+  readonly #startedMs = performance.now();
+  #storage: Storage | undefined;
+  #services: Domain["services"] = null;
+  #degraded: CoreError | null = null;
+  #server: Server | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(parts: { paths: Paths; config: Config; lock: Lock; log: TextLog; redactor: Redactor; probe: SandboxProbe }) {
+    this.#paths = parts.paths;
+    this.#config = parts.config;
+    this.#lock = parts.lock;
+    this.#log = parts.log;
+    this.#redactor = parts.redactor;
+    this.#probe = parts.probe;
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  /** undefined when another Core holds the home. */
+  static async start(options: Pick<ServeOptions, "paths" | "flags">): Promise<Core | undefined> {
+    const { paths } = options;
+    for (const folder of [paths.home, paths.stateFolder, paths.runFolder, paths.runAgentsFolder, paths.agentsFolder, paths.logsFolder]) await ensurePrivateFolder(folder);
+    const lock = acquireLock(paths.lock);
+    if (lock === undefined) return undefined;
+    try {
+      const config = loadConfig(paths, options.flags);
+      const redactor = new Redactor();
+      const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
+      const core = new Core({ paths, config, lock, log, redactor, probe: await probeSandbox(config.toolPath) });
+      await core.#open();
+      return core;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => this.#onSignal(signal));
+    process.on("uncaughtException", (error) => this.#onFatal(error));
+    process.on("unhandledRejection", (error) => this.#onFatal(error));
+    try {
+      this.#storage = Storage.open(this.#paths.database);
+      await this.#compose(this.#storage);
+    } catch (error) {
+      if (!(error instanceof CoreError) || !error.code.startsWith("storage.")) throw error;
+      this.#degraded = error;
+      this.#log.line(`degraded: ${error.code}: ${error.message}`);
+    }
+    this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket);
+    this.#log.line(`started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`);
+    this.#services?.discovery.start();
+  }
+
+  async #compose(storage: Storage): Promise<void> {
+    const services = await this.#makeServices(storage);
+    const { audit, install, build, launcher, enablement } = services;
+    this.#services = services;
+    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: this.#subject(), metadata: { version: VERSION, pid: process.pid, node: process.version, isolation: describeHeld(this.#probe).isolation } });
+    const installs = await install.reconcile();
+    const builds = build.reconcile();
+    const { closed, processesEnded } = launcher.reconcile();
+    if (installs + builds + closed.length > 0) {
+      audit.record({ type: "core.reconciled", act: SYSTEM_ACT, subject: this.#subject(), metadata: { runs_closed: closed.length, processes_ended: processesEnded, builds_closed: builds, installs_closed: installs } });
+    }
+    for (const name of await readdir(this.#paths.runAgentsFolder)) await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
+    await launcher.resume(closed);
+    this.#expiryTimer = setInterval(() => void enablement.expireDue(SYSTEM_ACT).catch((error: unknown) => this.#fault("expiring approvals failed", error)), EXPIRY_INTERVAL_MS).unref();
+  }
+
+  async #makeServices(storage: Storage): Promise<NonNullable<Domain["services"]>> {
+    const config = this.#config;
+    const paths = this.#paths;
+    const redactor = this.#redactor;
+    const probe = this.#probe;
+    const onFault = (what: string, error: unknown): void => this.#fault(what, error);
+    const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
+    const logs = logLimits(config);
+    const folders = { agents: paths.agentsFolder, staging: paths.stagingFolder, logs: paths.logsFolder, runAgents: paths.runAgentsFolder, agent };
+    const audit = new AuditLog({
+      storage,
+      redactor,
+      checkpoints: await Checkpoints.open(paths.auditKey, paths.auditCheckpoints),
+      observer: this.#instanceId,
+      checkpointEvents: config.get("audit.checkpoint_events"),
+      checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
+      onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+    });
+    const catalog = new Catalog({ storage, audit });
+    const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent });
+    const launcher = new Launcher({
+      storage,
+      audit,
+      catalog,
+      enablement,
+      redactor,
+      probe,
+      settings: {
+        stopGraceMs: config.get("launcher.stop_grace_ms"),
+        restart: {
+          maxAttempts: config.get("restart.max_attempts"),
+          windowMs: config.get("restart.window_ms"),
+          initialMs: config.get("restart.initial_ms"),
+          maxMs: config.get("restart.max_ms"),
+          stableMs: config.get("restart.stable_ms"),
+        },
+        logs,
+        keepRuns: config.get("logs.keep_runs"),
+        toolPath: config.toolPath,
+      },
+      folders,
+      environmentValue: (name) => config.environmentValue(name),
+      describePermissions: (approved) => Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
+      onFault,
+    });
+    const install = new Install({
+      audit,
+      catalog,
+      redactor,
+      settings: {
+        allowSsh: config.get("install.allow_ssh"),
+        allowLocal: config.get("install.allow_local"),
+        timeoutMs: config.get("install.timeout_ms"),
+        maxBytes: config.get("install.max_bytes"),
+        maxFiles: config.get("install.max_files"),
+        toolPath: config.toolPath,
+        sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
+        logs,
+      },
+      folders,
+    });
+    const build = new Build({
+      audit,
+      catalog,
+      redactor,
+      probe,
+      settings: {
+        timeoutMs: config.get("build.timeout_ms"),
+        logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
+        toolPath: config.toolPath,
+        passEnvironment: Object.fromEntries(config.get("build.pass_env").flatMap((name) => (config.environmentValue(name) === undefined ? [] : [[name, config.environmentValue(name) as string]]))),
+      },
+      folders,
+    });
+    const discovery = new Discovery({
+      catalog,
+      settings: { roots: config.get("scan_roots"), prune: config.get("scan_prune"), intervalMs: config.get("scan_interval_ms") },
+      agentsFolder: paths.agentsFolder,
+      systemAct: SYSTEM_ACT,
+      onUpdated: async (agentIds) => {
+        for (const agentId of agentIds) await enablement.detectDrift(agentId, SYSTEM_ACT);
+      },
+      onFault,
+    });
+    return { audit, catalog, enablement, launcher, install, build, discovery };
+  }
+
+  #domain(): Domain {
+    return {
+      version: VERSION,
+      operator: operatorId(),
+      degraded: this.#degraded,
+      services: this.#services,
+      held: describeHeld(this.#probe),
+      environmentValue: (name) => this.#config.environmentValue(name),
+      status: () => this.#status(),
+      requestStop: () => void setImmediate(() => void this.stop(0)),
+      recordDenial: (error, act, agentId, door) => this.#recordDenial(error, act, agentId, door),
+      onFault: (what, error) => this.#fault(what, error),
+    };
+  }
+
+  #status(): CoreStatusJson {
+    return {
+      running: true,
+      pid: process.pid,
+      version: VERSION,
+      instance_id: this.#instanceId,
+      started_at: this.#startedAt.toISOString(),
+      home: this.#paths.home,
+      socket_path: this.#paths.controlSocket,
+      socket_fallback: this.#paths.socketFallback,
+      web_url: null,
+      degraded: this.#degraded === null ? null : `${this.#degraded.code}: ${this.#degraded.message}`,
+      isolation: describeHeld(this.#probe).isolation,
+      isolation_reason: this.#probe.reason ?? null,
+      agents: this.#services?.catalog.count() ?? null,
+      runs_live: this.#services?.launcher.liveCount() ?? null,
+      config: this.#config.list(),
+    };
+  }
+
+  #recordDenial: Domain["recordDenial"] = (error, act, agentId, door) => {
+    try {
+      this.#services?.audit.record({
+        type: "security.denied",
+        act,
+        subject: agentId === undefined ? this.#subject() : { type: "agent", id: agentId },
+        outcome: "denied",
+        metadata: { code: error.code, message: error.message, door },
+      });
+    } catch (failure) {
+      // The refusal stands; it is the record of it that could not be written.
+      this.#fault("a refusal could not be recorded", failure);
+    }
+  };
+
+  /** Idempotent. Resolves `ended` with `code`. */
+  stop(code: number): Promise<void> {
+    this.#stopping ??= this.#stop(code);
+    return this.#stopping;
+  }
+
+  async #stop(code: number): Promise<void> {
+    this.#log.line("stopping");
+    this.#server?.close();
+    clearInterval(this.#expiryTimer);
+    const services = this.#services;
+    if (services !== null) {
+      await services.launcher.stopAll(SYSTEM_ACT);
+      await services.discovery.stop();
+      services.audit.record({ type: "core.stopped", act: SYSTEM_ACT, subject: this.#subject(), metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) } });
+      await services.audit.close();
+    }
+    this.#server?.closeAllConnections();
+    this.#storage?.close();
+    this.#log.line("stopped");
+    await this.#log.close();
+    await unlink(this.#paths.controlSocket).catch(() => undefined);
+    this.#lock.release();
+    this.#resolveEnded(code);
+  }
+
+  #onSignal(signal: string): void {
+    if (this.#stopping !== undefined) process.exit(130);
+    this.#log.line(`received ${signal}`);
+    this.stop(0).catch((error: unknown) => this.#onFatal(error));
+  }
+
+  /** SECURITY: a Core in an unknown state must not go on governing: the agents are stopped, or die with it. */
+  #onFatal(error: unknown): void {
+    this.#fault("fatal", error);
+    if (this.#stopping !== undefined) process.exit(1);
+    this.stop(1).catch(() => process.exit(1));
+  }
+
+  /** The one place where a cause is written down: Core's own log, redacted. */
+  #fault(what: string, error: unknown): void {
+    const cause = error instanceof CoreError ? `${error.code}: ${error.message}${error.cause === undefined ? "" : ` (${String(error.cause)})`}` : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.line(`${what}: ${cause}`);
+  }
+
+  #subject(): { type: "core"; id: string } {
+    return { type: "core", id: this.#instanceId };
+  }
+}
+
+function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {
+  return { maxLineBytes: config.get("logs.max_line_bytes"), maxFileBytes: config.get("logs.max_file_bytes"), maxFiles: config.get("logs.max_files") };
+}
+
+/** Attribution of the control socket: its owner. */
+function operatorId(): string {
+  const uid = process.getuid?.() ?? 0;
+  try {
+    return `uid:${uid}(${userInfo().username})`;
+  } catch {
+    return `uid:${uid}`;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Discovery: finds agents by their manifest and keeps the catalog true to the disk. Only reads files: it spawns
+ * nothing, opens no connection and follows no symlink (scanner.ts), whatever a manifest says.
+ *
+ * Scans run on demand, at Core's start, on an interval, and for one folder when its manifest changes (watch.ts). One
+ * scan at a time; a second caller gets its own scan after it. A bad manifest or an unreadable folder is one entry of
+ * the report and never stops the scan. Two folders with one id: the installed copy wins, else the first path in order;
+ * the other is reported. A known agent whose folder vanished is kept and marked.
+ */
+import { join } from "node:path";
+import { CoreError, type ScanReportJson } from "@opensentience/protocol";
+import type { Act } from "../audit-log/audit-log.ts";
+import type { Catalog, Sighting } from "../catalog/catalog.ts";
+import { readManifest } from "../manifest/manifest.ts";
+import { scanRoots, type ScanResult } from "./scanner.ts";
+import { ManifestWatch } from "./watch.ts";
+
+/** Manifests read at the same time. */
+const CONCURRENCY = 16;
+const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxMs: 60_000 };
+
+export type DiscoveryDeps = {
+  catalog: Catalog;
+  settings: { roots: string[]; prune: string[]; intervalMs: number };
+  agentsFolder: string;
+  /** The act under which Core's own rescans are recorded. */
+  systemAct: Act;
+  /** Told after each scan which known agents' manifests moved. */
+  onUpdated: (agentIds: string[]) => Promise<void>;
+  onFault: (what: string, error: unknown) => void;
+};
+
+export class Discovery {
+  readonly #deps: DiscoveryDeps;
+  readonly #watch: ManifestWatch;
+  #queue: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: DiscoveryDeps) {
+    this.#deps = deps;
+    this.#watch = new ManifestWatch((folder) => this.#inBackground([folder]));
+  }
+
+  /** Scans the configured roots, or only `paths` (absolute). Never throws for what it finds on disk. */
+  scan(paths: string[] | undefined, act: Act, options: { signal?: AbortSignal; onProgress?: (folders: number) => void } = {}): Promise<ScanReportJson> {
+    const scan = this.#queue.then(() => this.#scan(paths, act, options));
+    this.#queue = scan.catch(() => undefined);
+    return scan;
+  }
+
+  /** First scan, then rescans on the interval and on changes of known manifests. */
+  start(): void {
+    this.#inBackground(undefined);
+    if (this.#deps.settings.intervalMs > 0) this.#timer = setInterval(() => this.#inBackground(undefined), this.#deps.settings.intervalMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#watch.close();
+    await this.#queue;
+  }
+
+  #inBackground(paths: string[] | undefined): void {
+    this.scan(paths, this.#deps.systemAct).catch((error: unknown) => this.#deps.onFault("a scan failed", error));
+  }
+
+  async #scan(paths: string[] | undefined, act: Act, options: { signal?: AbortSignal; onProgress?: (folders: number) => void }): Promise<ScanReportJson> {
+    const startedMs = performance.now();
+    const roots = paths ?? this.#deps.settings.roots;
+    const result = await scanRoots({ roots, prune: this.#deps.settings.prune, limits: LIMITS, agentsFolder: this.#deps.agentsFolder, ...options });
+    const { sightings, rejected } = await readAll(result.found);
+    const { kept, duplicates } = this.#judge(sightings);
+    const outcomes = this.#deps.catalog.observe(kept, act);
+    const missing = this.#markVanished(roots, result);
+    const updated = kept.filter((_, index) => outcomes[index] === "updated").map((one) => one.kept.manifest.id);
+    if (updated.length > 0) await this.#deps.onUpdated(updated);
+    this.#watch.watch(kept.map((one) => one.kept.folder));
+    const count = (outcome: string): number => outcomes.filter((one) => one === outcome).length;
+    // A default root that does not exist is nothing to complain about; one that was named is.
+    const problems = result.problems.filter((problem) => paths !== undefined || problem.code !== "discovery.root_missing");
+    return {
+      roots,
+      found: kept.length,
+      new: count("new"),
+      updated: count("updated"),
+      unchanged: count("unchanged"),
+      missing,
+      rejected: [...rejected, ...problems],
+      duplicates,
+      duration_ms: Math.round(performance.now() - startedMs),
+    };
+  }
+
+  #judge(sightings: Sighting[]): { kept: { kept: Sighting; other: string | null }[]; duplicates: ScanReportJson["duplicates"] } {
+    const byId = new Map<string, Sighting[]>();
+    for (const sighting of sightings) byId.set(sighting.manifest.id, [...(byId.get(sighting.manifest.id) ?? []), sighting]);
+    const duplicates: ScanReportJson["duplicates"] = [];
+    const kept = [...byId].map(([agentId, copies]) => {
+      const known = this.#deps.catalog.find(agentId);
+      const winner = copies.find((copy) => copy.folder === known?.installPath) ?? copies.find((copy) => copy.path === known?.manifestPath) ?? (copies[0] as Sighting);
+      const keptFolder = known?.installPath ?? winner.folder;
+      const others = copies.filter((copy) => copy.folder !== keptFolder);
+      for (const other of others) duplicates.push({ agent_id: agentId, path: other.path, kept: keptFolder });
+      return { kept: winner, other: others[0]?.folder ?? null };
+    });
+    return { kept, duplicates };
+  }
+
+  /** Only what lay below the roots that were scanned, and only when the scan saw everything. */
+  #markVanished(roots: string[], result: ScanResult): number {
+    if (result.problems.some((problem) => problem.code === "discovery.limit_reached")) return 0;
+    const present = new Set(result.found);
+    const vanished = this.#deps.catalog.all().filter((agent) => {
+      const folder = agent.manifestPath === null ? undefined : join(agent.manifestPath, "..");
+      return folder !== undefined && !present.has(folder) && roots.some((root) => folder === root || folder.startsWith(`${root}/`));
+    });
+    this.#deps.catalog.markVanished(vanished.map((agent) => agent.agentId));
+    return vanished.length;
+  }
+}
+
+async function readAll(folders: string[]): Promise<{ sightings: Sighting[]; rejected: ScanReportJson["rejected"] }> {
+  const sightings: (Sighting | undefined)[] = Array.from({ length: folders.length });
+  const rejected: ScanReportJson["rejected"] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < folders.length; index = next++) {
+      const folder = folders[index] as string;
+      try {
+        const file = await readManifest(folder);
+        sightings[index] = { folder, path: file.path, manifest: file.manifest, manifestHash: file.manifestHash };
+      } catch (error) {
+        if (!(error instanceof CoreError)) throw error;
+        rejected.push({ path: folder, code: error.code, message: error.message });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  rejected.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { sightings: sightings.filter((one) => one !== undefined), rejected };
+}

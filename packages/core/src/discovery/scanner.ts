@@ -1,0 +1,91 @@
+/**
+ * Finds folders that carry an agent manifest. Reads names and kinds of directory entries and nothing else: it opens
+ * no file, spawns nothing and follows no symlink. One exception is documented: a root that is itself a symlink is
+ * resolved once, because the operator named it.
+ *
+ * Rules: a folder with a regular file `opensentience.agent.json` is found and not descended further; names in `prune`
+ * and `.git` are never entered, other hidden folders are; below Core's own agents folder only `<id>/src` is looked at,
+ * so that an agent cannot plant a manifest in its data. A root inside another root is walked once, as its own root.
+ *
+ * Promises: ends within `maxMs` even when a file system never answers; a folder that cannot be read is one problem in
+ * the report and never ends the scan; the result is sorted, so two scans of the same disk are equal. Reaching a cap is
+ * a problem in the report, and what was found until then stays found.
+ * Caller: discovery, which reads the manifests and decides what they mean.
+ */
+import { realpath } from "node:fs/promises";
+import { sep } from "node:path";
+import { FolderWalk, type ScanProblem, type WalkLimits } from "./folder-walk.ts";
+
+export type { ScanProblem } from "./folder-walk.ts";
+
+export type ScanOptions = {
+  /** Absolute paths. */
+  roots: string[];
+  /** Folder names that are never entered, at any depth below a root. */
+  prune: string[];
+  limits: WalkLimits;
+  /** `<home>/agents`, absolute; need not exist. */
+  agentsFolder: string;
+  signal?: AbortSignal | undefined;
+  /** Called now and then with the number of folders read so far. */
+  onProgress?: ((folders: number) => void) | undefined;
+};
+
+export type ScanResult = {
+  /** Absolute paths of folders with a manifest, sorted. */
+  found: string[];
+  problems: ScanProblem[];
+  folders: number;
+  durationMs: number;
+};
+
+/** Walks all roots. Throws only the reason of `signal` when it is aborted. */
+export async function scanRoots(options: ScanOptions): Promise<ScanResult> {
+  const startedAt = performance.now();
+  options.signal?.throwIfAborted();
+  const agentsFolder = await realpath(options.agentsFolder).catch(() => options.agentsFolder);
+  const walk = new FolderWalk({ ...options, agentsFolder });
+  const real = await Promise.all(options.roots.map((root) => resolveRoot(root, walk)));
+  const roots = new Set(real.filter((root) => root !== undefined));
+  await walk.run([...roots].flatMap((root) => insideAgents(root, agentsFolder)));
+  const found = await keepTrue(walk.found);
+  return {
+    found: found.sort(),
+    problems: walk.problems.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0)),
+    folders: walk.folders,
+    durationMs: performance.now() - startedAt,
+  };
+}
+
+async function resolveRoot(root: string, walk: FolderWalk): Promise<string | undefined> {
+  try {
+    return await realpath(root);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    const isMissing = code === "ENOENT" || code === "ENOTDIR";
+    walk.report(
+      root,
+      isMissing ? "discovery.root_missing" : "discovery.unreadable",
+      `the scan root cannot be used (${code})`,
+    );
+    return undefined;
+  }
+}
+
+/** A root below the agents folder keeps to that folder's rule: it becomes `<id>/src`, or nothing when it lies beside that. */
+function insideAgents(root: string, agentsFolder: string): string[] {
+  if (!root.startsWith(agentsFolder + sep)) return [root];
+  const [id, part] = root.slice(agentsFolder.length + 1).split(sep);
+  if (id === undefined || id.startsWith(".")) return [];
+  if (part === undefined) return [`${agentsFolder}/${id}/src`];
+  return part === "src" ? [root] : [];
+}
+
+/**
+ * SECURITY: a folder that was swapped for a symlink between listing and entering it would let a scan report a place
+ * outside its roots; such finds are dropped; pinned by "reports nothing that is reached through a symlink".
+ */
+async function keepTrue(found: string[]): Promise<string[]> {
+  const real = await Promise.all(found.map((path) => realpath(path).catch(() => undefined)));
+  return found.filter((path, index) => real[index] === path);
+}

@@ -1,0 +1,104 @@
+/**
+ * Drift: what moved since an approval, in four layers, from the bytes on disk and never from a row alone.
+ *
+ *   manifest     the bytes of the manifest
+ *   permissions  the canonical list of requested permissions
+ *   entrypoint   what would be started
+ *   commit       the installed commit, or any file of the source folder (before a build the tracked files; after it
+ *                every file, so that a planted module shows). The manifest itself counts in its own layer only.
+ */
+import type { DriftJson, Manifest } from "@opensentience/protocol";
+import { CoreError } from "@opensentience/protocol";
+import type { AgentRecord } from "../catalog/catalog.ts";
+import { diffManifests, isNarrowing, MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
+import { diffTrees, hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
+import type { ApprovalRow } from "./store.ts";
+
+/** Names shown per list of a drift; the rest is only counted in the last entry. */
+const MAX_NAMES = 50;
+
+export type TreeFiles = { treeCache: string; trackedEntries: string; builtEntries: string };
+export type DiskState = {
+  manifest: ManifestFile | undefined;
+  manifestProblem: string | undefined;
+  files: { added: string[]; removed: string[]; changed: string[] };
+};
+
+/** Reads and hashes what is installed now. Throws `install.not_installed`. */
+export async function readDiskState(agent: AgentRecord, files: TreeFiles): Promise<DiskState> {
+  if (agent.installPath === null) throw notInstalled(agent.agentId);
+  const state: DiskState = { manifest: undefined, manifestProblem: undefined, files: { added: [], removed: [], changed: [] } };
+  try {
+    state.manifest = await readManifest(agent.installPath);
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    state.manifestProblem = error.message;
+  }
+  state.files = await changedFiles(agent, agent.installPath, files);
+  return state;
+}
+
+/** undefined when nothing moved. */
+export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskState): DriftJson | undefined {
+  const layers: DriftJson["layers"] = [];
+  const before = JSON.parse(approval.manifest_json) as Manifest;
+  const after = disk.manifest?.manifest;
+  const difference = after === undefined ? undefined : diffManifests(before, after);
+  if (disk.manifest?.manifestHash !== approval.manifest_hash) layers.push("manifest");
+  if (disk.manifest !== undefined && disk.manifest.requestedPermissionsHash !== approval.requested_permissions_hash) layers.push("permissions");
+  if (after !== undefined && JSON.stringify(after.entrypoint) !== approval.entrypoint_json) layers.push("entrypoint");
+  const commitMoved = agent.commit !== approval.source_commit;
+  const filesMoved = disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
+  if (commitMoved || filesMoved) layers.push("commit");
+  if (layers.length === 0) return undefined;
+  return {
+    layers,
+    narrowing: difference !== undefined && isNarrowing(difference) && !commitMoved && !filesMoved,
+    diff: {
+      permissions: difference?.permissions ?? { added: [], removed: [], widened: [], narrowed: [] },
+      entrypoint: difference?.entrypoint ?? null,
+      commit: commitMoved ? { from: approval.source_commit ?? "none", to: agent.commit ?? "none" } : null,
+      fields: [...(difference?.fields ?? []), ...(disk.manifestProblem === undefined ? [] : [{ field: "(manifest)", from: "valid", to: disk.manifestProblem }])],
+      files: { added: names(disk.files.added), removed: names(disk.files.removed), changed: names(disk.files.changed) },
+    },
+  };
+}
+
+/** What puts the files back when they are not those of the installed commit; approving again could not. */
+export function filesMoved(disk: DiskState): boolean {
+  return disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
+}
+
+export function notInstalled(agentId: string): CoreError {
+  return new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: `opensentience agents install ${agentId}` });
+}
+
+async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles): Promise<DiskState["files"]> {
+  const isBuilt = agent.buildStatus === "built";
+  const expectedHash = isBuilt ? agent.builtTreeHash : agent.treeHash;
+  let current: Awaited<ReturnType<typeof hashTree>>;
+  try {
+    current = await hashTree(root, { cachePath: files.treeCache });
+  } catch (error) {
+    if (error instanceof CoreError) return { added: [error.message], removed: [], changed: [] };
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { added: [], removed: [root], changed: [] };
+    throw error;
+  }
+  if (current.hash === expectedHash) return { added: [], removed: [], changed: [] };
+  const expected = await loadEntries(isBuilt ? files.builtEntries : files.trackedEntries);
+  // SECURITY: the list names the files, the hash in the database is what counts; a forged list shows as a drift.
+  // Pinned by "a forged list of files does not hide a change".
+  if (expected === undefined || hashEntries(expected) !== expectedHash) return { added: [], removed: [], changed: ["(the list of installed files is damaged)"] };
+  const difference = diffTrees(expected, current.entries);
+  const isSource = (path: string): boolean => path !== MANIFEST_NAME;
+  return {
+    // What a half-done build left behind is not yet part of anything that could run.
+    added: isBuilt ? difference.added.filter(isSource) : [],
+    removed: difference.removed.filter(isSource),
+    changed: difference.changed.filter(isSource),
+  };
+}
+
+function names(list: string[]): string[] {
+  return list.length <= MAX_NAMES ? list : [...list.slice(0, MAX_NAMES), `… and ${list.length - MAX_NAMES} more`];
+}

@@ -1,0 +1,60 @@
+/** SQL of approvals. Every write asks for the transaction it belongs to. */
+import type { Storage, Tx } from "../storage/storage.ts";
+
+export type ApprovalRow = {
+  id: string;
+  agent_id: string;
+  approved_permissions_json: string;
+  approved_at: string;
+  approved_by: string;
+  requested_permissions_hash: string;
+  manifest_hash: string;
+  manifest_json: string;
+  entrypoint_json: string;
+  source_ref: string | null;
+  source_commit: string | null;
+  unsandboxed: number;
+  expires_at: string | null;
+  status: string;
+  revoked_at: string | null;
+  revoked_by: string | null;
+};
+
+/** The newest approval of the agent, whatever its status. */
+export function newestApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
+  return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY id DESC LIMIT 1", agentId);
+}
+
+export function activeApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
+  return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'active'", agentId);
+}
+
+export function expiredApprovals(storage: Storage, now: string): ApprovalRow[] {
+  return storage.all("SELECT * FROM permission_approvals WHERE status = 'active' AND expires_at IS NOT NULL AND expires_at <= ?", now);
+}
+
+export function insertApproval(storage: Storage, tx: Tx, row: Omit<ApprovalRow, "status" | "revoked_at" | "revoked_by">): void {
+  storage.run(
+    tx,
+    `INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, source_ref, source_commit, unsandboxed, expires_at, status)
+     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?, 'active')`,
+    row.id,
+    row.agent_id,
+    row.approved_permissions_json,
+    row.approved_at,
+    row.approved_by,
+    row.requested_permissions_hash,
+    row.manifest_hash,
+    row.manifest_json,
+    row.entrypoint_json,
+    row.source_ref,
+    row.source_commit,
+    row.unsandboxed,
+    row.expires_at,
+  );
+}
+
+/** Ends the active approval, if any; returns how many rows that were (0 or 1). */
+export function endApproval(storage: Storage, tx: Tx, agentId: string, status: "revoked" | "superseded" | "expired", by: string, at: string): number {
+  return storage.run(tx, "UPDATE permission_approvals SET status = ?, revoked_at = ?, revoked_by = ? WHERE agent_id = ? AND status = 'active'", status, at, by, agentId);
+}

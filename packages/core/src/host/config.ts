@@ -1,0 +1,222 @@
+/**
+ * Settings: flag > environment > config.toml > default, each with its origin. The only reader of process.env.
+ *
+ * Unknown keys and bad values are `config.invalid` and name the nearest known key. Core reads the file once, at its
+ * start; `core status` shows every value with where it came from. The environment of Core as it was started is also
+ * the source of approved `env:read` values; it is captured here and handed on by name only.
+ */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { CoreError, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
+import { parse as parseToml } from "smol-toml";
+import { pathsOf, type Paths } from "./paths.ts";
+
+export type Origin = "flag" | "environment" | "file" | "default";
+
+type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy";
+type Setting = { default: unknown; kind: Kind; environment?: string };
+
+const MEBI = 1024 * 1024;
+
+/** Every key of config.toml. Sizes are bytes, `_ms` are milliseconds. */
+export const SETTINGS = {
+  scan_roots: { default: ["~/Projects", "~/.opensentience/agents"], kind: "path_list", environment: "OPENSENTIENCE_SCAN_ROOTS" },
+  scan_interval_ms: { default: 300_000, kind: "count", environment: "OPENSENTIENCE_SCAN_INTERVAL_MS" },
+  scan_prune: { default: [".git", "node_modules", "_build", "deps", ".venv", "target"], kind: "texts" },
+  "install.allow_ssh": { default: false, kind: "boolean" },
+  "install.allow_local": { default: false, kind: "boolean" },
+  "install.timeout_ms": { default: 300_000, kind: "count" },
+  "install.max_bytes": { default: 1024 * MEBI, kind: "count" },
+  "install.max_files": { default: 200_000, kind: "count" },
+  "build.timeout_ms": { default: 900_000, kind: "count" },
+  "build.max_output_bytes": { default: 10 * MEBI, kind: "count" },
+  "build.pass_env": { default: [], kind: "texts", environment: "OPENSENTIENCE_BUILD_PASS_ENV" },
+  "launcher.stop_grace_ms": { default: 5_000, kind: "count", environment: "OPENSENTIENCE_STOP_GRACE_MS" },
+  "restart.policy": { default: "never", kind: "policy" },
+  "restart.max_attempts": { default: 5, kind: "count" },
+  "restart.window_ms": { default: 60_000, kind: "count" },
+  "restart.initial_ms": { default: 500, kind: "count" },
+  "restart.max_ms": { default: 30_000, kind: "count" },
+  "restart.stable_ms": { default: 30_000, kind: "count" },
+  "logs.max_line_bytes": { default: 8192, kind: "count" },
+  "logs.max_file_bytes": { default: 10 * MEBI, kind: "count" },
+  "logs.max_files": { default: 5, kind: "count" },
+  "logs.keep_runs": { default: 20, kind: "count" },
+  "audit.checkpoint_events": { default: 256, kind: "count" },
+  "audit.checkpoint_interval_ms": { default: 60_000, kind: "count" },
+  "tools.path": { default: "/usr/local/bin:/usr/bin:/bin", kind: "text", environment: "OPENSENTIENCE_TOOLS_PATH" },
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof SETTINGS;
+type ValueOf<K extends Kind> = K extends "text" ? string : K extends "texts" | "path_list" ? string[] : K extends "boolean" ? boolean : K extends "count" ? number : K extends "policy" ? RestartPolicy : string;
+
+export class Config {
+  readonly paths: Paths;
+  readonly #values: Map<string, { value: unknown; origin: Origin }>;
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor(paths: Paths, values: Map<string, { value: unknown; origin: Origin }>, environment: NodeJS.ProcessEnv) {
+    this.paths = paths;
+    this.#values = values;
+    this.#environment = environment;
+  }
+
+  get<K extends SettingKey>(key: K): ValueOf<(typeof SETTINGS)[K]["kind"]> {
+    return this.#values.get(key)?.value as ValueOf<(typeof SETTINGS)[K]["kind"]>;
+  }
+
+  /** One variable of the environment Core was started with; used for approved `env:read` and `build.pass_env` only. */
+  environmentValue(name: string): string | undefined {
+    return this.#environment[name];
+  }
+
+  /** PATH for agents, builds and git: the folder of the Node that runs Core, then `tools.path`. */
+  get toolPath(): string {
+    return `${join(process.execPath, "..")}:${this.get("tools.path")}`;
+  }
+
+  get operatorHome(): string {
+    return this.#environment.HOME ?? homedir();
+  }
+
+  list(): { key: string; value: unknown; origin: Origin }[] {
+    return [...this.#values].map(([key, { value, origin }]) => ({ key, value, origin }));
+  }
+}
+
+/** Where this operator's Core lives; cheap, reads no file. */
+export function homePaths(flagHome?: string): Paths {
+  const env = process.env;
+  const chosen = flagHome ?? env.OPENSENTIENCE_HOME;
+  const home = chosen === undefined || chosen === "" ? join(homedir(), ".opensentience") : resolve(chosen);
+  return pathsOf(home, env.XDG_RUNTIME_DIR, process.getuid?.() ?? 0);
+}
+
+/** Throws `config.invalid` with the key and, for an unknown one, the nearest known key. */
+export function loadConfig(paths: Paths, flags: Partial<Record<SettingKey, string>> = {}): Config {
+  const environment = { ...process.env };
+  const values = new Map<string, { value: unknown; origin: Origin }>();
+  const file = readConfigFile(paths.config);
+  for (const [key, setting] of Object.entries(SETTINGS) as [SettingKey, Setting][]) {
+    const fromFlag = flags[key];
+    const fromEnvironment = setting.environment === undefined ? undefined : environment[setting.environment];
+    const chosen: [unknown, Origin] =
+      fromFlag !== undefined
+        ? [fromText(key, setting.kind, fromFlag), "flag"]
+        : fromEnvironment !== undefined && fromEnvironment !== ""
+          ? [fromText(key, setting.kind, fromEnvironment), "environment"]
+          : file.has(key)
+            ? [checked(key, setting.kind, file.get(key)), "file"]
+            : [setting.default, "default"];
+    const value = setting.kind === "path_list" ? expandHome(chosen[0] as string[], paths.home, environment.HOME ?? homedir()) : chosen[0];
+    values.set(key, { value, origin: chosen[1] });
+  }
+  return new Config(paths, values, environment);
+}
+
+/** The CLI's view of the environment: only what decides how things are shown or where to look. */
+export function terminalEnvironment(): { noColor: boolean; ci: boolean } {
+  const noColor = process.env.NO_COLOR;
+  return { noColor: noColor !== undefined && noColor !== "", ci: process.env.CI !== undefined };
+}
+
+/** Environment for the background Core that a command starts: the operator's own, as `serve` would have had. */
+export function inheritedEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function readConfigFile(path: string): Map<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
+    throw new CoreError("config.invalid", `cannot read ${path}`, { cause: error, nextStep: `check the permissions of ${path}` });
+  }
+  let table: Record<string, unknown>;
+  try {
+    table = parseToml(text);
+  } catch (error) {
+    const line = (error as { line?: number }).line;
+    throw new CoreError("config.invalid", `${path} is not valid TOML${line === undefined ? "" : ` (line ${line})`}`, { nextStep: `mend ${path}` });
+  }
+  const flat = new Map<string, unknown>();
+  flatten(table, "", flat);
+  for (const key of flat.keys()) {
+    if (key in SETTINGS) continue;
+    throw new CoreError("config.invalid", `unknown setting "${key.slice(0, 80)}" in ${path}; did you mean "${nearest(key, Object.keys(SETTINGS))}"?`, {
+      details: { key: key.slice(0, 80) },
+      nextStep: `mend ${path}`,
+    });
+  }
+  return flat;
+}
+
+function flatten(table: Record<string, unknown>, prefix: string, into: Map<string, unknown>): void {
+  for (const [key, value] of Object.entries(table)) {
+    const isTable = typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+    if (isTable) flatten(value as Record<string, unknown>, `${prefix}${key}.`, into);
+    else into.set(`${prefix}${key}`, value);
+  }
+}
+
+function fromText(key: string, kind: Kind, text: string): unknown {
+  if (kind === "texts" || kind === "path_list") return checked(key, kind, text.split(":").filter((part) => part !== ""));
+  if (kind === "boolean") return checked(key, kind, text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text);
+  if (kind === "count") return checked(key, kind, /^\d+$/.test(text) ? Number(text) : text);
+  return checked(key, kind, text);
+}
+
+function checked(key: string, kind: Kind, value: unknown): unknown {
+  const fail = (expected: string): never => {
+    throw new CoreError("config.invalid", `setting "${key}" must be ${expected}`, { details: { key }, nextStep: "opensentience core status" });
+  };
+  switch (kind) {
+    case "text":
+      return typeof value === "string" && value !== "" ? value : fail("a non-empty text");
+    case "texts":
+    case "path_list":
+      if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && item !== "")) return fail("a list of texts");
+      if (kind === "path_list" && !value.every((item: string) => item.startsWith("~/") || isAbsolute(item))) return fail("a list of absolute paths (or paths that begin with ~/)");
+      return value;
+    case "boolean":
+      return typeof value === "boolean" ? value : fail("true or false");
+    case "count":
+      return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : fail("a whole number");
+    case "policy":
+      return RESTART_POLICIES.includes(value as RestartPolicy) ? value : fail(`one of ${RESTART_POLICIES.join(", ")}`);
+  }
+}
+
+/** `~/.opensentience` in a default root means this home, wherever OPENSENTIENCE_HOME put it. */
+function expandHome(roots: string[], home: string, operatorHome: string): string[] {
+  return roots.map((root) => {
+    if (root === "~/.opensentience/agents") return join(home, "agents");
+    return root.startsWith("~/") ? join(operatorHome, root.slice(2)) : root;
+  });
+}
+
+/** Smallest edit distance (Levenshtein); the lists here are short. */
+export function nearest(word: string, known: readonly string[]): string {
+  let best = known[0] ?? "";
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const candidate of known) {
+    const distance = editDistance(word.slice(0, 80), candidate);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

@@ -1,0 +1,83 @@
+/**
+ * Where everything lives below OPENSENTIENCE_HOME. Pure path arithmetic: creates and checks nothing.
+ *
+ * A Unix socket path must fit the kernel's 107 bytes (unix(7)). Where the home is too deep for the longest socket
+ * path below it, `run/` moves to $XDG_RUNTIME_DIR or /tmp/opensentience-<uid>/ under a name derived from the home,
+ * and `socketFallback` says so (`core status` shows it).
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+
+/** sun_path is 108 bytes with its NUL (unix(7)). */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** The longest socket below run/: agents/<12 hex digits>/core.sock. */
+const LONGEST_SOCKET = join("agents", "0".repeat(12), "core.sock");
+
+export type Paths = {
+  home: string;
+  config: string;
+  stateFolder: string;
+  database: string;
+  adminToken: string;
+  auditKey: string;
+  auditCheckpoints: string;
+  runFolder: string;
+  runAgentsFolder: string;
+  controlSocket: string;
+  lock: string;
+  socketFallback: boolean;
+  agentsFolder: string;
+  stagingFolder: string;
+  logsFolder: string;
+  coreLog: string;
+};
+
+/** `home` must be absolute. */
+export function pathsOf(home: string, runtimeFolder: string | undefined, uid: number): Paths {
+  const stateFolder = join(home, "state");
+  const ownRun = join(home, "run");
+  const socketFallback = Buffer.byteLength(join(ownRun, LONGEST_SOCKET)) > MAX_SOCKET_PATH_BYTES;
+  const runFolder = socketFallback ? fallbackRun(home, runtimeFolder, uid) : ownRun;
+  return {
+    home,
+    config: join(home, "config.toml"),
+    stateFolder,
+    database: join(stateFolder, "core.sqlite3"),
+    adminToken: join(stateFolder, "admin.token"),
+    auditKey: join(stateFolder, "audit.key"),
+    auditCheckpoints: join(stateFolder, "audit.checkpoints"),
+    runFolder,
+    runAgentsFolder: join(runFolder, "agents"),
+    controlSocket: join(runFolder, "core.sock"),
+    lock: join(stateFolder, "core.lock"),
+    socketFallback,
+    agentsFolder: join(home, "agents"),
+    stagingFolder: join(home, "agents", ".staging"),
+    logsFolder: join(home, "logs"),
+    coreLog: join(home, "logs", "core.log"),
+  };
+}
+
+/** The folder of one agent: `src`, `data`, `build-home`, `repo.git`, `previous` live below it. */
+export function agentFolders(paths: Paths, agentId: string): Record<"root" | "source" | "data" | "buildHome" | "repository" | "previous" | "trackedEntries" | "builtEntries" | "treeCache" | "temporary", string> {
+  const root = join(paths.agentsFolder, agentId);
+  return {
+    root,
+    source: join(root, "src"),
+    data: join(root, "data"),
+    buildHome: join(root, "build-home"),
+    repository: join(root, "repo.git"),
+    previous: join(root, "previous"),
+    trackedEntries: join(root, "tracked.json"),
+    builtEntries: join(root, "built.json"),
+    treeCache: join(root, "tree-cache.json"),
+    temporary: join(root, "data", "tmp"),
+  };
+}
+
+function fallbackRun(home: string, runtimeFolder: string | undefined, uid: number): string {
+  const name = createHash("sha256").update(home).digest("hex").slice(0, 16);
+  const candidate = runtimeFolder === undefined ? undefined : join(runtimeFolder, "opensentience", name);
+  if (candidate !== undefined && Buffer.byteLength(join(candidate, LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES) return candidate;
+  return join("/tmp", `opensentience-${uid}`, name);
+}

@@ -1,0 +1,75 @@
+/**
+ * Real pipes between Core and the programs it starts.
+ *
+ * Node gives a child one end of a socket pair when asked for a "pipe". A socket cannot be opened again by path, so
+ * `echo x > /dev/stdout` in the child fails with ENXIO. A FIFO has no such fault: it is made with mkfifo(1) (Node has
+ * no call for it), opened on both ends and removed from its folder at once, so that only the two descriptors remain.
+ *
+ * Life cycle: the caller owns both ends from the moment the promise resolves. It hands `writeFd` to a spawn and
+ * closes it right after, and it destroys `readEnd` when it is done. `readEnd` ends when the last holder of the
+ * write end is gone, which may be long after the child itself: nobody waits for that end without a limit.
+ *
+ * Promises: reading is asynchronous with back-pressure, and an unread pipe makes its writer wait (64 KiB in the kernel
+ * and 64 KiB here). When anything fails, every descriptor and file made so far is gone before the error arrives.
+ * Refuses: to open anything that is not the FIFO just made. Callers: sandbox. The only user of node:net in host.
+ */
+import { closeSync, constants, fstatSync, openSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { CoreError } from "@opensentience/protocol";
+import { runTool } from "./child-process.ts";
+
+/** One pipe: Core reads `readEnd`; `writeFd` goes to a child and is closed in Core right after the spawn. */
+export type OpenPipe = { readEnd: Readable; writeFd: number };
+
+/**
+ * Makes `count` pipes with one spawn of mkfifo. `folder` must be private to Core's user.
+ * Fails with `core.tool_missing` (no mkfifo) or `launcher.start_failed` (folder not writable, no descriptors left).
+ */
+export async function openPipes(folder: string, count: number): Promise<OpenPipe[]> {
+  const paths = Array.from({ length: count }, () => join(folder, `pipe-${randomUUID()}`));
+  const opened: OpenPipe[] = [];
+  try {
+    await makeFifos(paths);
+    for (const path of paths) opened.push(openFifo(path));
+    return opened;
+  } catch (error) {
+    for (const pipe of opened) {
+      closeSync(pipe.writeFd);
+      pipe.readEnd.destroy();
+    }
+    if (error instanceof CoreError) throw error;
+    throw new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause: error });
+  } finally {
+    for (const path of paths) rmSync(path, { force: true });
+  }
+}
+
+async function makeFifos(paths: string[]): Promise<void> {
+  const env = { PATH: "/usr/bin:/bin", LC_ALL: "C" };
+  const made = await runTool(["mkfifo", "-m", "600", "--", ...paths], { env, timeoutMs: 10_000, maxBytes: 4096 });
+  if (made.exitCode === 0) return;
+  throw new CoreError("launcher.start_failed", "the output pipes could not be made", {
+    details: { reason: made.stderr.toString("utf8").trim() },
+  });
+}
+
+function openFifo(path: string): OpenPipe {
+  // The read end first and without waiting: opening a FIFO otherwise blocks until the other side is there.
+  const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  let writeFd: number | undefined;
+  try {
+    if (!fstatSync(readFd).isFIFO()) throw new Error(`${path} is not a FIFO`);
+    writeFd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    const readEnd = new Socket({ fd: readFd, readable: true, writable: false });
+    // A read error also closes the stream, which is what readers watch; without a listener it would end Core.
+    readEnd.on("error", () => {});
+    return { readEnd, writeFd };
+  } catch (error) {
+    closeSync(readFd);
+    if (writeFd !== undefined) closeSync(writeFd);
+    throw error;
+  }
+}

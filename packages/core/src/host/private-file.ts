@@ -1,0 +1,81 @@
+/**
+ * Files and folders that only the operator may read: tokens, approvals' trees, caches, checkpoints.
+ *
+ * Promises: files are 0600 and folders 0700 from their first moment (never created wide and narrowed later); a
+ * replaced file is either the old one or the new one, also after a power cut; nothing is written through a symlink.
+ * Refuses: a folder that is a symlink or belongs to another user (`core.unsafe_socket`, the table's code for a place
+ * that others control). Everything else fails with the system's own error, which the caller translates: whether a
+ * full disk is `install.io_failed` or `audit.unavailable` is not known here.
+ * Callers: every folder of core that keeps something private on disk.
+ */
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { CoreError } from "@opensentience/protocol";
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+
+/** Replaces `path` atomically with `data`, mode 0600; durable when it returns. A symlink at `path` is replaced, not followed. */
+export async function writePrivateFile(path: string, data: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+  // SECURITY: O_EXCL refuses a name planted in advance; pinned by "replaces a symlink instead of writing through it".
+  const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    await writeAndSync(file, data);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Adds `data` at the end of `path` (created 0600 when missing); durable when it returns. A symlink fails with ELOOP. */
+export async function appendPrivateFile(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  await writeAndSync(file, data);
+}
+
+/**
+ * Makes sure `path` is a folder of ours with mode 0700, creating it (and missing parents, also 0700).
+ * Throws `core.unsafe_socket` for a symlink, something that is no folder, or a folder of another user.
+ */
+export async function ensurePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const found = await lstat(path);
+  if (!found.isDirectory()) throw unsafeFolder(path, found.isSymbolicLink() ? "is a symbolic link" : "is not a folder");
+  if (found.uid !== process.geteuid?.()) throw unsafeFolder(path, "belongs to another user");
+  if ((found.mode & 0o7777) === 0o700) return;
+  // SECURITY: narrowed through a handle that follows no link; pinned by "narrows a folder that others can enter".
+  const folder = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    await folder.chmod(0o700);
+  } finally {
+    await folder.close();
+  }
+}
+
+async function writeAndSync(file: FileHandle, data: string | Uint8Array): Promise<void> {
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, O_RDONLY | O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function unsafeFolder(path: string, reason: string): CoreError {
+  return new CoreError("core.unsafe_socket", `a private folder ${reason}`, { details: { path } });
+}

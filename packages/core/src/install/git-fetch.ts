@@ -1,0 +1,214 @@
+import { constants } from "node:fs";
+import { lstat, mkdir, open, readdir, realpath, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CoreError } from "@opensentience/protocol";
+import type { ToolResult } from "../host/child-process.ts";
+import { gitMessage, runGit, safeLines, timeLimitExceeded, type GitCall, type GitProgram } from "./git-command.ts";
+import { parseRef, type GitUrl } from "./git-url.ts";
+
+export type FetchOptions = {
+  git: GitProgram;
+  url: GitUrl;
+  /** Absolute; created when missing. Core's own bare repository, never inside what an agent can write. */
+  repoFolder: string;
+  /** For everything together. */
+  timeoutMs: number;
+  /** Size of `repoFolder` on disk, history included. */
+  maxBytes: number;
+  signal?: AbortSignal | undefined;
+  /** One printable line of git's progress. */
+  onProgress?: ((line: string) => void) | undefined;
+  /** Path of the operator's ssh agent, only used for ssh URLs. */
+  sshAuthSocket?: string | undefined;
+};
+
+/** Where a remote's detached HEAD is kept. */
+export const DETACHED_HEAD = "refs/opensentience/head";
+
+const SIZE_CHECK_MS = 100;
+const KEPT_OUTPUT = 64 * 1024;
+const BRANCHES_AND_TAGS = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+const FETCH = [
+  "fetch",
+  "--progress",
+  "--prune",
+  "--no-tags",
+  "--no-recurse-submodules",
+  "--no-auto-maintenance",
+  "--no-write-fetch-head",
+  "--no-write-commit-graph",
+  "--no-show-forced-updates",
+  "--upload-pack=git-upload-pack",
+  "--",
+];
+/** Complaints of git's fsck about what a tree holds, as opposed to damage on the way. */
+const UNSAFE_OBJECT =
+  /(?:object|tree|blob) [0-9a-f]+: (hasDot|hasDotdot|hasDotgit|fullPathname|emptyName|duplicateEntries|gitmodules\w+|gitattributes\w+|symlinkTargetLength|largePathname)\b/;
+
+/**
+ * Brings all branches and tags of `url` into `repoFolder` and makes HEAD the remote's default branch. Throws
+ * `install.clone_failed`, `install.limit_exceeded` or `install.unsafe_tree`; a folder made here is removed again then.
+ */
+export async function fetchRepository(options: FetchOptions): Promise<void> {
+  options.signal?.throwIfAborted();
+  const isNew = (await mkdir(options.repoFolder, { recursive: true, mode: 0o700 })) !== undefined;
+  const deadline = performance.now() + options.timeoutMs;
+  const giveUp = new AbortController();
+  const signal = options.signal === undefined ? giveUp.signal : AbortSignal.any([options.signal, giveUp.signal]);
+  const stopWatching = watchSize(options, giveUp);
+  const call = (transport: GitCall["transport"]): GitCall => ({
+    git: options.git,
+    repoFolder: options.repoFolder,
+    transport,
+    timeoutMs: remaining(deadline),
+    maxBytes: KEPT_OUTPUT,
+    signal,
+    sshAuthSocket: options.sshAuthSocket,
+  });
+  try {
+    await prepareRepository(options.repoFolder, call);
+    const source = await checkSource(options.url);
+    const head = await remoteHead(source, call(options.url.kind));
+    const onStderr = progressReader(options.onProgress);
+    const refspecs = head === DETACHED_HEAD ? [...BRANCHES_AND_TAGS, `+HEAD:${DETACHED_HEAD}`] : BRANCHES_AND_TAGS;
+    checkFetched(await runGit([...FETCH, source, ...refspecs], { ...call(options.url.kind), onStderr }));
+    checkFetched(await runGit(["symbolic-ref", "--", "HEAD", head], call("none")));
+    await checkSize(options);
+  } catch (error) {
+    await (isNew ? rm(options.repoFolder, { recursive: true, force: true }) : removeLeftovers(options.repoFolder));
+    throw error;
+  } finally {
+    stopWatching();
+  }
+}
+
+/** An empty repository, or the config of an older one put back, so that nothing written into it since can count. */
+async function prepareRepository(repoFolder: string, call: (transport: "none") => GitCall): Promise<void> {
+  await removeLeftovers(repoFolder);
+  const isThere = await lstat(join(repoFolder, "HEAD")).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere)
+    checkFetched(await runGit(["init", "--bare", "--quiet", "--template=", "--", repoFolder], call("none")));
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+  const config = await open(join(repoFolder, "config"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  try {
+    await config.writeFile("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n");
+  } finally {
+    await config.close();
+  }
+}
+
+/**
+ * The operand for git. SECURITY: a local source of another user could hold a config made against us; git's own check
+ * depends on its version, so the owner is compared here; pinned by "refuses a local source that belongs to another user".
+ */
+async function checkSource(url: GitUrl): Promise<string> {
+  if (url.kind !== "local") return url.text;
+  let folder: string;
+  try {
+    folder = await realpath(fileURLToPath(url.text));
+    const owners = [(await stat(folder)).uid];
+    owners.push((await stat(join(folder, ".git")).catch(() => ({ uid: owners[0]! }))).uid);
+    if (owners.every((uid) => uid === process.geteuid?.()))
+      return `file://${folder.split("/").map(encodeURIComponent).join("/")}`;
+  } catch (cause) {
+    throw new CoreError("install.clone_failed", "the local repository does not exist or cannot be read", { cause });
+  }
+  throw new CoreError("install.clone_failed", "the local repository belongs to another user", {
+    nextStep: "make a copy that you own and install from there",
+  });
+}
+
+/** The full name of the ref that the remote's HEAD stands for. */
+async function remoteHead(source: string, call: GitCall): Promise<string> {
+  const command = ["ls-remote", "--quiet", "--symref", "--upload-pack=git-upload-pack", "--", source, "HEAD"];
+  const result = await runGit(command, call);
+  checkFetched(result);
+  const text = result.stdout.toString("utf8");
+  const branch = /^ref: (refs\/heads\/[^\t\n]+)\tHEAD$/m.exec(text)?.[1];
+  if (branch !== undefined) return parseRef(branch);
+  return /^[0-9a-f]+\tHEAD$/m.test(text) ? DETACHED_HEAD : "refs/heads/main";
+}
+
+function checkFetched(result: ToolResult): void {
+  if (result.exitCode === 0) return;
+  const message = gitMessage(result.stderr);
+  const unsafe = UNSAFE_OBJECT.exec(result.stderr.toString("latin1"))?.[1];
+  if (unsafe !== undefined) {
+    throw new CoreError("install.unsafe_tree", `git refused an object of the repository (${unsafe})`, {
+      details: { reason: unsafe },
+    });
+  }
+  throw new CoreError("install.clone_failed", `git could not fetch the repository: ${message}`, {
+    details: { exit_code: result.exitCode, signal: result.signal },
+  });
+}
+
+function progressReader(onProgress: ((line: string) => void) | undefined): (chunk: Buffer) => void {
+  let rest = "";
+  return (chunk) => {
+    const text = rest + chunk.toString("utf8");
+    const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
+    rest = text.slice(end).slice(-1_000);
+    for (const line of safeLines(text.slice(0, end))) onProgress?.(line);
+  };
+}
+
+/** Looks at the folder's size again and again while git writes; over the limit, `giveUp` ends git. */
+function watchSize(options: FetchOptions, giveUp: AbortController): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const look = async (): Promise<void> => {
+    await checkSize(options).catch((error: unknown) => giveUp.abort(error));
+    if (!isStopped && !giveUp.signal.aborted) timer = setTimeout(() => void look(), SIZE_CHECK_MS);
+  };
+  timer = setTimeout(() => void look(), SIZE_CHECK_MS);
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
+}
+
+async function checkSize(options: FetchOptions): Promise<void> {
+  if ((await folderBytes(options.repoFolder)) <= options.maxBytes) return;
+  throw new CoreError("install.limit_exceeded", "the repository is larger than the size limit", {
+    details: { limit: "install.max_bytes", max_bytes: options.maxBytes },
+    nextStep: "raise install.max_bytes in config.toml",
+  });
+}
+
+/** Bytes on disk; what vanishes while counting counts nothing. */
+async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  let total = 0;
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) total += await folderBytes(path);
+    else
+      total += await lstat(path).then(
+        (found) => found.blocks * 512,
+        () => 0,
+      );
+  }
+  return total;
+}
+
+/** A git that was killed leaves lock files and half packs, which would block or fatten the next fetch. */
+async function removeLeftovers(folder: string, isObjects = false): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await removeLeftovers(path, isObjects || path === join(folder, "objects"));
+    // No ref can end in .lock; one may well begin with tmp_, so that counts below objects only.
+    else if (entry.name.endsWith(".lock") || (isObjects && /^\.?tmp[_-]/.test(entry.name)))
+      await rm(path, { force: true });
+  }
+}
+
+function remaining(deadline: number): number {
+  const left = Math.ceil(deadline - performance.now());
+  if (left <= 0) throw timeLimitExceeded("fetch");
+  return left;
+}

@@ -1,0 +1,210 @@
+/**
+ * Install: brings one commit of a git repository into `agents/<id>/src`. Runs nothing of it.
+ *
+ * The way: judge URL and ref → fetch into a staging folder beside the agents → check and write the tree → read its
+ * manifest → swap it into place → record. Everything before the swap can fail or be interrupted without a trace but
+ * an audit event; the swap is journaled (swap.ts), so a crash is rolled back at the next start. The old tree stays in
+ * `previous`. The manifest must carry the id that was asked for.
+ *
+ * A running agent is not replaced under its feet: `install.running`. Installing again is how an agent is updated to
+ * another ref, and how a tampered source is put right.
+ */
+import { randomBytes } from "node:crypto";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { CoreError } from "@opensentience/protocol";
+import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import type { Catalog, Sighting } from "../catalog/catalog.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { writeLog, type CaptureLimits } from "../logs/logs.ts";
+import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
+import { hashEntries, saveEntries } from "../tree/tree.ts";
+import { fetchRepository, findGit, materialise, parseGitUrl, parseRef, resolveRef, type GitUrl, type Materialised } from "./git.ts";
+import { confirmSwap, interruptedSwap, swapIn, undoSwap } from "./swap.ts";
+
+export type InstallRequest = { agentId?: string; gitUrl?: string; ref?: string; allowLocal?: boolean };
+export type Progress = (phase: string, text: string) => void;
+
+export type InstallDeps = {
+  audit: AuditLog;
+  catalog: Catalog;
+  redactor: Redactor;
+  settings: { allowSsh: boolean; allowLocal: boolean; timeoutMs: number; maxBytes: number; maxFiles: number; toolPath: string; sshAuthSocket: string | undefined; logs: CaptureLimits };
+  folders: { agents: string; staging: string; logs: string; agent: (agentId: string) => { root: string; source: string } };
+};
+
+type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined };
+type Fetched = Materialised & { sighting: Sighting; commit: string; ref: string | null; staged: string; treeHash: string };
+
+export class Install {
+  readonly #deps: InstallDeps;
+
+  constructor(deps: InstallDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Returns the agent's id. Throws install.*, manifest.* and agent.not_found; then nothing has changed. Aborting
+   * `signal` ends git and leaves nothing behind either.
+   */
+  async install(request: InstallRequest, act: Act, options: { signal?: AbortSignal; progress?: Progress } = {}): Promise<string> {
+    const source = this.#source(request);
+    const release = this.#deps.catalog.claim(source.expectedId ?? source.url.text);
+    const lines: string[] = [];
+    const progress: Progress = (phase, text) => {
+      lines.push(`${phase}: ${text}`);
+      if (lines.length > 2_000) lines.shift();
+      options.progress?.(phase, text);
+    };
+    const staged = join(this.#deps.folders.staging, randomBytes(8).toString("hex"));
+    let releaseId = (): void => {};
+    try {
+      const fetched = await this.#fetch(source, staged, progress, options.signal);
+      const agentId = fetched.sighting.manifest.id;
+      if (source.expectedId === undefined) releaseId = this.#deps.catalog.claim(agentId);
+      this.#refuseRunning(agentId);
+      options.signal?.throwIfAborted();
+      await this.#swap(fetched, source.url.text, act);
+      progress("done", `${agentId} at ${fetched.commit.slice(0, 12)}`);
+      await this.#log(agentId, lines);
+      return agentId;
+    } catch (error) {
+      const failure = options.signal?.aborted === true && !(error instanceof CoreError) ? canceled() : error;
+      this.#recordFailure(source, failure, act);
+      throw failure;
+    } finally {
+      releaseId();
+      release();
+      await rm(staged, { recursive: true, force: true });
+    }
+  }
+
+  /** At Core's start: rolls back interrupted swaps and empties the staging folder. Returns how many were rolled back. */
+  async reconcile(): Promise<number> {
+    await rm(this.#deps.folders.staging, { recursive: true, force: true });
+    let closed = 0;
+    for (const entry of await readdir(this.#deps.folders.agents, { withFileTypes: true }).catch(() => [])) {
+      const root = join(this.#deps.folders.agents, entry.name);
+      const journal = entry.isDirectory() ? await interruptedSwap(root).catch(() => ({ commit: "", hadPrevious: false })) : undefined;
+      if (journal === undefined) continue;
+      if (this.#deps.catalog.find(entry.name)?.commit === journal.commit && this.#wasRecorded(entry.name, journal.commit)) {
+        await confirmSwap(root);
+        continue;
+      }
+      await undoSwap(root);
+      this.#deps.audit.record({
+        type: "agent.install_failed",
+        act: SYSTEM_ACT,
+        subject: { type: "agent", id: entry.name },
+        outcome: "failed",
+        metadata: { code: "core_lost", message: "Core ended during the install; the tree from before was put back" },
+      });
+      closed += 1;
+    }
+    return closed;
+  }
+
+  /** The last install event of the agent says whether the database got to know of the swap. */
+  #wasRecorded(agentId: string, commit: string): boolean {
+    const last = this.#deps.audit.list({ type: "agent.installed", agent: agentId }, { limit: 1 }).items[0];
+    return last?.outcome === "ok" && last.metadata?.["commit"] === commit;
+  }
+
+  /** What is to be fetched, judged before anything is spawned. */
+  #source(request: InstallRequest): Source {
+    const known = request.agentId === undefined ? undefined : this.#deps.catalog.find(request.agentId);
+    if (request.gitUrl === undefined && known === undefined && request.agentId !== undefined) this.#deps.catalog.get(request.agentId);
+    if (known !== undefined) this.#refuseRunning(known.agentId);
+    const text = request.gitUrl ?? known?.gitUrl;
+    if (text === undefined || text === null) {
+      throw new CoreError("install.no_source", "nothing says which repository to install from", { nextStep: "opensentience help agents install" });
+    }
+    const { allowSsh, allowLocal } = this.#deps.settings;
+    const url = parseGitUrl(text, { allowSsh, allowLocal: allowLocal || request.allowLocal === true });
+    const ref = request.ref ?? (request.gitUrl === undefined ? known?.ref : undefined) ?? undefined;
+    return { url, ref: ref === undefined ? undefined : parseRef(ref), expectedId: request.agentId };
+  }
+
+  #refuseRunning(agentId: string): void {
+    if (this.#deps.catalog.find(agentId)?.status !== "running") return;
+    throw new CoreError("install.running", `${agentId} is running`, { nextStep: `opensentience agents stop ${agentId}` });
+  }
+
+  async #fetch(source: Source, staged: string, progress: Progress, signal: AbortSignal | undefined): Promise<Fetched> {
+    const { settings } = this.#deps;
+    const git = await findGit(settings.toolPath);
+    const repoFolder = join(staged, "repo.git");
+    const target = join(staged, "src");
+    await ensurePrivateFolder(this.#deps.folders.staging);
+    await ensurePrivateFolder(staged);
+    progress("fetch", "asking the repository");
+    await fetchRepository({
+      git,
+      url: source.url,
+      repoFolder,
+      timeoutMs: settings.timeoutMs,
+      maxBytes: settings.maxBytes,
+      signal,
+      onProgress: (line) => progress("fetch", line),
+      sshAuthSocket: settings.sshAuthSocket,
+    });
+    const { commit, ref } = await resolveRef({ git, repoFolder }, source.ref);
+    progress("write", `writing the files of ${commit.slice(0, 12)}`);
+    const tree = await materialise({ git, repoFolder, commit, target, limits: settings, signal });
+    for (const path of tree.symlinks) progress("write", `symlink kept as a text file: ${path}`);
+    for (const path of tree.submodules) progress("write", `submodule not fetched: ${path}`);
+    const file = await readManifest(target);
+    if (source.expectedId !== undefined && file.manifest.id !== source.expectedId) {
+      throw new CoreError("install.id_mismatch", `the repository holds ${file.manifest.id}, not ${source.expectedId}`, {
+        details: { found: file.manifest.id },
+        nextStep: `opensentience agents info ${source.expectedId}`,
+      });
+    }
+    const own = this.#deps.folders.agent(file.manifest.id);
+    const sighting = { folder: own.source, path: join(own.source, MANIFEST_NAME), manifest: file.manifest, manifestHash: file.manifestHash };
+    await saveEntries(join(staged, "tracked.json"), tree.entries);
+    return { ...tree, sighting, commit, ref, staged, treeHash: hashEntries(tree.entries) };
+  }
+
+  /** Intent, effect, outcome: the rename is outside the database. */
+  async #swap(fetched: Fetched, gitUrl: string, act: Act): Promise<void> {
+    const { audit, catalog, folders } = this.#deps;
+    const agentId = fetched.sighting.manifest.id;
+    const own = folders.agent(agentId);
+    const subject = { type: "agent", id: agentId } as const;
+    const metadata = { git_url: gitUrl, ref: fetched.ref, commit: fetched.commit, path: own.source, tree_hash: fetched.treeHash, files: fetched.entries.length, previous_commit: catalog.find(agentId)?.commit ?? undefined };
+    const causationId = audit.record({ type: "agent.installed", act, subject, outcome: "unknown", metadata: { ...metadata, phase: "intent" } });
+    try {
+      await swapIn(own.root, fetched.staged, fetched.commit);
+      audit.transact((tx, record) => {
+        catalog.recordInstall(tx, fetched.sighting, { gitUrl, ref: fetched.ref, commit: fetched.commit, treeHash: fetched.treeHash });
+        record({ type: "agent.installed", act: { ...act, causationId }, subject, metadata: { ...metadata, skipped: [...fetched.symlinks, ...fetched.submodules].slice(0, 20), phase: "done" } });
+      });
+    } catch (error) {
+      await undoSwap(own.root);
+      throw error instanceof CoreError ? error : new CoreError("install.io_failed", "the agent's folder could not be written", { cause: error, nextStep: "opensentience core status" });
+    }
+    await confirmSwap(own.root);
+  }
+
+  #recordFailure(source: Source, error: unknown, act: Act): void {
+    const known = error instanceof CoreError ? error : undefined;
+    this.#deps.audit.record({
+      type: "agent.install_failed",
+      act,
+      subject: { type: "agent", id: source.expectedId ?? "unknown" },
+      outcome: known?.kind === "denied" ? "denied" : "failed",
+      metadata: { git_url: source.url.text, ref: source.ref, code: known?.code ?? "core.internal", message: known?.message },
+    });
+  }
+
+  async #log(agentId: string, lines: readonly string[]): Promise<void> {
+    const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
+    const path = join(this.#deps.folders.logs, agentId, `install-${stamp}.log`);
+    await writeLog(path, lines, { limits: this.#deps.settings.logs, redactor: this.#deps.redactor });
+  }
+}
+
+function canceled(): CoreError {
+  return new CoreError("install.canceled", "the install was canceled; nothing was changed", { nextStep: "opensentience agents list" });
+}

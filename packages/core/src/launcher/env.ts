@@ -1,0 +1,55 @@
+/**
+ * The environment of a run, built from nothing: never Core's own. SECURITY: an operator's tokens and keys live in
+ * Core's environment; only names that were approved as `env:read:<NAME>` are handed over. Pinned by "gives an agent
+ * nothing of Core's environment but what was approved".
+ */
+import { CoreError, parsePermission } from "@opensentience/protocol";
+
+export type RunEnvironment = { variables: Record<string, string>; /** values to protect in logs: name and value */ secrets: [string, string][] };
+
+/** Throws `launcher.env_missing` when an approved name is not set in the environment Core was started with. */
+export function buildEnvironment(options: {
+  agentId: string;
+  runId: string;
+  sessionToken: string;
+  socketPath: string;
+  dataFolder: string;
+  temporaryFolder: string;
+  toolPath: string;
+  isMixTask: boolean;
+  approvedPermissions: readonly string[];
+  valueOf: (name: string) => string | undefined;
+}): RunEnvironment {
+  const secrets: [string, string][] = [["session_token", options.sessionToken]];
+  const variables: Record<string, string> = {
+    PATH: options.toolPath,
+    LANG: "C.UTF-8",
+    HOME: options.dataFolder,
+    TMPDIR: options.temporaryFolder,
+    // The agent's folder is what was approved; a run must not write caches into it.
+    PYTHONDONTWRITEBYTECODE: "1",
+    ...(options.isMixTask ? { MIX_ENV: "prod" } : {}),
+  };
+  for (const permission of options.approvedPermissions) {
+    const parsed = parsePermission(permission);
+    if (parsed?.domain !== "env" || parsed.action !== "read" || parsed.pattern === undefined) continue;
+    const value = options.valueOf(parsed.pattern);
+    if (value === undefined) {
+      throw new CoreError("launcher.env_missing", `${parsed.pattern} was approved but is not set in the environment Core was started with`, {
+        details: { name: parsed.pattern },
+        nextStep: "opensentience core restart",
+      });
+    }
+    variables[parsed.pattern] = value;
+    secrets.push([`env ${parsed.pattern}`, value]);
+  }
+  // Last, so that an approved name can never replace what Core says about the run.
+  Object.assign(variables, {
+    OPENSENTIENCE_AGENT_ID: options.agentId,
+    OPENSENTIENCE_RUN_ID: options.runId,
+    OPENSENTIENCE_SOCKET_PATH: options.socketPath,
+    OPENSENTIENCE_SESSION_TOKEN: options.sessionToken,
+    OPENSENTIENCE_PROTOCOL_VERSION: "1",
+  });
+  return { variables, secrets };
+}

@@ -1,0 +1,326 @@
+/**
+ * The launcher: starts, watches, stops and restarts agents, each as a process tree of its own.
+ *
+ * A run passes the gate (enablement) at every start, restarts included; its intent is recorded before anything is
+ * spawned, its pid before its first instruction, its end after the whole tree is gone. One queue per agent orders
+ * starts and stops; the database refuses a second live run. A stop cancels a pending restart. When Core stops, every
+ * agent is stopped first, newest first; when Core dies, the kernel ends the trees and the next start closes the rows.
+ *
+ * The environment is built from nothing (env.ts), the argument vector from the approved entrypoint
+ * (command-builder.ts), output goes through the redactor into a bounded file (logs). Nobody but the operator's doors
+ * (web) and Core itself call this.
+ */
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { CoreError, newId, shortId, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
+import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { Enablement, Runnable } from "../enablement/enablement.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { pruneLogs } from "../logs/logs.ts";
+import { checkProgram, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
+import type { Storage } from "../storage/storage.ts";
+import { AgentQueue } from "./agent-queue.ts";
+import { buildCommand } from "./command-builder.ts";
+import { buildEnvironment } from "./env.ts";
+import { LiveRun, type LogLimits, type RunPlan } from "./live-run.ts";
+import { reconcileRuns } from "./reconcile.ts";
+import { decideRestart, NO_RESTARTS, type RestartHistory, type RestartLimits } from "./restart-policy.ts";
+import { psItem, runJson } from "./run-json.ts";
+import * as store from "./store.ts";
+
+/** An agent that ends within this many ms of its start makes `run` fail with its last lines. */
+const START_WINDOW_MS = 300;
+
+export type LauncherDeps = {
+  storage: Storage;
+  audit: AuditLog;
+  catalog: Catalog;
+  enablement: Enablement;
+  redactor: Redactor;
+  probe: SandboxProbe;
+  settings: { stopGraceMs: number; restart: RestartLimits; logs: LogLimits; keepRuns: number; toolPath: string };
+  folders: { runAgents: string; logs: string; agent: (agentId: string) => { source: string; data: string; temporary: string } };
+  environmentValue: (name: string) => string | undefined;
+  /** How each approved permission is held here; goes into the record of the run. */
+  describePermissions: (approved: readonly string[]) => Record<string, string>;
+  onFault: (what: string, error: unknown) => void;
+};
+
+export class Launcher {
+  readonly #deps: LauncherDeps;
+  readonly #queue = new AgentQueue();
+  readonly #live = new Map<string, LiveRun>();
+  readonly #history = new Map<string, RestartHistory>();
+  readonly #pendingRestarts = new Map<string, NodeJS.Timeout>();
+  readonly #cpuSamples = new Map<string, { atMs: number; cpuMs: number }>();
+  #stopping = false;
+
+  constructor(deps: LauncherDeps) {
+    this.#deps = deps;
+    deps.enablement.onRevoked(async (agentId, act) => {
+      if (this.#live.has(agentId) || this.#pendingRestarts.has(agentId)) await this.stop(agentId, act);
+    });
+  }
+
+  /**
+   * Starts the agent. Throws the gate's codes, launcher.already_running, launcher.program_missing,
+   * launcher.not_executable, launcher.folder_missing, launcher.env_missing, launcher.start_failed, and
+   * launcher.exited_early (details: run, last_lines) when it ends within its start window.
+   */
+  async run(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, act: Act): Promise<RunJson> {
+    const live = await this.#queue.run(agentId, async () => {
+      this.#cancelRestart(agentId);
+      this.#history.delete(agentId);
+      return this.#start(agentId, request, 0, act);
+    });
+    await this.#startWindow(live);
+    return this.get(live.plan.runId);
+  }
+
+  /** Ends the whole tree. Idempotent: of an agent that does not run, the newest run is given. Throws run.not_found. */
+  async stop(agentId: string, act: Act): Promise<RunJson> {
+    this.#cancelRestart(agentId);
+    await this.#queue.run(agentId, async () => {
+      this.#cancelRestart(agentId);
+      const live = this.#live.get(agentId);
+      await live?.stop(this.#deps.settings.stopGraceMs, act);
+      if (live !== undefined && live.leaked.length > 0) {
+        throw new CoreError("launcher.stop_failed", `processes ${live.leaked.join(", ")} of ${agentId} are still alive`, {
+          details: { pids: live.leaked },
+          nextStep: `kill -9 ${live.leaked.join(" ")}`,
+        });
+      }
+    });
+    return this.newest(agentId);
+  }
+
+  async restart(agentId: string, act: Act): Promise<RunJson> {
+    const live = await this.#queue.run(agentId, async () => {
+      this.#cancelRestart(agentId);
+      this.#history.delete(agentId);
+      await this.#live.get(agentId)?.stop(this.#deps.settings.stopGraceMs, act);
+      return this.#start(agentId, {}, 0, act);
+    });
+    await this.#startWindow(live);
+    return this.get(live.plan.runId);
+  }
+
+  /** Throws `run.not_found`. */
+  get(runId: string): RunJson {
+    const row = store.runById(this.#deps.storage, runId);
+    if (row === undefined) throw new CoreError("run.not_found", "no run has that id", { nextStep: "opensentience agents ps --all" });
+    return this.#json(row);
+  }
+
+  find(agentId: string): RunJson | null {
+    const row = store.newestRun(this.#deps.storage, agentId);
+    return row === undefined ? null : this.#json(row);
+  }
+
+  /** The newest run of the agent. Throws agent.not_found and run.not_found. */
+  newest(agentId: string): RunJson {
+    this.#deps.catalog.get(agentId);
+    const run = this.find(agentId);
+    if (run === null) throw new CoreError("run.not_found", `${agentId} has never run`, { nextStep: `opensentience agents info ${agentId}` });
+    return run;
+  }
+
+  list(filter: { agentId?: string | undefined; liveOnly: boolean; limit: number; cursor?: string | undefined }): { items: PsItemJson[]; next: string | null } {
+    const rows = store.pageOfRuns(this.#deps.storage, filter, filter.cursor ?? "\u{10ffff}", filter.limit + 1);
+    const items = rows.slice(0, filter.limit).map((row) => {
+      const live = this.#live.get(row.agent_id);
+      const usage = live?.plan.runId === row.run_id ? live.usage() : undefined;
+      return psItem(this.#json(row), live, usage, this.#cpuSamples);
+    });
+    return { items, next: rows.length > filter.limit ? (items.at(-1)?.run_id ?? null) : null };
+  }
+
+  liveCount(): number {
+    return this.#live.size;
+  }
+
+  isLive(runId: string): boolean {
+    return [...this.#live.values()].some((live) => live.plan.runId === runId);
+  }
+
+  /** At Core's start, before any door opens. */
+  reconcile(): { closed: string[]; processesEnded: number } {
+    return reconcileRuns(this.#deps);
+  }
+
+  /** Starts again what an earlier Core lost and whose policy is `always`. */
+  async resume(agentIds: string[]): Promise<void> {
+    for (const agentId of agentIds) {
+      if (this.#deps.catalog.find(agentId)?.restartPolicy === "always") this.#scheduleRestart(agentId, 0, 1);
+    }
+  }
+
+  /** Ends every agent, newest first, and starts nothing any more. */
+  async stopAll(act: Act): Promise<void> {
+    this.#stopping = true;
+    for (const agentId of this.#pendingRestarts.keys()) this.#cancelRestart(agentId);
+    await this.#queue.idle();
+    const newestFirst = [...this.#live.values()].toReversed();
+    await Promise.all(newestFirst.map((live) => live.stop(this.#deps.settings.stopGraceMs, act)));
+  }
+
+  async #start(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, restartCount: number, act: Act): Promise<LiveRun> {
+    const release = this.#deps.catalog.claim(agentId);
+    try {
+      return await this.#startClaimed(agentId, request, restartCount, act);
+    } finally {
+      release();
+    }
+  }
+
+  async #startClaimed(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, restartCount: number, act: Act): Promise<LiveRun> {
+    if (this.#stopping) throw new CoreError("core.stopping", "Core is stopping", { nextStep: "opensentience core start" });
+    const current = this.#live.get(agentId);
+    if (current !== undefined) {
+      throw new CoreError("launcher.already_running", `${agentId} is already running`, {
+        details: { run_id: current.plan.runId },
+        nextStep: `opensentience agents stop ${agentId}`,
+      });
+    }
+    const runnable = await this.#deps.enablement.requireRunnable(agentId, act);
+    const { plan, secrets } = await this.#plan(runnable, request.args ?? []);
+    const live = new LiveRun({ ...this.#deps, logLimits: this.#deps.settings.logs }, plan);
+    const causationId = this.#recordIntent(runnable, plan, request.restart, restartCount, act);
+    const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
+    const cleanUp = (): void => {
+      for (const one of forget) one();
+      rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) => this.#deps.onFault("a run's folder could not be removed", error));
+    };
+    this.#live.set(agentId, live);
+    try {
+      await live.start({ ...act, causationId }, (ended, end) => this.#onEnd(ended, end, cleanUp));
+    } catch (error) {
+      this.#live.delete(agentId);
+      cleanUp();
+      throw error;
+    }
+    return live;
+  }
+
+  /** Everything that can be refused is refused here, before the intent is recorded. */
+  async #plan(runnable: Runnable, args: string[]): Promise<{ plan: RunPlan; secrets: [string, string][] }> {
+    const { agent, manifest, approvedPermissions } = runnable;
+    const { folders, settings } = this.#deps;
+    const runId = newId("run");
+    const own = folders.agent(agent.agentId);
+    const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
+    const path = await checkProgram(program, own.source, settings.toolPath);
+    const pipeFolder = join(folders.runAgents, shortId(runId));
+    const { variables, secrets } = buildEnvironment({
+      agentId: agent.agentId,
+      runId,
+      sessionToken: randomBytes(32).toString("base64url"),
+      socketPath: join(pipeFolder, "core.sock"),
+      dataFolder: own.data,
+      temporaryFolder: own.temporary,
+      toolPath: settings.toolPath,
+      isMixTask: manifest.manifest.entrypoint.type === "mix_task",
+      approvedPermissions,
+      valueOf: this.#deps.environmentValue,
+    });
+    const logPath = join(folders.logs, agent.agentId, `${runId}.log`);
+    for (const folder of [own.data, own.temporary, pipeFolder, dirname(logPath)]) await ensurePrivateFolder(folder);
+    await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
+    const startedMetadata = {
+      agent_id: agent.agentId,
+      approval_id: runnable.approvalId,
+      manifest_hash: manifest.manifestHash,
+      commit: agent.commit,
+      permissions: this.#deps.describePermissions(approvedPermissions),
+    };
+    return { plan: { runId, agentId: agent.agentId, argv: [path, ...rest], cwd: own.source, env: variables, pipeFolder, logPath, startedMetadata }, secrets };
+  }
+
+  #recordIntent(runnable: Runnable, plan: RunPlan, restart: RestartPolicy | undefined, restartCount: number, act: Act): string {
+    const { storage, audit, catalog, probe } = this.#deps;
+    return audit.transact((tx, record) => {
+      store.insertRun(storage, tx, {
+        run_id: plan.runId,
+        agent_id: plan.agentId,
+        started_at: new Date().toISOString(),
+        manifest_hash: runnable.manifest.manifestHash,
+        approval_id: runnable.approvalId,
+        sandbox_json: JSON.stringify({ backend: probe.backend, isolation: probe.backend === "bubblewrap" ? "pid_namespace" : "process_group", permissions: plan.startedMetadata.permissions }),
+        log_path: plan.logPath,
+        restart_count: restartCount,
+      });
+      if (restart !== undefined) catalog.setRestartPolicy(tx, plan.agentId, restart);
+      catalog.refresh(tx, plan.agentId);
+      return record({
+        type: "agent.run_started",
+        act,
+        subject: { type: "run", id: plan.runId },
+        outcome: "unknown",
+        metadata: { ...plan.startedMetadata, restart_count: restartCount, phase: "intent", trust_boundary: TRUST_BOUNDARY },
+      });
+    });
+  }
+
+  async #startWindow(live: LiveRun): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const window = new Promise<void>((resolve) => (timer = setTimeout(resolve, START_WINDOW_MS)));
+    await Promise.race([live.ended, window]);
+    clearTimeout(timer);
+    if (live.status !== "crashed") return;
+    const run = this.get(live.plan.runId);
+    throw new CoreError("launcher.exited_early", `${live.plan.agentId} ended right after its start: ${run.reason ?? "unknown reason"}`, {
+      details: { run, last_lines: live.lastLines },
+      nextStep: `opensentience agents logs ${live.plan.agentId}`,
+    });
+  }
+
+  #onEnd(live: LiveRun, end: ProcessEnd, cleanUp: () => void): void {
+    cleanUp();
+    const { agentId, runId } = live.plan;
+    this.#cpuSamples.delete(runId);
+    if (this.#live.get(agentId) === live) this.#live.delete(agentId);
+    if (live.status !== "crashed" || end.leaked.length > 0 || this.#stopping) return;
+    const { settings, catalog } = this.#deps;
+    const policy = catalog.find(agentId)?.restartPolicy ?? "never";
+    const decision = decideRestart(policy, settings.restart, this.#history.get(agentId) ?? NO_RESTARTS, {
+      isFailure: end.exitCode !== 0,
+      ranForMs: performance.now() - live.startedMs,
+      nowMs: performance.now(),
+      random: Math.random(),
+    });
+    if (decision.action === "give_up") this.#recordGiveUp(live, decision.attempts);
+    if (decision.action !== "restart") return;
+    this.#history.set(agentId, decision.history);
+    this.#scheduleRestart(agentId, decision.delayMs, decision.history.attemptsAtMs.length);
+  }
+
+  #recordGiveUp(live: LiveRun, attempts: number): void {
+    const reason = `gave up after ${attempts} restarts within ${this.#deps.settings.restart.windowMs / 1000} s; last: ${live.lastLines.at(-1)?.slice(0, 200) ?? "no output"}`;
+    this.#deps.audit.transact((tx, record) => {
+      this.#deps.catalog.setLastError(tx, live.plan.agentId, reason);
+      record({ type: "agent.run_crashed", act: SYSTEM_ACT, subject: { type: "run", id: live.plan.runId }, outcome: "failed", severity: "error", metadata: { agent_id: live.plan.agentId, reason, phase: "gave_up" } });
+    });
+  }
+
+  #scheduleRestart(agentId: string, delayMs: number, restartCount: number): void {
+    const timer = setTimeout(() => {
+      this.#pendingRestarts.delete(agentId);
+      this.#queue
+        .run(agentId, async () => (this.#live.has(agentId) || this.#stopping ? undefined : this.#start(agentId, {}, restartCount, SYSTEM_ACT)))
+        .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
+    }, delayMs);
+    this.#pendingRestarts.set(agentId, timer);
+  }
+
+  #cancelRestart(agentId: string): void {
+    clearTimeout(this.#pendingRestarts.get(agentId));
+    this.#pendingRestarts.delete(agentId);
+  }
+
+  #json(row: store.RunRow): RunJson {
+    const live = this.#live.get(row.agent_id);
+    return runJson(row, live?.plan.runId === row.run_id ? live : undefined);
+  }
+}

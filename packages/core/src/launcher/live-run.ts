@@ -1,0 +1,185 @@
+/**
+ * One run while it lives: its process tree, its captured output, its state. It carries out the effects of run-state.ts
+ * and writes each change of the row together with its audit event. Order, promised to readers of the audit log:
+ * intent, started, [stop asked for], end. The last captured line is on disk before the end is recorded.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
+import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { captureLogs, type LogCapture } from "../logs/logs.ts";
+import { startBoxed, type BoxedProcess, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
+import type { Storage } from "../storage/storage.ts";
+import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
+import * as store from "./store.ts";
+
+/** How long output that is already in the pipe is read after the tree is gone, in ms. */
+const DRAIN_MS = 1_000;
+/** Between two attempts to record an end while the database refuses, in ms. */
+const RECORD_RETRY_MS = 1_000;
+
+export type LogLimits = { maxLineBytes: number; maxFileBytes: number; maxFiles: number };
+
+export type RunPlan = {
+  runId: string;
+  agentId: string;
+  argv: string[];
+  cwd: string;
+  env: Record<string, string>;
+  pipeFolder: string;
+  logPath: string;
+  startedMetadata: Record<string, unknown>;
+};
+
+export type LiveRunDeps = { storage: Storage; audit: AuditLog; catalog: Catalog; redactor: Redactor; probe: SandboxProbe; logLimits: LogLimits; onFault: (what: string, error: unknown) => void };
+
+export class LiveRun {
+  readonly plan: RunPlan;
+  readonly startedMs = performance.now();
+  readonly #deps: LiveRunDeps;
+  #state: RunState = INITIAL;
+  #box: BoxedProcess | undefined;
+  #capture: LogCapture | undefined;
+  #leaked: number[] = [];
+  #logsDegraded = false;
+  #stopAct: Act | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(deps: LiveRunDeps, plan: RunPlan) {
+    this.#deps = deps;
+    this.plan = plan;
+  }
+
+  /**
+   * Starts the tree, records it, then lets its first instruction happen. `onEnd` is called once, after the end is
+   * recorded. Throws what the box throws; the run is then recorded as crashed.
+   */
+  async start(act: Act, onEnd: (run: LiveRun, end: ProcessEnd) => void): Promise<void> {
+    let box: BoxedProcess;
+    try {
+      box = await startBoxed({ probe: this.#deps.probe, argv: this.plan.argv, cwd: this.plan.cwd, env: this.plan.env, pipeFolder: this.plan.pipeFolder, marker: this.plan.runId });
+    } catch (error) {
+      this.#apply({ type: "start_failed", reason: "could not be started" }, act, NO_END);
+      throw error;
+    }
+    this.#box = box;
+    this.#capture = captureLogs({
+      stdout: box.stdout,
+      stderr: box.stderr,
+      path: this.plan.logPath,
+      limits: this.#deps.logLimits,
+      redactor: this.#deps.redactor,
+      onDegraded: ({ degraded }) => (this.#logsDegraded = degraded),
+    });
+    try {
+      this.#apply({ type: "released" }, act, NO_END);
+    } catch (error) {
+      // SECURITY: a start that cannot be recorded never runs: the shim still waits. Pinned by "refuses a run when the
+      // audit log cannot be written".
+      await box.kill();
+      throw error;
+    }
+    this.#ended = box.ended.then((end) => this.#finish(end, act)).then((end) => onEnd(this, end));
+    box.release();
+  }
+
+  /** Resolves when the whole tree is gone and the end is recorded. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  get status(): RunState["status"] {
+    return this.#state.status;
+  }
+
+  get lastLines(): string[] {
+    return this.#capture?.lastLines ?? [];
+  }
+
+  get leaked(): number[] {
+    return this.#leaked;
+  }
+
+  get logsDegraded(): boolean {
+    return this.#logsDegraded;
+  }
+
+  usage(): { cpuMs: number; memoryBytes: number; processes: number } | undefined {
+    return this.#box?.usage();
+  }
+
+  /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */
+  async stop(graceMs: number, act: Act): Promise<void> {
+    this.#stopAct ??= act;
+    for (const effect of this.#apply({ type: "stop_requested" }, act, NO_END)) {
+      if (effect === "signal_tree") await this.#box?.stop(graceMs);
+    }
+    await this.#ended;
+  }
+
+  async #finish(end: ProcessEnd, act: Act): Promise<ProcessEnd> {
+    await this.#capture?.drainAndClose(DRAIN_MS);
+    this.#leaked = end.leaked;
+    // The process is gone whether or not the disk is full: the row must say so as soon as it can be written.
+    for (;;) {
+      try {
+        this.#apply({ type: "ended", ...end }, this.#stopAct ?? act, end);
+        return end;
+      } catch (error) {
+        this.#deps.onFault(`the end of ${this.plan.runId} could not be recorded yet`, error);
+        await delay(RECORD_RETRY_MS);
+      }
+    }
+  }
+
+  #apply(event: RunEvent, act: Act, end: ProcessEnd): RunEffect[] {
+    const next = step(this.#state, event);
+    for (const effect of next.effects) {
+      if (effect === "record_running") this.#recordRunning(act);
+      if (effect === "record_stopping") this.#recordStopping(act);
+      if (effect === "record_end") this.#recordEnd(next.state, end, act);
+    }
+    this.#state = next.state;
+    return next.effects;
+  }
+
+  #recordRunning(act: Act): void {
+    const box = this.#box;
+    if (box === undefined) return;
+    this.#deps.audit.transact((tx, record) => {
+      store.setRunning(this.#deps.storage, tx, this.plan.runId, box);
+      this.#deps.catalog.refresh(tx, this.plan.agentId);
+      record({ type: "agent.run_started", act, subject: this.#subject(), metadata: { ...this.plan.startedMetadata, pid: box.pid, isolation: box.isolation, phase: "started", trust_boundary: TRUST_BOUNDARY } });
+    });
+  }
+
+  #recordStopping(act: Act): void {
+    this.#deps.audit.transact((tx, record) => {
+      store.setStopping(this.#deps.storage, tx, this.plan.runId, new Date().toISOString());
+      record({ type: "agent.run_stopped", act, subject: this.#subject(), outcome: "unknown", metadata: { agent_id: this.plan.agentId, phase: "requested" } });
+    });
+  }
+
+  #recordEnd(state: RunState, end: ProcessEnd, act: Act): void {
+    if (!isOver(state)) return;
+    const status = state.status === "stopped" ? "stopped" : "crashed";
+    this.#deps.audit.transact((tx, record) => {
+      store.setEnded(this.#deps.storage, tx, this.plan.runId, { status, at: new Date().toISOString(), exitCode: end.exitCode, signal: end.signal, reason: state.reason });
+      this.#deps.catalog.setLastError(tx, this.plan.agentId, status === "crashed" ? state.reason : null);
+      this.#deps.catalog.refresh(tx, this.plan.agentId);
+      record({
+        type: status === "stopped" ? "agent.run_stopped" : "agent.run_crashed",
+        act,
+        subject: this.#subject(),
+        outcome: status === "stopped" ? "ok" : "failed",
+        metadata: { agent_id: this.plan.agentId, exit_code: end.exitCode, signal: end.signal, reason: state.reason, leaked: end.leaked.length > 0 ? end.leaked : undefined, phase: "ended" },
+      });
+    });
+  }
+
+  #subject(): { type: "run"; id: string } {
+    return { type: "run", id: this.plan.runId };
+  }
+}
+
+const NO_END: ProcessEnd = { exitCode: null, signal: null, killedAfterTimeout: false, leaked: [] };

@@ -1,0 +1,47 @@
+/** A run as the interfaces show it. */
+import type { PsItemJson, RunJson } from "@opensentience/protocol";
+import type { LiveRun } from "./live-run.ts";
+import type { RunRow } from "./store.ts";
+
+export function runJson(row: RunRow, live: LiveRun | undefined): RunJson {
+  const isOver = row.status === "stopped" || row.status === "crashed";
+  return {
+    run_id: row.run_id,
+    agent_id: row.agent_id,
+    status: row.status as RunJson["status"],
+    pid: row.pid,
+    started_at: row.started_at,
+    stopped_at: row.stopped_at,
+    exit_code: row.exit_code,
+    signal: row.signal,
+    reason: row.reason,
+    restart_count: row.restart_count,
+    log_path: row.log_path,
+    session_id: row.session_id,
+    last_heartbeat_at: row.last_heartbeat_at,
+    isolation: (JSON.parse(row.sandbox_json) as { isolation: string }).isolation,
+    leaked_pids: live?.leaked ?? [],
+    logs_degraded: live?.logsDegraded ?? false,
+    next_step: isOver ? `opensentience agents logs ${row.agent_id}` : `opensentience agents logs ${row.agent_id} -f`,
+  };
+}
+
+/** CPU since the previous look at the same run when that is long enough ago to mean something, else since its start. */
+const SAMPLE_MS = 500;
+
+export function psItem(
+  run: RunJson,
+  live: LiveRun | undefined,
+  usage: { cpuMs: number; memoryBytes: number; processes: number } | undefined,
+  samples: Map<string, { atMs: number; cpuMs: number }>,
+): PsItemJson {
+  const nowMs = performance.now();
+  const endMs = run.stopped_at === null ? Date.now() : Date.parse(run.stopped_at);
+  const uptimeMs = usage === undefined || live === undefined ? Math.max(0, endMs - Date.parse(run.started_at)) : nowMs - live.startedMs;
+  if (usage === undefined || live === undefined) return { ...run, cpu_percent: null, memory_bytes: null, processes: null, uptime_ms: Math.round(uptimeMs) };
+  const last = samples.get(run.run_id);
+  const since = last !== undefined && nowMs - last.atMs >= SAMPLE_MS ? last : { atMs: live.startedMs, cpuMs: 0 };
+  if (last === undefined || nowMs - last.atMs >= SAMPLE_MS) samples.set(run.run_id, { atMs: nowMs, cpuMs: usage.cpuMs });
+  const cpuPercent = Math.max(0, ((usage.cpuMs - since.cpuMs) / Math.max(1, nowMs - since.atMs)) * 100);
+  return { ...run, cpu_percent: Math.round(cpuPercent * 10) / 10, memory_bytes: usage.memoryBytes, processes: usage.processes, uptime_ms: Math.round(uptimeMs) };
+}

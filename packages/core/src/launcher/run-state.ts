@@ -1,0 +1,54 @@
+/**
+ * The state machine of one run, pure: (state, event) → (state, effects). The launcher carries out the effects.
+ *
+ *   starting ──released──▶ running ──ended──▶ crashed
+ *      │                      │
+ *      │ stop_requested       │ stop_requested
+ *      ▼                      ▼
+ *   stopping ──────ended──▶ stopped          (ended with processes left over: crashed, reason leaked)
+ *   starting ──start_failed──▶ crashed
+ *
+ * An end after a stop was asked for is `stopped`, whatever the exit code; any other end is `crashed`, an exit code of
+ * 0 included: an agent is meant to stay. Events that make no sense in a state change nothing.
+ */
+export type RunStatus = "starting" | "running" | "stopping" | "stopped" | "crashed";
+
+export type RunEnd = { exitCode: number | null; signal: string | null; killedAfterTimeout: boolean; leaked: number[] };
+
+export type RunEvent = { type: "released" } | { type: "stop_requested" } | { type: "start_failed"; reason: string } | ({ type: "ended" } & RunEnd);
+
+export type RunState = { status: RunStatus; reason: string | null };
+
+export type RunEffect = "record_running" | "record_stopping" | "signal_tree" | "record_end" | "consider_restart";
+
+export const INITIAL: RunState = { status: "starting", reason: null };
+
+export function step(state: RunState, event: RunEvent): { state: RunState; effects: RunEffect[] } {
+  const stay = { state, effects: [] };
+  switch (event.type) {
+    case "released":
+      return state.status === "starting" ? { state: { ...state, status: "running" }, effects: ["record_running"] } : stay;
+    case "stop_requested":
+      return state.status === "starting" || state.status === "running" ? { state: { ...state, status: "stopping" }, effects: ["record_stopping", "signal_tree"] } : stay;
+    case "start_failed":
+      return isOver(state) ? stay : { state: { status: "crashed", reason: event.reason }, effects: ["record_end"] };
+    case "ended": {
+      if (isOver(state)) return stay;
+      const reason = endReason(state, event);
+      if (event.leaked.length > 0) return { state: { status: "crashed", reason }, effects: ["record_end"] };
+      if (state.status === "stopping") return { state: { status: "stopped", reason }, effects: ["record_end"] };
+      return { state: { status: "crashed", reason }, effects: ["record_end", "consider_restart"] };
+    }
+  }
+}
+
+export function isOver(state: RunState): boolean {
+  return state.status === "stopped" || state.status === "crashed";
+}
+
+function endReason(state: RunState, end: RunEnd): string {
+  if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
+  if (state.status === "stopping") return end.killedAfterTimeout ? "killed after timeout" : "stopped";
+  if (end.signal === "SIGKILL") return "killed by SIGKILL that Core did not send (out of memory?)";
+  return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}` : `ended by ${end.signal}`;
+}

@@ -1,0 +1,231 @@
+/**
+ * The file behind a capture: appends in large asynchronous writes, rotates at a cap, and outlives trouble. While the
+ * file cannot be written, lines are dropped and counted; the state says so and heals by itself.
+ */
+
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+/** How much is handed to the system in one write. */
+const BATCH_CHARACTERS = 1 << 20;
+/** A file that failed is tried again after this time. */
+const RETRY_MS = 500;
+const LINE_END = 0x0a;
+
+export type LogFileState = { degraded: boolean; droppedLines: number; reason: string };
+export type LogFileOptions = {
+  path: string;
+  maxFileBytes: number;
+  /** All files together, the current one included. */
+  maxFiles: number;
+  /** Makes the record that is written when the file works again. */
+  note: (text: string) => string;
+  onDegraded: (state: LogFileState) => void;
+  /** Called when the backlog has been written. */
+  onDrain: () => void;
+};
+
+type OpenFile = { handle: FileHandle; size: number; dev: number; ino: number };
+
+export class LogFile {
+  readonly #options: LogFileOptions;
+  #queue: string[] = [];
+  #backlog = 0;
+  #working: Promise<void> | undefined;
+  #file: OpenFile | undefined;
+  #degraded: { reason: string; nextTry: number; timer: NodeJS.Timeout } | undefined;
+  #droppedLines = 0;
+  #announcedDrops = 0;
+
+  constructor(options: LogFileOptions) {
+    this.#options = options;
+  }
+
+  /** Characters that wait to be written. */
+  get backlog(): number {
+    return this.#backlog;
+  }
+
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  /** Queues whole records, each with its line end. */
+  append(records: string): void {
+    this.#queue.push(records);
+    this.#backlog += records.length;
+    this.#working ??= this.#work();
+  }
+
+  /** Writes what waits and closes. Never throws: what cannot be written is counted as dropped. */
+  async close(): Promise<void> {
+    while (this.#working !== undefined) await this.#working;
+    if (this.#degraded !== undefined) {
+      this.#degraded.nextTry = 0;
+      await this.#writeBatch("");
+      clearTimeout(this.#degraded?.timer);
+    }
+    await this.#shut();
+  }
+
+  async #work(): Promise<void> {
+    // One turn later: what arrives together is written together.
+    await undefined;
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      await this.#writeBatch(batch);
+      this.#backlog -= batch.length;
+      this.#options.onDrain();
+    }
+    this.#working = undefined;
+  }
+
+  #takeBatch(): string {
+    let characters = 0;
+    let count = 0;
+    while (count < this.#queue.length && characters < BATCH_CHARACTERS) {
+      characters += this.#queue[count]?.length ?? 0;
+      count += 1;
+    }
+    return this.#queue.splice(0, count).join("");
+  }
+
+  async #writeBatch(batch: string): Promise<void> {
+    let bytes = Buffer.from(batch);
+    let written = 0;
+    if (this.#degraded !== undefined && performance.now() < this.#degraded.nextTry) {
+      this.#drop(bytes);
+      return;
+    }
+    if (this.#degraded !== undefined) bytes = Buffer.concat([Buffer.from(this.#recoveryNote()), bytes]);
+    const noted = bytes.length - Buffer.byteLength(batch);
+    try {
+      while (written < bytes.length) written += await this.#writePortion(bytes.subarray(written));
+      this.#heal();
+    } catch (error) {
+      this.#drop(bytes.subarray(Math.max(written, noted)));
+      await this.#shut();
+      this.#degrade(reasonOf(error));
+    }
+  }
+
+  /** Writes as many whole records as the current file may take; rotates when it takes none. */
+  async #writePortion(bytes: Buffer): Promise<number> {
+    const file = (this.#file ??= await openLog(this.#options.path));
+    const room = this.#options.maxFileBytes - file.size;
+    let end = bytes.length;
+    if (end > room) {
+      end = room > 0 ? bytes.lastIndexOf(LINE_END, room - 1) + 1 : 0;
+      if (end === 0 && file.size > 0) {
+        await this.#rotate();
+        return 0;
+      }
+      if (end === 0) end = bytes.indexOf(LINE_END) + 1 || bytes.length;
+    }
+    await writeAll(file, bytes.subarray(0, end));
+    return (await this.#stillThere(file)) ? end : 0;
+  }
+
+  /** Whether `path` is still the file written to. If it was removed, a new one is begun and the portion written again. */
+  async #stillThere(file: OpenFile): Promise<boolean> {
+    const found = await lstat(this.#options.path).catch(() => undefined);
+    if (found !== undefined && found.ino === file.ino && found.dev === file.dev) return true;
+    const kept = (await file.handle.stat()).nlink > 0;
+    await this.#shut();
+    this.#degrade(kept ? "the log file was moved away" : "the log file was removed");
+    this.#file = await openLog(this.#options.path);
+    return kept;
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, maxFiles } = this.#options;
+    await this.#shut();
+    if (maxFiles <= 1) {
+      await rm(path, { force: true });
+      return;
+    }
+    for (let number = maxFiles - 1; number >= 1; number -= 1) {
+      const from = number === 1 ? path : `${path}.${number - 1}`;
+      await rename(from, `${path}.${number}`).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+      });
+    }
+  }
+
+  async #shut(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.handle.close().catch(() => undefined);
+  }
+
+  #drop(bytes: Buffer): void {
+    for (let at = bytes.indexOf(LINE_END); at !== -1; at = bytes.indexOf(LINE_END, at + 1)) this.#droppedLines += 1;
+  }
+
+  #degrade(reason: string): void {
+    const before = this.#degraded;
+    if (before !== undefined) clearTimeout(before.timer);
+    // An agent that is silent now should not leave the state degraded for ever.
+    const timer = setTimeout(() => this.append(""), RETRY_MS + 1);
+    timer.unref();
+    this.#degraded = { reason, nextTry: performance.now() + RETRY_MS, timer };
+    if (before === undefined) this.#options.onDegraded({ degraded: true, droppedLines: this.#droppedLines, reason });
+  }
+
+  #heal(): void {
+    if (this.#degraded === undefined) return;
+    const { reason, timer } = this.#degraded;
+    clearTimeout(timer);
+    this.#degraded = undefined;
+    this.#announcedDrops = this.#droppedLines;
+    this.#options.onDegraded({ degraded: false, droppedLines: this.#droppedLines, reason });
+  }
+
+  #recoveryNote(): string {
+    const lost = this.#droppedLines - this.#announcedDrops;
+    return this.#options.note(`log capture works again; ${lost} lines were dropped: ${this.#degraded?.reason ?? ""}`);
+  }
+}
+
+/** SECURITY: a link or device planted at the path is refused; pinned by "does not write through a symbolic link". */
+async function openLog(path: string): Promise<OpenFile> {
+  await ensurePrivateFolder(dirname(path));
+  const handle = await open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  try {
+    const found: Stats = await handle.stat();
+    if (!found.isFile()) throw new Error("the log path is not a regular file");
+    const file = { handle, size: found.size, dev: found.dev, ino: found.ino };
+    if (found.size > 0) await endTornRecord(file);
+    return file;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** A record that a crash cut off must not swallow the next one. */
+async function endTornRecord(file: OpenFile): Promise<void> {
+  const { buffer } = await file.handle.read(Buffer.alloc(1), 0, 1, file.size - 1);
+  if (buffer[0] !== LINE_END) await writeAll(file, Buffer.from("\n"));
+}
+
+async function writeAll(file: OpenFile, bytes: Buffer): Promise<void> {
+  let at = 0;
+  try {
+    while (at < bytes.length) at += (await file.handle.write(bytes, at, bytes.length - at)).bytesWritten;
+    file.size += bytes.length;
+  } catch (error) {
+    // A full disk takes half a record: leave only whole ones.
+    await file.handle.truncate(file.size).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** One of our own sentences or the system's error code; never a path or content. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return "the log file cannot be written";
+}

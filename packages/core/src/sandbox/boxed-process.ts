@@ -1,0 +1,89 @@
+/** What both ways of holding a process tree have in common: the options, the running box, how it ended. */
+import type { Readable } from "node:stream";
+
+/** How the tree is held together, and so how surely it can be ended. */
+export type Isolation = "pid_namespace" | "process_group";
+
+/** What this machine can do, found by trying. `reason` and `nextStep` say why it is not bubblewrap. */
+export type SandboxProbe = {
+  backend: "bubblewrap" | "process_group";
+  bwrapPath?: string;
+  version?: string;
+  reason?: string;
+  nextStep?: string;
+};
+
+export type BoxOptions = {
+  probe: SandboxProbe;
+  /** The program first, as an absolute path from `checkProgram`. */
+  argv: readonly string[];
+  /** Absolute path of an existing folder. */
+  cwd: string;
+  /** The whole environment of the agent. */
+  env: Record<string, string>;
+  /** A folder only Core's user can enter; FIFOs stand in it for a moment. */
+  pipeFolder: string;
+  /** The run's id. It becomes OPENSENTIENCE_RUN_ID, by which the sweep without namespaces finds strays. */
+  marker: string;
+  /** False takes the network away where there are namespaces (default true); without them it has no effect. */
+  network?: boolean;
+};
+
+export type ProcessEnd = {
+  /** The leader's exit code, or null when a signal ended it. */
+  exitCode: number | null;
+  /**
+   * The signal's name. In a PID namespace only bubblewrap's exit code is known, which reports signal n as 128+n (the
+   * shell's convention), so a leader that exits with 143 of its own accord is shown as ended by SIGTERM.
+   */
+  signal: string | null;
+  /** The grace period of a stop ran out and what was left got SIGKILL. */
+  killedAfterTimeout: boolean;
+  /** Host pids that are still alive after everything was tried; empty is the promise, anything else must be shown. */
+  leaked: number[];
+};
+
+export type BoxedProcess = {
+  /** Host pid of the agent's first process; with start time and boot id it names the process across restarts of Core. */
+  pid: number;
+  pidStartTime: string;
+  bootId: string;
+  isolation: Isolation;
+  stdout: Readable;
+  stderr: Readable;
+  /** Lets the agent's first instruction happen. Before it nothing of the agent has run. Idempotent. */
+  release(): void;
+  /**
+   * Resolves, never rejects, when nothing of the tree is alive (or `leaked` says what is). Independent of the
+   * streams, which something outside may hold open: the reader drains them with a limit and destroys them.
+   */
+  ended: Promise<ProcessEnd>;
+  /**
+   * SIGTERM to every member, SIGKILL to what is left after `graceMs`; resolves with `ended`. The grace belongs to the
+   * tree, not to its leader. Idempotent: a second call can only shorten the grace.
+   */
+  stop(graceMs: number): Promise<void>;
+  /** SIGKILL to every member now; resolves with `ended`. */
+  kill(): Promise<void>;
+  /** The whole tree's use at this moment. */
+  usage(): { cpuMs: number; memoryBytes: number; processes: number };
+};
+
+/** Descriptor on which the shim waits for the go byte, in both backends. */
+export const GO_FD = 3;
+
+/**
+ * The first program of every box. It waits for the go byte, closes what it was given beside 0, 1 and 2, and becomes
+ * the agent, so the pid that Core recorded is the agent's. The arguments arrive as "$@", never as shell text.
+ * SECURITY: when Core dies before it recorded the run, read meets the end of the socket and nothing of the agent runs;
+ * pinned by "kill -9 of Core before the release runs nothing". Single digits are all that a POSIX shell can close;
+ * higher descriptors are Core's duty (closeInheritedFds).
+ */
+export const SHIM = [`read -r _ <&${GO_FD} || exit 125`, "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-", 'exec "$@"'].join(
+  "; ",
+);
+
+/** What every box's environment is: what was given plus the marker. */
+export function boxEnvironment(options: BoxOptions): Record<string, string> {
+  return { ...options.env, OPENSENTIENCE_RUN_ID: options.marker };
+}

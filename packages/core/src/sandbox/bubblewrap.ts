@@ -1,0 +1,161 @@
+/**
+ * One agent in a PID namespace of its own, made by bubblewrap (bwrap).
+ *
+ * Three processes stand between Core and the agent: the outer bwrap (Core's child), its init (pid 1 of the namespace)
+ * and the leader (the shim that becomes the agent). The kernel ends a namespace with its init: once init is gone,
+ * whatever forked, called setsid or cleared its environment is gone too. That is what "stopped" rests on.
+ *
+ * Death of Core: bwrap and its init ask the kernel for SIGKILL when their parent dies, which reaches them even while
+ * stopped. Before the go byte the shim ends by itself.
+ *
+ * Stop: bwrap exits with the leader, and init then dies of its parent's death, which would take the other members'
+ * grace away. So the outer bwrap is stopped (SIGSTOP) first; every process below init gets SIGTERM; init ends by
+ * itself when it has no more children; when the grace is over it gets SIGKILL. Then the outer bwrap continues and
+ * its exit status carries the leader's. SIGTERM never goes to bwrap itself, which would end the box without grace.
+ */
+import { once } from "node:events";
+import { closeSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { CoreError } from "@opensentience/protocol";
+import { spawnProcess, whenSpawned, type ChildProcess } from "../host/child-process.ts";
+import { openPipes, type OpenPipe } from "../host/pipe.ts";
+import {
+  bootId,
+  isAlive,
+  listDescendants,
+  pollUntil,
+  processUsage,
+  readProcess,
+  signalProcess,
+  type ProcessIdentity,
+  type ProcessInfo,
+} from "../host/process-tree.ts";
+import {
+  boxEnvironment,
+  GO_FD,
+  SHIM,
+  type BoxedProcess,
+  type BoxOptions,
+  type Isolation,
+  type ProcessEnd,
+} from "./boxed-process.ts";
+
+const STATUS_FD = 4;
+/** How long bwrap may take to set a box up, and the kernel to end one, before Core says that it failed. */
+const PATIENCE_MS = 10_000;
+const POLL_MS = 15;
+/** A fork during a round of SIGTERM is caught by the next round; a tree that never stops forking meets the grace. */
+const TERM_ROUNDS = 5;
+
+/**
+ * The fixed vector: everything open, but a PID namespace, a /proc of its own and a session of its own.
+ * SECURITY: --new-session keeps the agent's `kill 0` from reaching the outer bwrap, which would end the box without
+ * grace; pinned by "a member that signals its own group does not reach the wrapper".
+ * The environment is given to the spawn and never as --setenv, because everybody can read an argument vector.
+ */
+export function boxFlags(cwd: string): string[] {
+  return [
+    "--dev-bind",
+    "/",
+    "/",
+    "--unshare-pid",
+    "--proc",
+    "/proc",
+    "--die-with-parent",
+    "--new-session",
+    "--chdir",
+    cwd,
+  ];
+}
+
+/** Starts the box up to the shim. Fails with `launcher.start_failed`; then nothing of it is left. */
+export async function startInNamespace(bwrapPath: string, options: BoxOptions): Promise<BoxedProcess> {
+  const [stdout, stderr] = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
+  let child: ChildProcess | undefined;
+  try {
+    const status = ["--json-status-fd", String(STATUS_FD)];
+    const argv = [bwrapPath, ...boxFlags(options.cwd), ...(options.network === false ? ["--unshare-net"] : []), ...status, "--", "/bin/sh", "-c", SHIM, "sh", ...options.argv];
+    child = spawnProcess(argv, {
+      cwd: "/",
+      env: boxEnvironment(options),
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe"],
+    });
+    const exited = whenExited(child);
+    await whenSpawned(child);
+    // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.
+    for (const stream of [child, ...child.stdio.slice(GO_FD)]) stream?.on("error", () => {});
+    const { init, leader } = await findInside(child, exited);
+    return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd]);
+  } catch (cause) {
+    child?.kill("SIGKILL");
+    closeExtraStreams(child);
+    const said = await lastWords(stderr.readEnd);
+    stdout.readEnd.destroy();
+    stderr.readEnd.destroy();
+    throw new CoreError("launcher.start_failed", "bubblewrap could not make the box", {
+      ...(said ? { details: { reason: said } } : {}),
+      nextStep: "opensentience doctor",
+      cause,
+    });
+  } finally {
+    closeSync(stdout.writeFd);
+    closeSync(stderr.writeFd);
+  }
+}
+
+/** Waits for bwrap's word on its init and for the leader to appear below it. */
+async function findInside(
+  outer: ChildProcess,
+  exited: Promise<Exit>,
+): Promise<{ init: ProcessIdentity; leader: ProcessInfo }> {
+  let gone = false;
+  void exited.then(() => (gone = true));
+  const initPid = await readInitPid(outer.stdio[STATUS_FD] as Readable);
+  const leader = await pollUntil(() => gone || readyLeader(initPid), { everyMs: 2, timeoutMs: PATIENCE_MS });
+  const init = readProcess(initPid);
+  if (typeof leader !== "object" || !init)
+    throw new Error("bubblewrap ended before the agent's first process was there");
+  return { init, leader };
+}
+
+/**
+ * The leader, once init sleeps in its wait loop: it has by then asked for the signal on its parent's death.
+ * The kernel hands out pids in order, so the next few numbers are tried before all of /proc.
+ */
+function readyLeader(initPid: number): ProcessInfo | undefined {
+  if (readProcess(initPid)?.state !== "S") return undefined;
+  for (let pid = initPid + 1; pid < initPid + 8; pid += 1) {
+    const info = readProcess(pid);
+    if (info?.ppid === initPid) return info;
+  }
+  return listDescendants(initPid).find((info) => info.ppid === initPid);
+}
+
+/** The first line that bwrap writes: `{ "child-pid": N, … }`. N is as Core sees it. Later lines are read and dropped. */
+function readInitPid(status: Readable): Promise<number> {
+  return new Promise<number>((resolve, reject) => {
+    const giveUp = (): void => reject(new Error("bubblewrap did not report its init"));
+    const timer = setTimeout(giveUp, PATIENCE_MS);
+    const settle = (pid: number): void => {
+      clearTimeout(timer);
+      resolve(pid);
+    };
+    let text = "";
+    status.once("close", giveUp).on("data", (chunk: Buffer) => {
+      if (text.length < 4096) text += chunk.toString("latin1");
+      const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
+      if (pid !== undefined) settle(Number(pid));
+    });
+    status.once("close", () => clearTimeout(timer));
+  });
+}
+
+/** What bwrap printed before it gave up: at most 500 bytes, waited for only briefly. */
+async function lastWords(stderr: Readable): Promise<string> {
+  const soon = AbortSignal.timeout(200);
+  await once(stderr, "readable", { signal: soon }).catch(() => {});
+  const said = stderr.read() as Buffer | null;
+  return said?.subarray(0, 500).toString("utf8").trim() ?? "";
+}

@@ -1,0 +1,139 @@
+/**
+ * A running box in a PID namespace. See bubblewrap.ts for the three processes and for what a stop does in which order.
+ */
+@IMPORTS@
+/** How long the kernel may take to end a namespace before what is left is called leaked. */
+const PATIENCE_MS = 10_000;
+const POLL_MS = 15;
+/** A fork during a round of SIGTERM is caught by the next round; a tree that never stops forking meets the grace. */
+const TERM_ROUNDS = 5;
+
+export class NamespaceBox implements BoxedProcess {
+  readonly pid: number;
+  readonly pidStartTime: string;
+  readonly bootId: string = bootId();
+  readonly isolation: Isolation = "pid_namespace";
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly ended: Promise<ProcessEnd>;
+  readonly #outer: ChildProcess;
+  readonly #init: ProcessIdentity;
+  #stopping = false;
+  #deadline = Number.POSITIVE_INFINITY;
+  #killedAfterTimeout = false;
+
+  constructor(
+    outer: ChildProcess,
+    exited: Promise<Exit>,
+    init: ProcessIdentity,
+    leader: ProcessInfo,
+    output: [Readable, Readable],
+  ) {
+    this.#outer = outer;
+    this.#init = init;
+    this.pid = leader.pid;
+    this.pidStartTime = leader.startTime;
+    [this.stdout, this.stderr] = output;
+    this.ended = this.#watchEnd(exited);
+  }
+
+  release(): void {
+    const go = this.#outer.stdio[GO_FD] as Writable;
+    if (go.writable) go.end("\n");
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#deadline = Math.min(this.#deadline, performance.now() + graceMs);
+    if (!this.#stopping) {
+      this.#stopping = true;
+      await this.#stopWithGrace();
+    }
+    await this.ended;
+  }
+
+  async kill(): Promise<void> {
+    // The kernel ends every member with init. A stop that is under way sees init gone and wakes the outer bwrap.
+    signalProcess(this.#init, "SIGKILL");
+    await this.ended;
+  }
+
+  usage(): { cpuMs: number; memoryBytes: number; processes: number } {
+    if (!isAlive(this.#init)) return { cpuMs: 0, memoryBytes: 0, processes: 0 };
+    const members = listDescendants(this.#init.pid).map((info) => info.pid);
+    const used = processUsage(members);
+    // Init has waited for every orphan that ended, so its own line holds their time.
+    return {
+      cpuMs: used.cpuMs + processUsage([this.#init.pid]).cpuMs,
+      memoryBytes: used.memoryBytes,
+      processes: members.length,
+    };
+  }
+
+  async #stopWithGrace(): Promise<void> {
+    try {
+      this.#outer.kill("SIGSTOP");
+      // A signal is delivered a moment after kill() returns; the leader must not be able to end before it is.
+      await pollUntil(() => this.#outerIsStoppedOrGone(), { everyMs: 1, timeoutMs: 500 });
+      this.#terminateMembers();
+      const isOver = (): boolean => performance.now() >= this.#deadline;
+      await pollUntil(() => isOver() || !isAlive(this.#init), {
+        everyMs: POLL_MS,
+        timeoutMs: Number.POSITIVE_INFINITY,
+      });
+      if (isAlive(this.#init)) {
+        this.#killedAfterTimeout = true;
+        signalProcess(this.#init, "SIGKILL");
+        await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+      }
+    } finally {
+      this.#outer.kill("SIGCONT");
+    }
+  }
+
+  #outerIsStoppedOrGone(): boolean {
+    if (this.#outer.exitCode !== null || this.#outer.signalCode !== null) return true;
+    const state = readProcess(this.#outer.pid ?? 0)?.state;
+    return state === undefined || "TZX".includes(state);
+  }
+
+  #terminateMembers(): void {
+    const signaled = new Set<string>();
+    for (let round = 0; round < TERM_ROUNDS; round += 1) {
+      const fresh = listDescendants(this.#init.pid).filter((info) => !signaled.has(`${info.pid} ${info.startTime}`));
+      if (fresh.length === 0) return;
+      for (const info of fresh) {
+        signaled.add(`${info.pid} ${info.startTime}`);
+        signalProcess(info, "SIGTERM");
+        // A stopped process would otherwise sleep through its grace.
+        if (info.state === "T") signalProcess(info, "SIGCONT");
+      }
+    }
+  }
+
+  async #watchEnd(exited: Promise<Exit>): Promise<ProcessEnd> {
+    const exit = await exited;
+    closeExtraStreams(this.#outer);
+    // bwrap ended with the leader; the kernel is already ending init, and this makes it certain.
+    signalProcess(this.#init, "SIGKILL");
+    await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+    const leaked = isAlive(this.#init)
+      ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
+      : [];
+    return { ...decodeExit(exit), killedAfterTimeout: this.#killedAfterTimeout, leaked };
+  }
+}
+
+/** bwrap passes a signal on as 128+n. Its own death by a signal is the box's. */
+export function decodeExit(exit: { exitCode: number | null; signal: string | null }): {
+  exitCode: number | null;
+  signal: string | null;
+} {
+  const number = (exit.exitCode ?? 0) - 128;
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return name === undefined ? { exitCode: exit.exitCode, signal: exit.signal } : { exitCode: null, signal: name };
+}
+
+/** Ends Core's side of the go and status descriptors. */
+export function closeExtraStreams(child: ChildProcess | undefined): void {
+  for (const stream of child?.stdio.slice(GO_FD) ?? []) stream?.destroy();
+}

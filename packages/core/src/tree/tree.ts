@@ -1,0 +1,126 @@
+/**
+ * What is on disk, hashed: the bytes that an approval is bound to.
+ *
+ * `hashTree` looks at every entry below a root: regular files by their bytes, symlinks by their link text (never
+ * followed), nothing else: a device, FIFO, socket, setuid or setgid file or a name that is not UTF-8 ends it with
+ * `install.unsafe_tree`. Folders count by what they hold, so an empty one is invisible, as in git. The hash is
+ * SHA-256 over one JSON array in fixed order, so the same tree gives the same hash on every machine, and the list
+ * that an install wrote hashes like the folder that it wrote.
+ *
+ * A stat cache makes the second look cheap: a file is not read again when size, mtime, ctime (both in nanoseconds)
+ * and inode are what they were. Only the kernel sets ctime, so putting mtime back does not hide a change; entries
+ * touched within two seconds of the caching moment are never cached. What the cache cannot see is a program that
+ * still holds a file mapped in memory and writes to a page that is already dirty. Callers keep the cache file where
+ * the agent cannot write and outside the root, and leave it out where that matters.
+ *
+ * Promises: bounded open files, never blocks the event loop for long, a broken cache costs time and nothing else.
+ * Callers: install (what arrived), build (what the tools changed), enablement and the run gate (drift).
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { writePrivateFile } from "../host/private-file.ts";
+import { hashLink, hashRegular } from "./entry-hash.ts";
+import { loadStatCache, saveStatCache, type CachedEntry } from "./stat-cache.ts";
+import { byPath, isTreeEntry, type TreeEntry } from "./tree-entry.ts";
+import { walkTree, type FoundEntry } from "./walk.ts";
+
+export type { TreeEntry } from "./tree-entry.ts";
+
+export type TreeDifference = { added: string[]; removed: string[]; changed: string[] };
+
+/** Files that are read at the same time. */
+const CONCURRENCY = 8;
+
+/**
+ * Hash and sorted entries of everything below `root`. Throws `install.unsafe_tree` for what is not a file, folder or
+ * symlink, and the system's own error when something cannot be read.
+ */
+export async function hashTree(
+  root: string,
+  options: { cachePath?: string } = {},
+): Promise<{ hash: string; entries: TreeEntry[] }> {
+  const cachingMomentMs = Date.now();
+  const known =
+    options.cachePath === undefined ? new Map<string, CachedEntry>() : await loadStatCache(options.cachePath);
+  const found = await walkTree(root);
+  const entries = new Array<TreeEntry>(found.length);
+  const stable: CachedEntry[] = [];
+  let next = 0;
+  let isCacheStale = known.size !== found.length;
+
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < found.length; index = next++) {
+      const entry = found[index]!;
+      const cached = known.get(entry.path);
+      if (cached !== undefined && isUnchanged(cached, entry)) {
+        entries[index] = { path: entry.path, mode: entry.mode, sha256: cached.sha256, size: cached.size };
+        stable.push(cached);
+        continue;
+      }
+      isCacheStale = true;
+      const hashed = await hashEntry(root, entry);
+      entries[index] = { path: entry.path, mode: entry.mode, ...hashed };
+      stable.push({ ...entry, ...hashed, size: entry.size });
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+
+  entries.sort(byPath);
+  if (options.cachePath !== undefined && isCacheStale) await saveStatCache(options.cachePath, stable, cachingMomentMs);
+  return { hash: hashEntries(entries), entries };
+}
+
+/** The hash that `hashTree` gives for a folder with exactly these entries; the order of `entries` does not matter. */
+export function hashEntries(entries: readonly TreeEntry[]): string {
+  const rows = entries.toSorted(byPath).map((entry) => [entry.path, entry.mode, entry.sha256, entry.size]);
+  return createHash("sha256")
+    .update(JSON.stringify(["opensentience.tree.1", rows]))
+    .digest("hex");
+}
+
+/** Paths that came, went, or differ in bytes or mode; each list sorted. */
+export function diffTrees(before: readonly TreeEntry[], after: readonly TreeEntry[]): TreeDifference {
+  const old = new Map(before.map((entry) => [entry.path, entry]));
+  const difference: TreeDifference = { added: [], removed: [], changed: [] };
+  for (const entry of after) {
+    const was = old.get(entry.path);
+    old.delete(entry.path);
+    if (was === undefined) difference.added.push(entry.path);
+    else if (was.sha256 !== entry.sha256 || was.mode !== entry.mode) difference.changed.push(entry.path);
+  }
+  difference.removed.push(...old.keys());
+  for (const list of [difference.added, difference.removed, difference.changed]) list.sort();
+  return difference;
+}
+
+/** Keeps a list of entries as a private file (0600, atomic, durable). */
+export async function saveEntries(path: string, entries: readonly TreeEntry[]): Promise<void> {
+  await writePrivateFile(path, JSON.stringify({ version: 1, hash: hashEntries(entries), entries }));
+}
+
+/** The list that `saveEntries` wrote, or undefined when it is missing, damaged or of another version: no trust then. */
+export async function loadEntries(path: string): Promise<TreeEntry[] | undefined> {
+  let stored: { version?: unknown; hash?: unknown; entries?: unknown } | null;
+  try {
+    stored = JSON.parse(await readFile(path, "utf8")) as typeof stored;
+  } catch {
+    return undefined;
+  }
+  if (stored?.version !== 1 || !Array.isArray(stored.entries)) return undefined;
+  const entries = stored.entries as unknown[];
+  return entries.every(isTreeEntry) && hashEntries(entries) === stored.hash ? entries : undefined;
+}
+
+async function hashEntry(root: string, entry: FoundEntry): Promise<{ sha256: string; size: number }> {
+  const path = `${root}/${entry.path}`;
+  return entry.mode === "symlink" ? await hashLink(path) : await hashRegular(path);
+}
+
+function isUnchanged(cached: CachedEntry, entry: FoundEntry): boolean {
+  return (
+    cached.size === entry.size &&
+    cached.mtimeNs === entry.mtimeNs &&
+    cached.ctimeNs === entry.ctimeNs &&
+    cached.ino === entry.ino
+  );
+}

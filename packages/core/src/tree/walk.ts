@@ -1,0 +1,87 @@
+import { type BigIntStats, lstat, readdir } from "node:fs";
+import { promisify } from "node:util";
+import { CoreError, safeText } from "@opensentience/protocol";
+import type { TreeMode } from "./tree-entry.ts";
+
+/** One file or symlink with the facts that tell whether it changed; times and inode are decimal text (64 bits). */
+export type FoundEntry = { path: string; mode: TreeMode; size: number; mtimeNs: string; ctimeNs: string; ino: string };
+
+/** Folders whose listing and stats are under way at the same time. */
+const CONCURRENCY = 16;
+const SET_ID_BITS = 0o6000n;
+const OWNER_EXECUTE = 0o100n;
+
+const readFolder = promisify(readdir) as (path: string) => Promise<string[]>;
+
+/** Every regular file and symlink below `root`, in no order. Throws `install.unsafe_tree` for anything else but folders. */
+export async function walkTree(root: string): Promise<FoundEntry[]> {
+  const found: FoundEntry[] = [];
+  const folders: string[] = [""];
+  const running = new Set<Promise<void>>();
+  try {
+    while (folders.length > 0 || running.size > 0) {
+      while (folders.length > 0 && running.size < CONCURRENCY) {
+        const step = visitFolder(root, folders.pop()!, found, folders).finally(() => running.delete(step));
+        running.add(step);
+      }
+      await Promise.race(running);
+    }
+  } finally {
+    await Promise.allSettled(running);
+  }
+  return found;
+}
+
+async function visitFolder(root: string, folder: string, found: FoundEntry[], folders: string[]): Promise<void> {
+  const names = await readFolder(folder === "" ? root : `${root}/${folder}`);
+  if (names.length === 0) return;
+  const paths = names.map((name) => (folder === "" ? name : `${folder}/${name}`));
+  const stats = await statAll(root, paths);
+  for (const [index, stat] of stats.entries()) {
+    const path = paths[index]!;
+    // A name that is not UTF-8 arrives with the replacement character and would name another file.
+    if (path.includes("\uFFFD")) throw unsafeEntry(path, "its name is not valid UTF-8");
+    if (stat.isDirectory()) folders.push(path);
+    else found.push(toEntry(path, stat));
+  }
+}
+
+function toEntry(path: string, stat: BigIntStats): FoundEntry {
+  const isFile = stat.isFile();
+  if (!isFile && !stat.isSymbolicLink()) throw unsafeEntry(path, "it is a device, pipe or socket");
+  if (isFile && (stat.mode & SET_ID_BITS) !== 0n) throw unsafeEntry(path, "it carries a setuid or setgid bit");
+  return {
+    path,
+    mode: isFile ? ((stat.mode & OWNER_EXECUTE) === 0n ? "file" : "executable") : "symlink",
+    size: Number(stat.size),
+    mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
+    ino: String(stat.ino),
+  };
+}
+
+/** One promise for a whole folder: a promise per file costs more than the system call. */
+function statAll(root: string, paths: string[]): Promise<BigIntStats[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<BigIntStats[]>();
+  const stats = new Array<BigIntStats>(paths.length);
+  let started = 0;
+  let finished = 0;
+  const startNext = (): void => {
+    const index = started++;
+    if (index >= paths.length) return;
+    lstat(`${root}/${paths[index]!}`, { bigint: true }, (error, stat) => {
+      if (error !== null) return reject(error);
+      stats[index] = stat;
+      if (++finished === paths.length) resolve(stats);
+      else startNext();
+    });
+  };
+  for (let lane = 0; lane < CONCURRENCY; lane++) startNext();
+  return promise;
+}
+
+function unsafeEntry(path: string, reason: string): CoreError {
+  return new CoreError("install.unsafe_tree", `an entry of the tree is refused: ${reason}`, {
+    details: { path: safeText(path.slice(0, 300)), reason },
+  });
+}

@@ -1,0 +1,77 @@
+/** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
+import { describePermission, enforcementOf, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type PermissionJson, type RunJson } from "@opensentience/protocol";
+import type { AgentRecord } from "../catalog/catalog.ts";
+import type { Domain, Services } from "./domain.ts";
+
+/** Shorter values cannot be told apart from ordinary text in a log. */
+const SHORTEST_SECRET_BYTES = 8;
+
+export function agentSummary(agent: AgentRecord): AgentJson {
+  return {
+    agent_id: agent.agentId,
+    name: agent.name,
+    version: agent.version,
+    description: agent.description,
+    status: agent.status,
+    build_status: agent.buildStatus,
+    build_last_at: agent.buildLastAt,
+    last_error: agent.lastError,
+    source_git_url: agent.gitUrl,
+    source_ref: agent.ref,
+    source_commit: agent.commit,
+    manifest_path: agent.manifestPath,
+    manifest_hash: agent.manifestHash,
+    install_path: agent.installPath,
+    discovered_path: agent.discoveredPath,
+    missing_since: agent.missingSince,
+    keywords: agent.keywords,
+    restart_policy: agent.restartPolicy,
+    next_step: nextStep(agent, agent.status === "enabled" || agent.status === "stopped" || agent.status === "running", null),
+  };
+}
+
+/** Throws `agent.not_found`. */
+export async function agentDetail(domain: Domain, services: Services, agentId: string): Promise<AgentDetailJson> {
+  const agent = services.catalog.get(agentId);
+  const approval = services.enablement.newest(agentId);
+  const drift = await services.enablement.drift(agentId);
+  const run = services.launcher.find(agentId);
+  const isEnabled = approval?.status === "active";
+  const { manifest } = agent;
+  return {
+    ...agentSummary(agent),
+    next_step: nextStep(agent, isEnabled, drift),
+    entrypoint: { type: manifest.entrypoint.type, value: manifest.entrypoint.value, args: manifest.entrypoint.args ?? [] },
+    requested_permissions: manifest.permissions.map((permission) => permissionView(domain, permission, approval)),
+    capabilities: manifest.capabilities,
+    approval,
+    drift,
+    run: run as RunJson | null,
+    held: domain.held.sentence,
+    unknown_fields: [],
+  };
+}
+
+function permissionView(domain: Domain, permission: string, approval: ApprovalJson | null): PermissionJson {
+  const { meaning, risk } = describePermission(permission);
+  const parsed = parsePermission(permission);
+  const value = parsed?.domain === "env" && parsed.pattern !== undefined ? domain.environmentValue(parsed.pattern) : undefined;
+  const isShort = value !== undefined && Buffer.byteLength(value) < SHORTEST_SECRET_BYTES;
+  return {
+    permission,
+    meaning,
+    risk: isShort ? [risk, "its value is too short to be kept out of logs"].filter((one) => one !== null).join("; ") : risk,
+    enforcement: enforcementOf(permission, domain.held),
+    approved: approval?.status === "active" && approval.approved_permissions.includes(permission),
+  };
+}
+
+/** One obvious next action: install → build → enable → run. */
+function nextStep(agent: AgentRecord, isEnabled: boolean, drift: DriftJson | null): string {
+  const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
+  if (agent.installPath === null) return command("install");
+  if (agent.status === "running") return command("logs");
+  if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
+  if (drift !== null) return command("diff");
+  return isEnabled ? command("run") : command("enable");
+}

@@ -1,0 +1,26 @@
+/** Audit events as a stream: everything that is there, then, with `follow`, what comes. */
+import type { AuditEventJson } from "@opensentience/protocol";
+import type { AuditFilter, AuditLog } from "../audit-log/audit-log.ts";
+
+export async function* followAudit(audit: AuditLog, filter: AuditFilter, options: { tail: number | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<AuditEventJson> {
+  let after = options.tail === undefined ? 0 : audit.tailStart(filter, options.tail);
+  let wake = (): void => {};
+  const unsubscribe = audit.onAppend(() => wake());
+  options.signal.addEventListener("abort", () => wake(), { once: true });
+  try {
+    while (!options.signal.aborted) {
+      const { seq: head } = audit.head;
+      const events = audit.after(filter, after);
+      for (const event of events) yield event;
+      after = events.at(-1)?.seq ?? Math.max(after, head);
+      if (events.length > 0) continue;
+      if (!options.follow) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (options.signal.aborted || audit.head.seq > head) resolve();
+      });
+    }
+  } finally {
+    unsubscribe();
+  }
+}

@@ -1,0 +1,36 @@
+/** What the API needs of Core, put together by the composition root. */
+import type { CoreError, CoreStatusJson } from "@opensentience/protocol";
+import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import type { Build } from "../build/build.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import type { Enablement } from "../enablement/enablement.ts";
+import type { Install } from "../install/install.ts";
+import type { Launcher } from "../launcher/launcher.ts";
+import type { Held } from "../sandbox/sandbox.ts";
+
+export type Services = {
+  audit: AuditLog;
+  catalog: Catalog;
+  discovery: Discovery;
+  install: Install;
+  build: Build;
+  enablement: Enablement;
+  launcher: Launcher;
+};
+
+export type Domain = {
+  version: string;
+  /** `uid:<n>(<login>)`: who stands behind the control socket. */
+  operator: string;
+  /** Why there are no services, or null. */
+  degraded: CoreError | null;
+  services: Services | null;
+  held: Held;
+  /** A live value too short to be redacted exactly is a risk worth showing. */
+  environmentValue: (name: string) => string | undefined;
+  status: () => CoreStatusJson;
+  requestStop: () => void;
+  recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string) => void;
+  onFault: (what: string, error: unknown) => void;
+};

@@ -1,0 +1,130 @@
+/** Operation → handler: what each route of the control API calls. Flat on purpose; no handler does work of its own. */
+import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
+import type { Act, AuditFilter } from "../audit-log/audit-log.ts";
+import { followLog, readLog } from "../logs/logs.ts";
+import { agentDetail, agentSummary } from "./agents.ts";
+import { followAudit } from "./audit.ts";
+import type { Domain, Services } from "./domain.ts";
+
+/** Parsed by the route's schemas; the types below are what those schemas hold. */
+export type Input = {
+  params: Record<string, unknown>;
+  query: Record<string, unknown>;
+  body: Record<string, unknown>;
+  act: Act;
+  signal: AbortSignal;
+  progress: (phase: string, text: string) => void;
+};
+export type Handler = (domain: Domain, input: Input) => unknown;
+
+const DEFAULT_LIMIT = 100;
+
+/** SQL columns compare texts of one form; `since` and `until` accept any RFC 3339 time. */
+function time(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const ms = Date.parse(String(value));
+  if (Number.isNaN(ms)) throw new CoreError("usage.invalid", "a time looks like 2030-01-31T12:00:00Z", { nextStep: "opensentience help audit list" });
+  return new Date(ms).toISOString();
+}
+
+function auditFilter(query: Record<string, unknown>): AuditFilter {
+  const text = (key: string): string | undefined => query[key] as string | undefined;
+  return { type: text("type"), agent: text("agent"), actor: text("actor"), severity: text("severity"), correlationId: text("correlation_id"), since: time(query["since"]), until: time(query["until"]) };
+}
+
+function page(query: Record<string, unknown>): { limit: number; cursor: string | undefined } {
+  return { limit: (query["limit"] as number | undefined) ?? DEFAULT_LIMIT, cursor: query["cursor"] as string | undefined };
+}
+
+/** Present whenever a handler runs: respond.ts refuses everything else while Core is degraded. */
+function services(domain: Domain): Services {
+  if (domain.services === null) throw new CoreError("core.degraded", "Core runs without its database", { nextStep: "opensentience core status" });
+  return domain.services;
+}
+
+type Detail = Promise<AgentDetailJson>;
+const id = (input: Input): string => input.params["agent_id"] as string;
+const detail = (domain: Domain, input: Input): Detail => agentDetail(domain, services(domain), id(input));
+
+export const HANDLERS: Record<ControlOperation, Handler> = {
+  get_status: (domain) => domain.status(),
+  stop_core: (domain) => {
+    domain.requestStop();
+    return { stopping: true };
+  },
+  scan: (domain, { body, act, signal, progress }) =>
+    services(domain).discovery.scan(body["paths"] as string[] | undefined, act, { signal, onProgress: (folders) => progress("scan", `${folders} folders`) }),
+
+  list_agents: (domain, { query }) => {
+    const { items, next } = services(domain).catalog.list({ q: query["q"] as string | undefined, status: query["status"] as string | undefined, ...page(query) });
+    return { items: items.map((agent) => agentSummary(agent)), next };
+  },
+  get_agent: detail,
+  install_agent: async (domain, { body, act, signal, progress }) => {
+    const all = services(domain);
+    const request = body as { agent_id?: string; git_url?: string; ref?: string; allow_local?: boolean };
+    const agentId = await all.install.install(
+      {
+        ...(request.agent_id === undefined ? {} : { agentId: request.agent_id }),
+        ...(request.git_url === undefined ? {} : { gitUrl: request.git_url }),
+        ...(request.ref === undefined ? {} : { ref: request.ref }),
+        ...(request.allow_local === undefined ? {} : { allowLocal: request.allow_local }),
+      },
+      act,
+      { signal, progress },
+    );
+    return agentDetail(domain, all, agentId);
+  },
+  plan_build: async (domain, input) => ({ steps: await services(domain).build.plan(id(input), input.act) }),
+  build_agent: async (domain, input) => {
+    await services(domain).build.build(id(input), input.act, { signal: input.signal, progress: input.progress });
+    return detail(domain, input);
+  },
+  enable_agent: async (domain, input) => {
+    const request = input.body as { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string };
+    await services(domain).enablement.approve(
+      id(input),
+      {
+        ...(request.all === undefined ? {} : { all: request.all }),
+        ...(request.approve === undefined ? {} : { approve: request.approve }),
+        ...(request.expires === undefined ? {} : { expires: request.expires }),
+        ...(request.expected_manifest_hash === undefined ? {} : { expectedManifestHash: request.expected_manifest_hash }),
+      },
+      input.act,
+    );
+    return detail(domain, input);
+  },
+  revoke_agent: async (domain, input) => {
+    await services(domain).enablement.revoke(id(input), input.act);
+    return detail(domain, input);
+  },
+  diff_agent: async (domain, input) => ({ drift: await services(domain).enablement.drift(id(input)) }),
+
+  run_agent: (domain, input) => services(domain).launcher.run(id(input), input.body, input.act),
+  stop_agent: (domain, input) => services(domain).launcher.stop(id(input), input.act),
+  restart_agent: (domain, input) => services(domain).launcher.restart(id(input), input.act),
+  read_logs: async function* (domain: Domain, input: Input) {
+    const { launcher } = services(domain);
+    const query = input.query as { run?: string; tail?: number; since?: string; follow?: string };
+    const run = query.run === undefined ? launcher.newest(id(input)) : launcher.get(query.run);
+    if (run.agent_id !== id(input)) throw new CoreError("run.not_found", "that run is of another agent", { nextStep: "opensentience agents ps --all" });
+    if (run.log_path === null) return;
+    const since = time(query.since);
+    const options = { ...(query.tail === undefined ? {} : { tail: query.tail }), ...(since === undefined ? {} : { since }) };
+    if (query.follow === "true") yield* followLog(run.log_path, { ...options, signal: input.signal, isLive: () => launcher.isLive(run.run_id) });
+    else yield* await readLog(run.log_path, options);
+  },
+  list_runs: (domain, { query }) =>
+    services(domain).launcher.list({ agentId: query["agent"] as string | undefined, liveOnly: query["all"] !== "true", ...page(query) }),
+
+  list_audit: (domain, { query }) => services(domain).audit.list(auditFilter(query), page(query)),
+  get_audit: (domain, { params }) => {
+    const event = services(domain).audit.find(params["event_id"] as string);
+    if (event === undefined) throw new CoreError("audit.event_not_found", "no audit event has that id", { nextStep: "opensentience audit list" });
+    return event;
+  },
+  export_audit: (domain, { query, signal }) =>
+    followAudit(services(domain).audit, auditFilter(query), { tail: query["tail"] as number | undefined, follow: query["follow"] === "true", signal }),
+  verify_audit: (domain) => services(domain).audit.verify(),
+  checkpoint_audit: (domain) => services(domain).audit.checkpoint(),
+};

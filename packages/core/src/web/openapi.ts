@@ -1,0 +1,60 @@
+/** OpenAPI 3.1, made from the schemas that validate requests, so that the two cannot differ. */
+import { CONTROL_ROUTES, type ControlOperation, type ControlRoute } from "@opensentience/protocol";
+import { z } from "zod";
+
+export function openApiDocument(version: string): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [ControlOperation, ControlRoute][]) {
+    (paths[`/api/v1${route.path}`] ??= {})[route.method] = operationObject(operation, route);
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "OpenSentience Core control API", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    paths,
+    components: { schemas: { Problem: PROBLEM } },
+  };
+}
+
+function operationObject(operationId: string, route: ControlRoute): Record<string, unknown> {
+  const type = route.lines === true ? "application/x-ndjson" : "application/json";
+  return {
+    operationId,
+    summary: route.summary,
+    ...(route.boundary === true ? { "x-trust-boundary": "executes_third_party_code" } : {}),
+    parameters: [...parameters(route.params, "path"), ...parameters(route.query, "query")],
+    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body, "input") } } } }),
+    responses: {
+      "200": {
+        description: route.progress === true ? "The result; with accept: application/x-ndjson progress lines before it" : "The result",
+        content: { [type]: { schema: schemaOf(route.response, "output") } },
+      },
+      default: { description: "An error", content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } },
+    },
+  };
+}
+
+function parameters(schema: z.ZodType | undefined, place: "path" | "query"): unknown[] {
+  if (schema === undefined) return [];
+  const { properties = {}, required = [] } = schemaOf(schema, "input") as { properties?: Record<string, unknown>; required?: string[] };
+  return Object.entries(properties).map(([name, own]) => ({ name, in: place, required: place === "path" || required.includes(name), schema: own }));
+}
+
+function schemaOf(schema: z.ZodType, io: "input" | "output"): Record<string, unknown> {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Record<string, unknown>;
+  return rest;
+}
+
+/** RFC 9457 with the members of the CLI's error JSON. */
+const PROBLEM = {
+  type: "object",
+  required: ["status", "code", "detail"],
+  properties: {
+    type: { type: "string" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    code: { type: "string" },
+    detail: { type: "string" },
+    details: { type: "object" },
+    next_step: { type: ["string", "null"] },
+  },
+};

@@ -1,0 +1,99 @@
+/**
+ * One request, from its parsing to its answer: plain JSON, JSON Lines with progress, or a stream of records. The end of
+ * the connection aborts the handler's signal (caller gone = cancel).
+ */
+import { CONTROL_ROUTES, CoreError, errorToJson, toCoreError, type ControlOperation, type ControlRoute } from "@opensentience/protocol";
+import type { Context } from "hono";
+import type { z } from "zod";
+import type { Act } from "../audit-log/audit-log.ts";
+import type { Domain } from "./domain.ts";
+import type { Handler, Input } from "./handlers.ts";
+
+const LINES = "application/x-ndjson";
+
+export async function respond(context: Context, domain: Domain, operation: ControlOperation, handler: Handler, act: Act): Promise<Response> {
+  const route: ControlRoute = CONTROL_ROUTES[operation];
+  if (domain.degraded !== null && !["get_status", "stop_core"].includes(operation)) {
+    throw new CoreError("core.degraded", domain.degraded.message, { details: { code: domain.degraded.code }, nextStep: "opensentience core status" });
+  }
+  const input: Input = { ...(await parseRequest(context, route)), act, signal: context.req.raw.signal, progress: () => {} };
+  const wantsLines = (context.req.header("accept") ?? "").includes(LINES);
+  if (route.lines === true) return lines(handler(domain, input) as AsyncIterable<unknown>, context);
+  if (route.progress === true && wantsLines) return lines(withProgress(domain, handler, input, context), context);
+  return context.json((await handler(domain, input)) as object);
+}
+
+async function parseRequest(context: Context, route: ControlRoute): Promise<Pick<Input, "params" | "query" | "body">> {
+  return {
+    params: parse(route.params, context.req.param(), "path"),
+    query: parse(route.query, context.req.query(), "query"),
+    body: route.body === undefined ? {} : parse(route.body, await readJson(context), "body"),
+  };
+}
+
+async function readJson(context: Context): Promise<unknown> {
+  if (context.req.header("content-type")?.split(";")[0]?.trim() !== "application/json") {
+    throw new CoreError("usage.invalid", "a state change needs content-type application/json", { nextStep: "opensentience help" });
+  }
+  try {
+    return await context.req.json();
+  } catch {
+    throw new CoreError("usage.invalid", "the body is not JSON", { nextStep: "opensentience help" });
+  }
+}
+
+function parse(schema: z.ZodType | undefined, value: unknown, where: string): Record<string, unknown> {
+  if (schema === undefined) return {};
+  const result = schema.safeParse(value);
+  if (result.success) return result.data as Record<string, unknown>;
+  const [issue] = result.error.issues;
+  throw new CoreError("usage.invalid", `${where}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not valid"}`.slice(0, 300), { nextStep: "opensentience help" });
+}
+
+/** The progress of an act as it happens, then its result or its error. */
+async function* withProgress(domain: Domain, handler: Handler, input: Input, context: Context): AsyncIterable<unknown> {
+  const waiting: unknown[] = [];
+  let wake = (): void => {};
+  const progress = (phase: string, text: string): void => {
+    // A slow reader loses progress, never the result.
+    if (waiting.length < 10_000) waiting.push({ progress: { phase, text } });
+    wake();
+  };
+  let outcome: unknown;
+  const done = Promise.resolve(handler(domain, { ...input, progress }))
+    .then((result) => (outcome = { result }))
+    .catch((thrown: unknown) => {
+      const error = toCoreError(thrown);
+      if (error.code === "core.internal") domain.onFault(context.req.path, thrown);
+      if (error.kind === "denied") domain.recordDenial(error, input.act, context.req.param("agent_id"), `${context.req.method} ${context.req.routePath}`);
+      outcome = errorToJson(error);
+    })
+    .finally(() => wake());
+  while (outcome === undefined || waiting.length > 0) {
+    const next = waiting.shift();
+    if (next !== undefined) yield next;
+    else await new Promise<void>((resolve) => {
+      wake = resolve;
+      if (outcome !== undefined || waiting.length > 0) resolve();
+    });
+  }
+  await done;
+  yield outcome;
+}
+
+function lines(records: AsyncIterable<unknown>, context: Context): Response {
+  const iterator = records[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // Whatever is ready goes out together; a handler that waits holds nothing back.
+      const { value, done } = await iterator.next();
+      if (done === true) return controller.close();
+      controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+  return new Response(body, { headers: { "content-type": LINES, "x-request-id": context.res.headers.get("x-request-id") ?? "", "cache-control": "no-store" } });
+}

@@ -1,0 +1,180 @@
+/**
+ * The one table of error codes and the one error type of Core.
+ *
+ * `kind` alone decides HTTP status, exit code and whether a retry can help; `code` is a stable dotted key of
+ * ERROR_CODES; `message`, `nextStep` and `details` must be safe to show and to store (no payloads, no secrets,
+ * no stack traces). `cause` never leaves Core's own log. docs/errors.md is compared with this table by a test.
+ */
+
+export type ErrorKind =
+  | "invalid"
+  | "usage"
+  | "not_found"
+  | "conflict"
+  | "unauthorized"
+  | "denied"
+  | "unavailable"
+  | "timeout"
+  | "canceled"
+  | "internal";
+
+/** HTTP status and CLI exit code (spec of the CLI: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable, 6 conflict, 130). */
+export const ERROR_KINDS: Record<ErrorKind, { status: number; exit: number }> = {
+  invalid: { status: 422, exit: 1 },
+  usage: { status: 400, exit: 2 },
+  not_found: { status: 404, exit: 3 },
+  conflict: { status: 409, exit: 6 },
+  unauthorized: { status: 401, exit: 4 },
+  denied: { status: 403, exit: 4 },
+  unavailable: { status: 503, exit: 1 },
+  timeout: { status: 504, exit: 1 },
+  canceled: { status: 499, exit: 130 },
+  internal: { status: 500, exit: 1 },
+};
+
+/** code → kind and what it means. Add a code here and in docs/errors.md, nowhere else. */
+export const ERROR_CODES = {
+  "usage.invalid": { kind: "usage", meaning: "The command line or request is malformed." },
+  "usage.confirmation_required": {
+    kind: "usage",
+    meaning: "The act needs a confirmation and there is no terminal to ask on.",
+  },
+  "config.invalid": { kind: "invalid", meaning: "A setting is unknown or has a value that is not allowed." },
+
+  "core.unreachable": { kind: "unavailable", meaning: "No Core answers on the control socket." },
+  "core.start_failed": { kind: "unavailable", meaning: "Core could not be started." },
+  "core.already_running": { kind: "conflict", meaning: "Another Core owns this home." },
+  "core.stopping": { kind: "unavailable", meaning: "Core is stopping and takes no new acts." },
+  "core.degraded": { kind: "unavailable", meaning: "Core runs without its database; only status and verify work." },
+  "core.unsafe_socket": {
+    kind: "denied",
+    meaning: "The control socket, or a folder that must be private, belongs to somebody else or can be written by others.",
+  },
+  "core.tool_missing": { kind: "unavailable", meaning: "A program that Core itself needs is not installed." },
+  "core.unsupported_platform": { kind: "unavailable", meaning: "This operating system is not supported." },
+  "core.internal": { kind: "internal", meaning: "An unexpected fault inside Core; its log has the cause." },
+  "http.not_found": { kind: "not_found", meaning: "No such API route." },
+  "http.body_too_large": { kind: "invalid", meaning: "The request body is over 1 MiB." },
+
+  "storage.unavailable": { kind: "unavailable", meaning: "The database cannot be read or written." },
+  "storage.too_new": { kind: "unavailable", meaning: "The database was written by a newer version of Core." },
+  "storage.corrupt": { kind: "unavailable", meaning: "The database file is damaged." },
+  "audit.unavailable": {
+    kind: "unavailable",
+    meaning: "The audit log cannot be written, so the act was refused.",
+  },
+  "audit.event_not_found": { kind: "not_found", meaning: "No audit event has that id." },
+  "audit.not_intact": { kind: "invalid", meaning: "Verification found the audit log changed, cut or unreadable." },
+
+  "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
+  "agent.duplicate_id": { kind: "conflict", meaning: "Another folder already provides that agent id." },
+  "run.not_found": { kind: "not_found", meaning: "No run has that id, or the agent has never run." },
+
+  "manifest.missing": { kind: "not_found", meaning: "There is no opensentience.agent.json at that place." },
+  "manifest.unreadable": { kind: "invalid", meaning: "The manifest is not a readable regular file." },
+  "manifest.too_large": { kind: "invalid", meaning: "The manifest is over 256 KiB." },
+  "manifest.invalid_encoding": { kind: "invalid", meaning: "The manifest is not valid UTF-8." },
+  "manifest.invalid_json": { kind: "invalid", meaning: "The manifest is not one JSON object that can be trusted." },
+  "manifest.invalid": { kind: "invalid", meaning: "A field of the manifest breaks its rule." },
+  "permission.invalid": { kind: "invalid", meaning: "A permission does not follow domain:action[:pattern]." },
+
+  "discovery.root_missing": { kind: "not_found", meaning: "A scan root does not exist or is not a folder." },
+  "discovery.unreadable": { kind: "invalid", meaning: "A folder could not be read during the scan." },
+  "discovery.limit_reached": { kind: "invalid", meaning: "The scan stopped at its cap of depth, entries or time." },
+
+  "install.invalid_url": { kind: "usage", meaning: "The git URL does not follow the allowed grammar." },
+  "install.url_not_allowed": { kind: "denied", meaning: "That kind of git URL is not allowed here." },
+  "install.credentials_in_url": { kind: "denied", meaning: "The git URL carries credentials." },
+  "install.invalid_ref": { kind: "usage", meaning: "The ref does not follow the allowed grammar." },
+  "install.ref_not_found": { kind: "not_found", meaning: "The repository has no such branch, tag or commit." },
+  "install.clone_failed": { kind: "unavailable", meaning: "git could not fetch the repository." },
+  "install.id_mismatch": { kind: "denied", meaning: "The repository's manifest carries another agent id." },
+  "install.unsafe_tree": { kind: "denied", meaning: "The repository holds an entry that is never written to disk." },
+  "install.limit_exceeded": { kind: "denied", meaning: "The repository is over a limit of size, files or time." },
+  "install.already_installed": { kind: "conflict", meaning: "The agent is already installed." },
+  "install.not_installed": { kind: "denied", meaning: "The agent is not installed." },
+  "install.busy": { kind: "conflict", meaning: "Another act on this agent is under way." },
+  "install.running": { kind: "conflict", meaning: "The agent is running; stop it first." },
+  "install.io_failed": { kind: "unavailable", meaning: "Files could not be written." },
+  "install.git_missing": { kind: "unavailable", meaning: "git is not installed, or not on tools.path." },
+  "install.canceled": { kind: "canceled", meaning: "The install was canceled; nothing was changed." },
+  "install.no_source": { kind: "usage", meaning: "Nothing says which git URL to install from." },
+
+  "build.not_built": { kind: "denied", meaning: "The installed commit has not been built." },
+  "build.tool_missing": { kind: "unavailable", meaning: "A program that the build needs is not installed, or not on tools.path." },
+  "build.canceled": { kind: "canceled", meaning: "The build was canceled; its tree was ended." },
+  "build.failed": { kind: "invalid", meaning: "A build step ended with a failure." },
+  "build.timeout": { kind: "timeout", meaning: "The build took longer than build.timeout_ms." },
+  "build.plan_invalid": { kind: "invalid", meaning: "The build plan cannot be carried out as written." },
+  "build.tracked_files_changed": { kind: "denied", meaning: "The build changed files that git tracks." },
+
+  "enablement.not_enabled": { kind: "denied", meaning: "No active approval exists for the agent." },
+  "enablement.drifted": { kind: "denied", meaning: "The agent is no longer what was approved." },
+  "enablement.expired": { kind: "denied", meaning: "The approval has expired." },
+  "enablement.not_requested": { kind: "denied", meaning: "A permission was to be approved that the manifest does not request." },
+  "enablement.choice_required": {
+    kind: "usage",
+    meaning: "Approving needs a choice and there is no terminal to ask on.",
+  },
+  "enablement.invalid_expiry": { kind: "usage", meaning: "The expiry is not a duration or time in the future." },
+
+  "launcher.already_running": { kind: "conflict", meaning: "The agent is already running." },
+  "launcher.program_missing": { kind: "invalid", meaning: "The entrypoint's program does not exist." },
+  "launcher.not_executable": { kind: "invalid", meaning: "The entrypoint's program cannot be executed." },
+  "launcher.folder_missing": { kind: "invalid", meaning: "The agent's folder is gone." },
+  "launcher.env_missing": { kind: "denied", meaning: "An approved environment variable is not set in Core's environment." },
+  "launcher.start_failed": { kind: "invalid", meaning: "The process could not be started." },
+  "launcher.exited_early": { kind: "invalid", meaning: "The agent ended within its start window." },
+  "launcher.stop_failed": { kind: "unavailable", meaning: "Something of the run is still alive." },
+} as const satisfies Record<string, { kind: ErrorKind; meaning: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Safe, structured error. `details` and `nextStep` are shown to the user; `cause` only reaches Core's log. */
+export class CoreError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown>;
+  /** One command (or one short sentence) that moves the user on; commands are typed by a test. */
+  readonly nextStep: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Record<string, unknown>; nextStep?: string; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "CoreError";
+    this.code = code;
+    this.details = options.details ?? {};
+    this.nextStep = options.nextStep;
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_CODES[this.code].kind;
+  }
+}
+
+/** `--json` and API body of an error (spec 4.1): keys are a contract. */
+export type ErrorJson = {
+  error: { code: string; message: string; details: Record<string, unknown>; next_step: string | null };
+};
+
+export function errorToJson(error: CoreError): ErrorJson {
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      details: error.details,
+      next_step: error.nextStep ?? null,
+    },
+  };
+}
+
+/** Unknown throwables become `core.internal`; used at the edges (HTTP, CLI, daemon main) and nowhere else. */
+export function toCoreError(thrown: unknown): CoreError {
+  if (thrown instanceof CoreError) return thrown;
+  return new CoreError("core.internal", "internal error", {
+    cause: thrown,
+    nextStep: "opensentience core status",
+  });
+}

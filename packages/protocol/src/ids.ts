@@ -1,0 +1,22 @@
+/**
+ * Identifiers: UUIDv7 (RFC 9562 section 5.7) behind a prefix that names the kind, e.g. `run_0190…`.
+ * They sort by creation time. `shortId` is the form used where a path must stay short.
+ */
+
+export type IdPrefix = "run" | "apr" | "evt" | "call" | "core" | "cor" | "web";
+
+/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds. */
+export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  new DataView(bytes.buffer).setUint32(0, Math.floor(nowMs / 0x1_0000));
+  new DataView(bytes.buffer).setUint16(4, nowMs % 0x1_0000);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${prefix}_${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */
+export function shortId(id: string): string {
+  return id.slice(-12);
+}

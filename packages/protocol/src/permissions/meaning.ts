@@ -1,0 +1,158 @@
+/** What a permission means in plain words, and which risk goes with a wide one. Facts to show, never a block. */
+import { echoText } from "../printable-text.ts";
+import { type Permission, parsePermission, understand } from "./grammar.ts";
+import type { HostPattern } from "./host-pattern.ts";
+import { type PathPattern, includesPath, parsePathPattern } from "./path-pattern.ts";
+
+export type PermissionDescription = { meaning: string; risk: string | null };
+
+/** Never throws; text that is no permission is described as such. */
+export function describePermission(permission: string): PermissionDescription {
+  const parsed = parsePermission(permission);
+  if (parsed === undefined) {
+    return {
+      meaning: `Not a permission: ${echoText(permission)}`,
+      risk: "It does not follow domain:action[:pattern], so it grants nothing Core knows.",
+    };
+  }
+  const known = understand(permission);
+  switch (known.kind) {
+    case "path":
+      return describePath(parsed.pattern ?? "", known.write);
+    case "host":
+      return describeHost(known.host);
+    case "env":
+      return describeEnv(known.name);
+    case "tool":
+      return describeTool(known.tool);
+    case "carried":
+      return describeCarried(parsed);
+    case "opaque":
+      return describeOpaque(parsed);
+  }
+}
+
+function describePath(pattern: string, write: boolean): PermissionDescription {
+  const verb = write ? "Read and change" : "Read";
+  return { meaning: `${verb} ${pathInWords(pattern)}`, risk: pathRisk(pattern, write) };
+}
+
+function pathInWords(pattern: string): string {
+  const below = pattern.endsWith("/**") ? pattern.slice(0, -3) || "/" : undefined;
+  if (below !== undefined && !below.includes("*")) return `every file under ${below} and below`;
+  const direct = pattern.endsWith("/*") ? pattern.slice(0, -2) || "/" : undefined;
+  if (direct !== undefined && !direct.includes("*")) return `what lies directly in ${direct}, not below`;
+  return pattern.includes("*") ? `every path that fits ${pattern}` : `only ${pattern}`;
+}
+
+/** Places whose contents are keys or logins. */
+const SECRET_PLACES = places(
+  "~/.ssh ~/.gnupg ~/.aws ~/.azure ~/.kube ~/.docker ~/.netrc ~/.npmrc ~/.pypirc ~/.git-credentials",
+  "~/.password-store ~/.mozilla ~/.opensentience ~/.config/gcloud ~/.config/gh ~/.config/opensentience",
+  "~/.local/share/keyrings /etc/shadow /etc/ssh /proc /run/secrets",
+);
+/** Places that the operator's session or the system runs programs from. */
+const STARTUP_PLACES = places(
+  "~/.bashrc ~/.bash_profile ~/.profile ~/.zshrc ~/.config/autostart ~/.config/systemd ~/.local/bin",
+  "/etc /usr /bin /sbin /lib /opt /boot",
+);
+
+type Place = { name: string; itself: PathPattern; below: PathPattern };
+
+function places(...lines: readonly string[]): Place[] {
+  return lines
+    .join(" ")
+    .split(" ")
+    .map((name) => ({ name, itself: pathPattern(name), below: pathPattern(`${name}/**`) }));
+}
+
+/** For patterns written in this file, which are valid. */
+function pathPattern(text: string): PathPattern {
+  return parsePathPattern(text) ?? { root: "/", segments: [] };
+}
+
+function pathRisk(pattern: string, write: boolean): string | null {
+  // `/home/ada/.ssh` is judged as `~/.ssh`: whose home it is makes no difference to the warning.
+  const inHome = pattern
+    .replace(/^\/(?:home|Users)\/\*\*(?=\/|$)/, "~/**")
+    .replace(/^\/(?:(?:home|Users)\/[^/]+|root)(?=\/|$)/, "~");
+  const readings = [pathPattern(pattern), pathPattern(inHome)];
+  const covers = (place: PathPattern): boolean => readings.some((reading) => includesPath(reading, place));
+  const touches = ({ itself, below }: Place): boolean =>
+    covers(itself) || readings.some((reading) => includesPath(below, reading));
+  const change = write ? "read and change" : "read";
+  if (covers(pathPattern("/**"))) return `It can ${change} every file on this machine that you can.`;
+  if (covers(pathPattern("~/**"))) return `It can ${change} every file in your home, keys and logins included.`;
+  const secret = SECRET_PLACES.find(touches);
+  if (secret !== undefined) return `It can ${change} ${secret.name}, where keys or logins are kept.`;
+  const startup = write ? STARTUP_PLACES.find(touches) : undefined;
+  return startup === undefined ? null : `It can change ${startup.name}, which your own session or the system runs.`;
+}
+
+function describeHost({ kind, host, port }: HostPattern): PermissionDescription {
+  const at = port === undefined ? "on every port" : `on port ${port}`;
+  if (kind === "any") {
+    return {
+      meaning: `Connect to any host ${at}`,
+      risk: "Whatever the agent can read it can send anywhere.",
+    };
+  }
+  if (kind === "below") {
+    const wide = !host.includes(".") ? `That is every site whose name ends in .${host}.` : null;
+    return { meaning: `Connect to every host below ${host} ${at}`, risk: wide };
+  }
+  const local =
+    /^(?:localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|172\.(?:1[6-9]|2\d|3[01])\..*|169\.254\..*|0\.0\.0\.0|\[::1?\]|\[f[cde].*\]|\[::ffff:.*\])$/;
+  const risk = local.test(host) ? "It reaches services on this machine or in your own network." : null;
+  return { meaning: `Connect to ${host} ${at}`, risk };
+}
+
+const SECRET_NAME =
+  /SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|AUTH|COOKIE|DATABASE_URL|(?:^|_)(?:API)?KEYS?(?:_|$)|APIKEY|(?:^|_)(?:PAT|PWD|DSN)(?:_|$)/i;
+
+function describeEnv(name: string): PermissionDescription {
+  const risk = SECRET_NAME.test(name) ? "By its name this is a secret; the agent receives its value." : null;
+  return { meaning: `Receive the environment variable ${name}`, risk };
+}
+
+function describeTool({ agent, tool }: { agent: string; tool: string }): PermissionDescription {
+  if (agent === "*") {
+    const what = tool === "*" ? "any tool" : `the tool ${tool}`;
+    const risk =
+      tool === "*"
+        ? "It can do through other agents whatever they are allowed to do."
+        : "Any agent, also one installed later, can offer a tool of that name.";
+    return { meaning: `Call ${what} of any agent`, risk };
+  }
+  const meaning = tool === "*" ? `Call every tool of ${agent}` : `Call the tool ${tool} of ${agent}`;
+  return { meaning, risk: tool === "*" ? `Tools that ${agent} adds later are included.` : null };
+}
+
+function describeCarried({ domain, action, pattern }: Permission): PermissionDescription {
+  const what = pattern ?? "(no pattern)";
+  if (domain === "database") return { meaning: `Read and write the database scope ${what}`, risk: null };
+  return { meaning: `${action === "publish" ? "Publish" : "Subscribe to"} the events ${what}`, risk: null };
+}
+
+const WRITTEN_AS: Record<string, string> = {
+  "filesystem:read": "an absolute path or one below ~, for example filesystem:read:~/Projects/**",
+  "filesystem:write": "an absolute path or one below ~, for example filesystem:write:~/Projects/out/**",
+  "network:egress": "a host alone, for example network:egress:api.example.com:443",
+  "env:read": "one variable's name, for example env:read:LANG",
+  "tool:invoke": "agent and tool, for example tool:invoke:com.example.notes/search",
+};
+
+function describeOpaque({ domain, action, pattern }: Permission): PermissionDescription {
+  const form = WRITTEN_AS[`${domain}:${action}`];
+  const on = pattern === undefined ? "" : ` on ${pattern}`;
+  if (form !== undefined) {
+    return {
+      meaning: `${domain} ${action}${on}: covers nothing as written`,
+      risk: `The pattern is not understood, so it grants nothing; write ${form}.`,
+    };
+  }
+  return {
+    meaning: `${domain} ${action}${on}`,
+    risk: "Core does not know this permission: it is recorded, and nothing holds the agent to it.",
+  };
+}

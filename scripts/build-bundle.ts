@@ -1,0 +1,86 @@
+/**
+ * Bundles the command line and the daemon into packages/core/dist, so that what `npm ci` leaves behind starts fast.
+ *
+ * dist/ is flat: bin.js (a guard against an old Node, in syntax that an old Node can read), main.js (the CLI), one
+ * chunk per dynamic import (the daemon, heavy commands), and migrations/. Storage finds its SQL with
+ * `new URL("./migrations/", import.meta.url)`, which is right beside the source file and beside every flat chunk.
+ * npm dependencies are bundled in: dist/ needs nothing but Node. Run by npm `prepare`.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { rolldown } from "rolldown";
+
+const REPOSITORY = resolve(import.meta.dirname, "..");
+const CORE = join(REPOSITORY, "packages/core");
+const MINIMUM_NODE = 24;
+
+const GUARD = `// Read by any Node since 13: says what is missing instead of dying of newer syntax.
+var major = Number(process.versions.node.split(".")[0]);
+if (major < ${MINIMUM_NODE}) {
+  process.stderr.write("opensentience: needs Node.js ${MINIMUM_NODE} or newer, this is " + process.version + "\\n");
+  process.exitCode = 1;
+} else {
+  import("./main.js");
+}
+`;
+
+/** Builds into dist/; answers false when there is no program yet. Throws what the bundler finds wrong. */
+export async function buildBundle(): Promise<boolean> {
+  const entry = join(CORE, "src/bin.ts");
+  if (!existsSync(entry)) return false;
+  const target = join(CORE, "dist");
+  // Built beside and moved into place, so that a Core that starts meanwhile never sees half a bundle.
+  const staging = join(CORE, `dist.${process.pid}.tmp`);
+  rmSync(staging, { recursive: true, force: true });
+  try {
+    await bundle(entry, staging);
+    writeFileSync(join(staging, "bin.js"), GUARD);
+    copyMigrations(staging);
+    rmSync(target, { recursive: true, force: true });
+    renameSync(staging, target);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+  return true;
+}
+
+async function bundle(entry: string, directory: string): Promise<void> {
+  const build = await rolldown({
+    input: { main: entry },
+    platform: "node",
+    tsconfig: join(REPOSITORY, "tsconfig.json"),
+    // Our modules only define things, so one that a chunk does not use is left out of it: naming an error code must
+    // not make the command line load every schema of the API.
+    treeshake: { moduleSideEffects: [{ test: /packages\/(protocol|core)\/src\/(?!bin\.ts)/, sideEffects: false }] },
+    onLog(level, log, handler) {
+      if (level === "warn") throw new Error(`bundling: ${log.message}`);
+      handler(level, log);
+    },
+  });
+  await build.write({
+    dir: directory,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "[name]-[hash].js",
+  });
+  await build.close();
+}
+
+function copyMigrations(directory: string): void {
+  const migrations = join(CORE, "src/storage/migrations");
+  mkdirSync(directory, { recursive: true });
+  if (existsSync(migrations)) cpSync(migrations, join(directory, "migrations"), { recursive: true });
+}
+
+/** Name and version of the package that is bundled, for messages. */
+function packageLabel(): string {
+  const manifest = JSON.parse(readFileSync(join(CORE, "package.json"), "utf8")) as { name: string; version: string };
+  return `${manifest.name} ${manifest.version}`;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const startedAt = performance.now();
+  const built = await buildBundle();
+  const took = `${Math.round(performance.now() - startedAt)} ms`;
+  console.log(built ? `bundled ${packageLabel()} into packages/core/dist in ${took}` : "nothing to bundle yet");
+}

@@ -1,0 +1,77 @@
+/**
+ * `npm run build`: stages the package that is published, packs it, and tries what was packed.
+ *
+ * dist/release holds the bundle, the start script, licence and readme, and a package.json without dependencies: all of
+ * them are in the bundle. The tarball is installed offline into an empty folder and must answer there.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { buildBundle } from "./build-bundle.ts";
+
+const REPOSITORY = resolve(import.meta.dirname, "..");
+const CORE = join(REPOSITORY, "packages/core");
+const RELEASE = join(REPOSITORY, "dist/release");
+
+type PackageJson = Record<string, unknown> & { name: string; version: string };
+
+/** Builds, packs and tries the release; answers the path of the tarball. Throws what went wrong. */
+export async function buildRelease(): Promise<string> {
+  if (!(await buildBundle())) throw new Error("there is no program to release");
+  const version = stage();
+  const tarball = pack();
+  smoke(tarball, version);
+  return tarball;
+}
+
+function stage(): string {
+  rmSync(RELEASE, { recursive: true, force: true });
+  mkdirSync(RELEASE, { recursive: true });
+  const source = JSON.parse(readFileSync(join(CORE, "package.json"), "utf8")) as PackageJson;
+  const { name, version, description, license, type, bin, engines } = source;
+  const manifest = { name, version, description, license, type, bin, engines, files: ["bin", "dist"] };
+  writeFileSync(join(RELEASE, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  cpSync(join(CORE, "bin"), join(RELEASE, "bin"), { recursive: true });
+  cpSync(join(CORE, "dist"), join(RELEASE, "dist"), { recursive: true });
+  for (const file of ["LICENSE", "README.md"]) {
+    if (existsSync(join(REPOSITORY, file))) cpSync(join(REPOSITORY, file), join(RELEASE, file));
+  }
+  return version;
+}
+
+function pack(): string {
+  const target = join(REPOSITORY, "dist");
+  const output = run("npm", ["pack", "--json", "--pack-destination", target], RELEASE);
+  const [packed] = JSON.parse(output) as { filename: string }[];
+  if (packed === undefined) throw new Error("npm pack made no tarball");
+  return join(target, packed.filename);
+}
+
+function smoke(tarball: string, version: string): void {
+  const folder = mkdtempSync(join(tmpdir(), "opensentience-release-"));
+  try {
+    writeFileSync(join(folder, "package.json"), `{ "private": true }\n`);
+    run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], folder);
+    const program = join(folder, "node_modules/.bin/opensentience");
+    const said = run(program, ["--version"], folder);
+    if (!said.includes(version)) throw new Error(`the installed program says ${said.trim()}, expected ${version}`);
+    if (!run(program, ["--help"], folder).includes("agents")) throw new Error("the installed program has no help");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Standard output of a program that must succeed. A home of its own: the operator's must not be touched. */
+function run(program: string, args: string[], cwd: string): string {
+  const env = { ...process.env, OPENSENTIENCE_HOME: join(cwd, "home") };
+  return execFileSync(program, args, {
+    cwd,
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 120_000,
+  });
+}
+
+if (process.argv[1] === import.meta.filename) console.log(`packed and tried ${await buildRelease()}`);

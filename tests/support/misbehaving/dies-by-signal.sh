@@ -1,0 +1,2 @@
+#!/bin/sh
+kill -s "${1:-SEGV}" $$

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// A stand-in for Core that is going to be killed: starts one box, says what it knows, and waits.
+// argv: "held" | "released" | "stopping", the run id, a folder for the pipes, then the program of the box.
+import { closeInheritedFds } from "../../../packages/core/src/host/child-process.ts";
+import { probeSandbox, startBoxed } from "../../../packages/core/src/sandbox/sandbox.ts";
+
+const [, , moment, marker, pipeFolder, ...argv] = process.argv;
+closeInheritedFds();
+const probe = await probeSandbox("/usr/local/bin:/usr/bin:/bin");
+const box = await startBoxed({ probe, argv, cwd: "/", env: { PATH: "/usr/bin:/bin" }, pipeFolder, marker });
+const say = (event) => process.stdout.write(`${JSON.stringify({ event, pid: box.pid })}\n`);
+box.stdout.on("data", (chunk) => {
+  if (moment === "stopping") void box.stop(600_000);
+  process.stdout.write(`${JSON.stringify({ event: "output", pid: box.pid, text: String(chunk) })}\n`);
+});
+say("started");
+if (moment !== "held") box.release();
