@@ -49,9 +49,9 @@ async function bundle(entry: string, directory: string): Promise<void> {
     input: { main: entry },
     platform: "node",
     tsconfig: join(REPOSITORY, "tsconfig.json"),
-    // Our modules only define things, so one that a chunk does not use is left out of it: naming an error code must
-    // not make the command line load every schema of the API.
-    treeshake: { moduleSideEffects: [{ test: /packages\/(protocol|core)\/src\/(?!bin\.ts)/, sideEffects: false }] },
+    // The protocol package only defines things (its wall has it pure), so a chunk gets just what it uses of it: naming
+    // an error code must not make the command line load every schema of the API.
+    treeshake: { moduleSideEffects: [{ test: /packages\/protocol\/src\//, sideEffects: false }] },
     onLog(level, log, handler) {
       if (level === "warn") throw new Error(`bundling: ${log.message}`);
       handler(level, log);

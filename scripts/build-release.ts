@@ -1,11 +1,11 @@
 /**
  * `npm run build`: stages the package that is published, packs it, and tries what was packed.
  *
- * dist/release holds the bundle, the start script, licence and readme, and a package.json without dependencies: all of
- * them are in the bundle. The tarball is installed offline into an empty folder and must answer there.
+ * dist/release holds the bundle, the start script, licences and readme, and a package.json without dependencies: all of
+ * them are in the bundle, and their licences in one file beside it. The tarball is installed offline into an empty folder and must answer there.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBundle } from "./build-bundle.ts";
@@ -14,7 +14,9 @@ const REPOSITORY = resolve(import.meta.dirname, "..");
 const CORE = join(REPOSITORY, "packages/core");
 const RELEASE = join(REPOSITORY, "dist/release");
 
-type PackageJson = Record<string, unknown> & { name: string; version: string };
+const NOTICES = "THIRD-PARTY-LICENSES.txt";
+
+type PackageJson = Record<string, unknown> & { name: string; version: string; dependencies: Record<string, string> };
 
 /** Builds, packs and tries the release; answers the path of the tarball. Throws what went wrong. */
 export async function buildRelease(): Promise<string> {
@@ -30,14 +32,27 @@ function stage(): string {
   mkdirSync(RELEASE, { recursive: true });
   const source = JSON.parse(readFileSync(join(CORE, "package.json"), "utf8")) as PackageJson;
   const { name, version, description, license, type, bin, engines } = source;
-  const manifest = { name, version, description, license, type, bin, engines, files: ["bin", "dist"] };
+  const manifest = { name, version, description, license, type, bin, engines, files: ["bin", "dist", NOTICES] };
   writeFileSync(join(RELEASE, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(CORE, "bin"), join(RELEASE, "bin"), { recursive: true });
   cpSync(join(CORE, "dist"), join(RELEASE, "dist"), { recursive: true });
   for (const file of ["LICENSE", "README.md"]) {
     if (existsSync(join(REPOSITORY, file))) cpSync(join(REPOSITORY, file), join(RELEASE, file));
   }
+  writeFileSync(join(RELEASE, NOTICES), licencesOf(source.dependencies));
   return version;
+}
+
+/** The licence text of every package that went into the bundle; a package without one stops the release. */
+function licencesOf(dependencies: Record<string, string>): string {
+  const names = Object.keys(dependencies).filter((name) => !name.startsWith("@opensentience/"));
+  const texts = names.map((name) => {
+    const folder = join(REPOSITORY, "node_modules", name);
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${name} has no licence file`);
+    return `${name} ${dependencies[name]}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
+  });
+  return texts.join("\n----\n\n");
 }
 
 function pack(): string {

@@ -29,12 +29,17 @@ export const act = (storage: { transaction(): void }): void => storage.transacti
 export const home = env;
 export const door = process.getBuiltinModule("net");
 export { version } from "../../package.json" with { type: "json" };
+import type { Socket } from "node:net";
+import { cors } from "hono/cors";
+import { deep } from "@opensentience/protocol/src/errors.ts";
+export const more = [cors, deep] as unknown as Socket[];
 `,
   [`${CORE}/catalog/store.ts`]: `export const list = "SELECT id FROM agents"; export type Hidden = 1;\n`,
   [`${CORE}/catalog/catalog.test.ts`]: `
 import { execFile } from "node:child_process";
 import { install } from "../install/install.ts";
 import { rooms } from "../storage/rooms.ts";
+import "../../../../scripts/check.ts";
 export const used = [execFile, install, rooms];
 `,
   [`${CORE}/install/install.ts`]: `import { run } from "../host/child-process.ts";\nexport const install = run;\n`,
@@ -84,6 +89,9 @@ export const PLANTED_FINDINGS = [
   `capability ${CORE}/catalog/catalog.ts:18 fetch`,
   `capability ${CORE}/catalog/catalog.ts:19 .transaction()`,
   `capability ${CORE}/catalog/catalog.ts:21 process.getBuiltinModule`,
+  `capability ${CORE}/catalog/catalog.ts:24 hono`,
+  `outside import ${CORE}/catalog/catalog.ts:25 @opensentience/protocol/src/errors.ts`,
+  `leaves its package ${CORE}/catalog/catalog.test.ts:5 ../../../../scripts/check.ts`,
   `not a door ${CORE}/catalog/catalog.test.ts:4 ../storage/rooms.ts`,
   `forbidden arrow ${CORE}/web/web.ts:3 web -> host/config`,
   `not a door ${CORE}/web/web.ts:4 ../catalog/store.ts`,

@@ -51,7 +51,7 @@ function readSource(path: string, text: string): SourceFile {
     imports,
     uses: [
       ...imports
-        .filter((fact) => isBuiltin(fact.specifier))
+        .filter((fact) => isBuiltin(fact.specifier) && !fact.typeOnly)
         .map((fact) => ({ capability: builtinName(fact.specifier), line: fact.line })),
       ...readUses(program, lineOf),
     ],

@@ -69,7 +69,12 @@ export class GitSource {
 
   /** A tree of `<mode> <type> <id>\t<name>` rows, written byte for byte: names and orders that git refuses are possible. */
   async tree(rows: { mode: string; id: string; name: string | Uint8Array }[]): Promise<string> {
-    const raw = rows.flatMap((row) => [Buffer.from(`${row.mode} `), Buffer.from(row.name), Buffer.of(0), Buffer.from(row.id, "hex")]);
+    const raw = rows.flatMap((row) => [
+      Buffer.from(`${row.mode} `),
+      Buffer.from(row.name),
+      Buffer.of(0),
+      Buffer.from(row.id, "hex"),
+    ]);
     return await this.run(["hash-object", "-w", "-t", "tree", "--literally", "--stdin"], Buffer.concat(raw));
   }
 

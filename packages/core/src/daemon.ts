@@ -297,11 +297,13 @@ export class Core {
     const services = this.#services;
     if (services !== null) {
       await services.launcher.stopAll(SYSTEM_ACT);
+      // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
+      this.#server?.closeAllConnections();
+      await services.catalog.whenUnclaimed();
       await services.discovery.stop();
       services.audit.record({ type: "core.stopped", act: SYSTEM_ACT, subject: this.#subject(), metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) } });
       await services.audit.close();
     }
-    this.#server?.closeAllConnections();
     this.#storage?.close();
     this.#log.line("stopped");
     await this.#log.close();

@@ -23,7 +23,7 @@ export class LiteralSet {
     this.longest = lengths.length === 0 ? 0 : Math.max(...lengths);
     this.#window = Math.min(200, lengths.length === 0 ? 3 : Math.min(...lengths));
     if (this.#window < 3) throw new RangeError("a literal is shorter than 3 characters");
-    this.#block = this.#window >= 3 ? 3 : 2;
+    this.#block = this.#window >= 6 ? 3 : 2;
     this.#shift.fill(this.#window - this.#block + 1);
     for (const [index, literal] of literals.entries()) this.#add(literal, index);
   }

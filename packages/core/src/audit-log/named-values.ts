@@ -25,7 +25,7 @@ const HARMLESS_VALUES = new Set(
     "created deleted removed generated redacted hidden masked omitted unavailable disabled enabled refreshed rejected length size count name type").split(" "),
 );
 const REFERENCE =
-  /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]|\[redacted|\[REDACTED|redacted)/;
+  /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]$|\[redacted|\[REDACTED|redacted)/;
 
 /** `piece` is one line or a window of one, at most 8 KiB. */
 export function namedValueSpans(piece: string): Span[] {
@@ -43,12 +43,14 @@ function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
   const next = piece.charAt(separator + 1);
   const colon = piece.charAt(separator) === ":";
   // `a::b` and `secret://path` are no assignments; of `:=` and `==` the last character is the separator.
-  if (colon && (next === ":" || (next === "/" && piece.charAt(separator + 2) === "/"))) return;
+  if (colon && (next === ":" || piece.charAt(separator - 1) === ":" || (next === "/" && piece.charAt(separator + 2) === "/"))) return;
   if (next === "=") return;
   let end = separator;
   while (end > 0 && separator - end < 12 && /[\s"'`\\\]:=]/.test(piece.charAt(end - 1))) end -= 1;
   let start = end;
   while (start > 0 && end - start < LONGEST_NAME && /[\w.$-]/.test(piece.charAt(start - 1))) start -= 1;
+  // A file such as /etc/passwd, followed by what is wrong with it.
+  if (colon && piece.charAt(start - 1) === "/") return;
   let name = piece.slice(start, end);
   if (/^keys?$/i.test(name)) {
     const earlier = /([A-Za-z]{3,10})[ \t]$/.exec(piece.slice(Math.max(0, start - 12), start))?.[1];
@@ -72,6 +74,7 @@ function pushValue(piece: string, from: number, valueAt: number, name: string, s
     end = quotedEnd(piece, at, quote);
   }
   const value = piece.slice(at, end);
+  if (quote === undefined && REFERENCE.test(piece.slice(at, at + 100))) return;
   if (list || isSecretValue(value, name)) spans.push(spanOf(from, at, end, name));
 }
 

@@ -77,7 +77,7 @@ const SHAPES: readonly Shape[] = [
     anchors: ["LS0tLS1CRUdJTi"],
     shape: "LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVk|BFQyBQUklW|BPUEVOU1NI|BFTkNSWVBURU|BEU0EgUFJJ|BQR1AgUFJJ)[A-Za-z0-9+/=_-]{16,}",
   },
-  { label: "azure_signature", anchors: ["sig="], shape: "([?&;]sig=)[A-Za-z0-9%+/=_-]{20,}" },
+  { label: "azure_signature", anchors: ["sig="], shape: "(sig=)[A-Za-z0-9%+/=_-]{20,}" },
   {
     label: "bearer",
     anchors: ["earer ", "EARER "],

@@ -46,6 +46,7 @@ export class Catalog {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
   readonly #claims = new Set<string>();
+  readonly #waitingForIdle: (() => void)[] = [];
 
   constructor(deps: { storage: Storage; audit: AuditLog }) {
     this.#storage = deps.storage;
@@ -82,7 +83,16 @@ export class Catalog {
       throw new CoreError("install.busy", "another act on this agent is under way; try again when it is done", { details: { agent_id: agentId.slice(0, 200) }, nextStep: "opensentience agents list" });
     }
     this.#claims.add(agentId);
-    return () => this.#claims.delete(agentId);
+    return () => {
+      this.#claims.delete(agentId);
+      if (this.#claims.size === 0) for (const resolve of this.#waitingForIdle.splice(0)) resolve();
+    };
+  }
+
+  /** Resolves when no act holds any agent. */
+  whenUnclaimed(): Promise<void> {
+    if (this.#claims.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waitingForIdle.push(resolve));
   }
 
   count(): number {

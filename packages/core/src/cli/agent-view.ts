@@ -97,7 +97,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
     hasDone(style, history),
     "",
     style.paint("bold", "What changed since its approval"),
-    agent.approval === null ? "  it has no approval" : driftText(style, agent.drift),
+    changes(style, agent),
   ].join("\n");
 }
 
@@ -136,15 +136,21 @@ function fileLines(style: Style, files: DriftJson["diff"]["files"]): string[] {
   return all.length > MAX_FILES ? [...lines, `  … and ${all.length - MAX_FILES} more files`] : lines;
 }
 
+/** Blocks instead of a table: on a narrow terminal a table would cut off just the risk. */
 function mayDo(style: Style, agent: AgentDetailJson): string {
   if (agent.requested_permissions.length === 0) return "  it requests no permission";
-  const rows = agent.requested_permissions.map((permission) => [
-    `  ${permission.permission}`,
-    permission.approved ? ({ text: "yes", color: "green" } as const) : "no",
-    heldBy(permission),
-    permission.risk === null ? permission.meaning : `${permission.meaning} Risk: ${permission.risk}`,
-  ]);
-  return style.table(["  PERMISSION", "APPROVED", "HELD", "MEANING"], rows);
+  return agent.requested_permissions.map((permission) => permissionLines(style, permission)).join("\n");
+}
+
+function permissionLines(style: Style, permission: PermissionJson): string {
+  const verdict = permission.approved ? style.paint("green", "approved    ") : style.paint("dim", "not approved");
+  const risk =
+    permission.risk === null ? [] : [`                ${style.paint("red", `risk: ${oneLine(permission.risk)}`)}`];
+  return [
+    `  ${verdict}  ${style.paint("bold", permission.permission)}`,
+    `                ${oneLine(permission.meaning)} (${heldBy(permission)})`,
+    ...risk,
+  ].join("\n");
 }
 
 function hasDone(style: Style, { runs, events }: AgentHistory): string {
@@ -153,6 +159,13 @@ function hasDone(style: Style, { runs, events }: AgentHistory): string {
     ...(events.length === 0 ? [] : [eventRows(style, events)]),
   ];
   return parts.join("\n\n");
+}
+
+function changes(style: Style, agent: AgentDetailJson): string {
+  if (agent.approval === null) return "  it has no approval";
+  return agent.approval.status === "active"
+    ? driftText(style, agent.drift)
+    : `  its approval is ${agent.approval.status}`;
 }
 
 function buildText(agent: AgentDetailJson): string | null {

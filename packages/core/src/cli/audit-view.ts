@@ -12,10 +12,11 @@ export function eventRows(style: Style, events: readonly AuditEventJson[]): stri
     { text: event.severity, color: SEVERITY_COLORS[event.severity] },
     event.event_type,
     event.outcome,
-    event.subject_id,
     event.actor_id,
+    event.subject_id,
+    event.event_id,
   ]);
-  return style.table(["SEQ", "TIME", "SEVERITY", "EVENT", "OUTCOME", "SUBJECT", "ACTOR"], rows);
+  return style.table(["SEQ", "TIME", "SEVERITY", "EVENT", "OUTCOME", "ACTOR", "SUBJECT", "ID"], rows, "whole");
 }
 
 /** One event on one line, for following. */

@@ -70,6 +70,7 @@ async function runCommand(
     output,
     paths,
     binary: program.binary,
+    signal: interrupt.signal,
     connect: (how) => connect(context, interrupt, how?.start ?? !options.flag("no-start")),
     prompt: async () => {
       if (output.json || process.stdin.isTTY !== true || process.stderr.isTTY !== true) return undefined;

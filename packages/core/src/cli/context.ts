@@ -60,6 +60,8 @@ export type CommandContext = {
   binary: string;
   /** Client of the control socket; starts Core on the first request unless `--no-start` or `start: false`. */
   connect: (options?: { start?: boolean }) => Promise<ControlClient>;
+  /** Aborted by Ctrl-C, once the command has connected. */
+  signal: AbortSignal;
   /** Undefined where nobody can be asked: no terminal, or `--json`. */
   prompt: () => Promise<Prompt | undefined>;
   loadServe: () => Promise<Serve>;

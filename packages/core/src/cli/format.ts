@@ -35,8 +35,8 @@ export class Style {
     return this.#codes(color, safeText(text));
   }
 
-  /** Aligned columns, two spaces apart; on a terminal the last column is cut at its right edge. */
-  table(headers: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  /** Aligned columns, two spaces apart; on a terminal the last column is cut at its right edge unless it holds ids to copy. */
+  table(headers: readonly string[], rows: readonly (readonly Cell[])[], lastColumn: "cut" | "whole" = "cut"): string {
     const safe = rows.map((row) =>
       row.map((cell) =>
         typeof cell === "string"
@@ -49,7 +49,7 @@ export class Style {
     );
     const last = headers.length - 1;
     const before = widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0);
-    const room = this.width === undefined ? undefined : Math.max(10, this.width - before);
+    const room = this.width === undefined || lastColumn === "whole" ? undefined : Math.max(10, this.width - before);
     const head = headers
       .map((header, column) => (column === last ? header : header.padEnd(widths[column] ?? 0)))
       .join("  ");

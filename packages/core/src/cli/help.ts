@@ -47,6 +47,7 @@ export function renderCliDocs(): string {
     "Every command but `serve`, `core status`, `core stop`, `explain` and `help` starts Core in the background when it is not running.",
     "With `--json` stdout holds exactly one JSON document (JSON Lines with `-f`, for `agents logs` and for `audit export`), and an error is one JSON document",
     '`{ "error": { "code", "message", "details", "next_step" } }` on stderr. Keys are a contract: more may be added, none changes its meaning.',
+    "Progress, labels and next steps are for people and left out with `--json`.",
     "",
     "## Options of every command",
     "",

@@ -99,7 +99,7 @@ export class Output {
         this.#stderr.write(`  ${oneLine(text)}\n`);
         return;
       }
-      this.#stderr.write(clip(oneLine(`${phase}: ${text}`), (this.#stderr.columns ?? 80) - 1));
+      this.#stderr.write(clip(oneLine(`${phase}: ${text}`), (this.#stderr.columns || 80) - 1));
       open = true;
     };
     return { show, end: wipe };
@@ -125,5 +125,5 @@ export function exitCodeOf(error: CoreError): number {
 
 function styleOf(stream: Sink, noColor: boolean): Style {
   const terminal = stream.isTTY === true;
-  return new Style({ color: terminal && !noColor, width: terminal ? stream.columns : undefined });
+  return new Style({ color: terminal && !noColor, width: terminal ? stream.columns || undefined : undefined });
 }

@@ -22,7 +22,7 @@ export function runRows(style: Style, runs: readonly PsItemJson[]): string {
     run.stopped_at === null ? "-" : endOf(run),
     run.run_id,
   ]);
-  return style.table(["AGENT", "STATUS", "PID", "CPU%", "MEMORY", "UPTIME", "END", "RUN"], rows);
+  return style.table(["AGENT", "STATUS", "PID", "CPU%", "MEMORY", "UPTIME", "END", "RUN"], rows, "whole");
 }
 
 export function runState(style: Style, run: RunJson): string {

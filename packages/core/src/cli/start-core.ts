@@ -90,7 +90,8 @@ export function readReport(line: string, paths: Pick<Paths, "coreLog">): "ready"
 async function firstLine(ready: Readable, signal: AbortSignal): Promise<string> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_MS)]);
   const stop = (): void => void ready.destroy(new Error("nobody waits any longer"));
-  limit.addEventListener("abort", stop, { once: true });
+  if (limit.aborted) stop();
+  else limit.addEventListener("abort", stop, { once: true });
   let text = "";
   try {
     ready.setEncoding("utf8");

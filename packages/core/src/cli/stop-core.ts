@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, type CoreStatusJson } from "@opensentience/protocol";
 import type { CommandContext } from "./context.ts";
 import { duration } from "./format.ts";
+import { Interrupted } from "./interrupted.ts";
 
 const POLL_MS = 40;
 const BASE_WAIT_MS = 30_000;
@@ -46,6 +47,7 @@ async function waitUntilGone(context: CommandContext, status: CoreStatusJson): P
       if (waitedMs > limitMs) break;
       if (waitedMs > 500) progress.show("stopping", `Core and its agents, for ${duration(waitedMs)}`);
       await delay(POLL_MS);
+      if (context.signal.aborted) throw new Interrupted();
     }
   } finally {
     progress.end();

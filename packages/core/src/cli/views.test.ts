@@ -1,5 +1,6 @@
-import { CoreError, type LogRecordJson, type PsItemJson } from "@opensentience/protocol";
+import { type AgentDetailJson, CoreError, type LogRecordJson, type PsItemJson } from "@opensentience/protocol";
 import { describe, expect, test } from "vitest";
+import { agentPage } from "./agent-view.ts";
 import { allPages } from "./all-pages.ts";
 import { planText } from "./commands/agents-build.ts";
 import { scanText } from "./commands/agents-scan.ts";
@@ -135,4 +136,42 @@ describe("report of a starting Core", () => {
 test("knows whether a process lives", () => {
   expect(isAlive(process.pid)).toBe(true);
   expect(isAlive(2 ** 22 + 1)).toBe(false);
+});
+
+test("the page of an agent says what it may do, has done, and what changed, with nothing cut off", () => {
+  const agent = {
+    agent_id: "a.b",
+    name: "A",
+    version: "1.0.0",
+    description: "two\nlines\u001b[2J",
+    status: "error",
+    build_status: "built",
+    build_last_at: null,
+    approval: { status: "active" },
+    drift: null,
+    entrypoint: { type: "command", value: "x", args: ["y"] },
+    restart_policy: "never",
+    unknown_fields: [],
+    last_error: "it broke",
+    missing_since: null,
+    requested_permissions: [
+      { permission: "x:a", meaning: "Long.", risk: "z".repeat(90), enforcement: "brokered", approved: true },
+    ],
+  } as unknown as AgentDetailJson;
+  const narrow = new Style({ color: false, width: 40 });
+  const text = agentPage(narrow, agent, { runs: [RUN], events: [] });
+  for (const part of [
+    "two lines",
+    "it broke",
+    "approved      x:a",
+    "held by Core",
+    "z".repeat(90),
+    "run_1",
+    "exit code 3",
+    "nothing",
+  ])
+    expect(text).toContain(part);
+  expect(text).not.toContain("\u001b");
+  const revoked = { ...agent, approval: { status: "revoked" } } as unknown as AgentDetailJson;
+  expect(agentPage(narrow, revoked, { runs: [], events: [] })).toContain("its approval is revoked");
 });

@@ -42,7 +42,11 @@ export class Discovery {
   }
 
   /** Scans the configured roots, or only `paths` (absolute). Never throws for what it finds on disk. */
-  scan(paths: string[] | undefined, act: Act, options: { signal?: AbortSignal; onProgress?: (folders: number) => void } = {}): Promise<ScanReportJson> {
+  scan(
+    paths: string[] | undefined,
+    act: Act,
+    options: { signal?: AbortSignal; onProgress?: (folders: number) => void } = {},
+  ): Promise<ScanReportJson> {
     const scan = this.#queue.then(() => this.#scan(paths, act, options));
     this.#queue = scan.catch(() => undefined);
     return scan;
@@ -51,7 +55,8 @@ export class Discovery {
   /** First scan, then rescans on the interval and on changes of known manifests. */
   start(): void {
     this.#inBackground(undefined);
-    if (this.#deps.settings.intervalMs > 0) this.#timer = setInterval(() => this.#inBackground(undefined), this.#deps.settings.intervalMs).unref();
+    if (this.#deps.settings.intervalMs > 0)
+      this.#timer = setInterval(() => this.#inBackground(undefined), this.#deps.settings.intervalMs).unref();
   }
 
   async stop(): Promise<void> {
@@ -64,10 +69,20 @@ export class Discovery {
     this.scan(paths, this.#deps.systemAct).catch((error: unknown) => this.#deps.onFault("a scan failed", error));
   }
 
-  async #scan(paths: string[] | undefined, act: Act, options: { signal?: AbortSignal; onProgress?: (folders: number) => void }): Promise<ScanReportJson> {
+  async #scan(
+    paths: string[] | undefined,
+    act: Act,
+    options: { signal?: AbortSignal; onProgress?: (folders: number) => void },
+  ): Promise<ScanReportJson> {
     const startedMs = performance.now();
     const roots = paths ?? this.#deps.settings.roots;
-    const result = await scanRoots({ roots, prune: this.#deps.settings.prune, limits: LIMITS, agentsFolder: this.#deps.agentsFolder, ...options });
+    const result = await scanRoots({
+      roots,
+      prune: this.#deps.settings.prune,
+      limits: LIMITS,
+      agentsFolder: this.#deps.agentsFolder,
+      ...options,
+    });
     const { sightings, rejected } = await readAll(result.found);
     const { kept, duplicates } = this.#judge(sightings);
     const outcomes = this.#deps.catalog.observe(kept, act);
@@ -77,7 +92,9 @@ export class Discovery {
     this.#watch.watch(kept.map((one) => one.kept.folder));
     const count = (outcome: string): number => outcomes.filter((one) => one === outcome).length;
     // A default root that does not exist is nothing to complain about; one that was named is.
-    const problems = result.problems.filter((problem) => paths !== undefined || problem.code !== "discovery.root_missing");
+    const problems = result.problems.filter(
+      (problem) => paths !== undefined || problem.code !== "discovery.root_missing",
+    );
     return {
       roots,
       found: kept.length,
@@ -91,13 +108,20 @@ export class Discovery {
     };
   }
 
-  #judge(sightings: Sighting[]): { kept: { kept: Sighting; other: string | null }[]; duplicates: ScanReportJson["duplicates"] } {
+  #judge(sightings: Sighting[]): {
+    kept: { kept: Sighting; other: string | null }[];
+    duplicates: ScanReportJson["duplicates"];
+  } {
     const byId = new Map<string, Sighting[]>();
-    for (const sighting of sightings) byId.set(sighting.manifest.id, [...(byId.get(sighting.manifest.id) ?? []), sighting]);
+    for (const sighting of sightings)
+      byId.set(sighting.manifest.id, [...(byId.get(sighting.manifest.id) ?? []), sighting]);
     const duplicates: ScanReportJson["duplicates"] = [];
     const kept = [...byId].map(([agentId, copies]) => {
       const known = this.#deps.catalog.find(agentId);
-      const winner = copies.find((copy) => copy.folder === known?.installPath) ?? copies.find((copy) => copy.path === known?.manifestPath) ?? (copies[0] as Sighting);
+      const winner =
+        copies.find((copy) => copy.folder === known?.installPath) ??
+        copies.find((copy) => copy.path === known?.manifestPath) ??
+        (copies[0] as Sighting);
       const keptFolder = known?.installPath ?? winner.folder;
       const others = copies.filter((copy) => copy.folder !== keptFolder);
       for (const other of others) duplicates.push({ agent_id: agentId, path: other.path, kept: keptFolder });
@@ -112,7 +136,11 @@ export class Discovery {
     const present = new Set(result.found);
     const vanished = this.#deps.catalog.all().filter((agent) => {
       const folder = agent.manifestPath === null ? undefined : join(agent.manifestPath, "..");
-      return folder !== undefined && !present.has(folder) && roots.some((root) => folder === root || folder.startsWith(`${root}/`));
+      return (
+        folder !== undefined &&
+        !present.has(folder) &&
+        roots.some((root) => folder === root || folder.startsWith(`${root}/`))
+      );
     });
     this.#deps.catalog.markVanished(vanished.map((agent) => agent.agentId));
     return vanished.length;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,9 +21,28 @@ const plant = (...folders: string[]) => {
 };
 const LIMITS = { maxDepth: 16, maxEntries: 10_000, maxMs: 60_000 };
 const scan = async (options: Partial<ScanOptions> = {}) => {
-  const result = await scanRoots({ roots: [root], prune: ["node_modules"], limits: LIMITS, agentsFolder: join(root, "home/agents"), ...options });
+  const result = await scanRoots({
+    roots: [root],
+    prune: ["node_modules"],
+    limits: LIMITS,
+    agentsFolder: join(root, "home/agents"),
+    ...options,
+  });
   return { ...result, found: result.found.map((path) => path.slice(root.length + 1)) };
 };
+
+/** Calls `disturb` after `first` was listed and before its children are: 300 other roots stand between them in the queue. */
+async function scanAndDisturb(disturb: () => void) {
+  const others = Array.from({ length: 300 }, (_, index) => join(root, `other-${index}`));
+  for (const path of others) mkdirSync(path);
+  let times = 0;
+  const onProgress = () => {
+    if (times++ === 0) disturb();
+  };
+  const result = await scan({ roots: [join(root, "first"), ...others], onProgress });
+  expect(times).toBe(1);
+  return result;
+}
 
 describe("scanRoots", () => {
   test("finds manifests at any depth, sorted, and does not descend below one", async () => {
@@ -31,7 +50,7 @@ describe("scanRoots", () => {
     const { found, problems, folders, durationMs } = await scan();
     expect(found).toEqual([".hidden/agent", "a/b/c/d", "a/b2", "z"]);
     expect(problems).toEqual([]);
-    expect(folders).toBe(9 - 1);
+    expect(folders).toBe(9);
     expect(durationMs).toBeGreaterThan(0);
   });
 
@@ -68,19 +87,11 @@ describe("scanRoots", () => {
 
   test("a folder swapped for a symlink while the scan runs is not reported", async () => {
     plant("outside/agent");
-    for (let index = 0; index < 300; index++) mkdirSync(join(root, `scanned/${index}`), { recursive: true });
-    mkdirSync(join(root, "scanned/a/swapped/deep"), { recursive: true });
-    let isSwapped = false;
-    const { found } = await scan({
-      roots: [join(root, "scanned")],
-      onProgress: () => {
-        if (isSwapped) return;
-        isSwapped = true;
-        renameSync(join(root, "scanned/a/swapped"), join(root, "old"));
-        symlinkSync(join(root, "outside"), join(root, "scanned/a/swapped"));
-      },
+    mkdirSync(join(root, "first/swapped"), { recursive: true });
+    const { found } = await scanAndDisturb(() => {
+      rmSync(join(root, "first/swapped"), { recursive: true });
+      symlinkSync(join(root, "outside"), join(root, "first/swapped"));
     });
-    expect(isSwapped).toBe(true);
     expect(found).toEqual([]);
   });
 
@@ -96,7 +107,9 @@ describe("scanRoots", () => {
   test("a missing root and a root that is a file are problems, the others are scanned", async () => {
     plant("ok/agent");
     writeFileSync(join(root, "file"), "");
-    const { found, problems } = await scan({ roots: [join(root, "missing"), join(root, "ok"), join(root, "file"), join(root, "file/x")] });
+    const { found, problems } = await scan({
+      roots: [join(root, "missing"), join(root, "ok"), join(root, "file"), join(root, "file/x")],
+    });
     expect(found).toEqual(["ok/agent"]);
     expect(problems.map(({ path, code }) => [path.slice(root.length + 1), code])).toEqual([
       ["file", "discovery.root_missing"],
@@ -106,22 +119,14 @@ describe("scanRoots", () => {
   });
 
   test("a folder that turns into a file is one problem, one that vanishes is none", async () => {
-    plant("scanned/z/agent");
-    for (let index = 0; index < 300; index++) mkdirSync(join(root, `scanned/${index}`), { recursive: true });
-    for (const name of ["turned", "gone"]) mkdirSync(join(root, "scanned/a", name), { recursive: true });
-    let isChanged = false;
-    const { found, problems } = await scan({
-      roots: [join(root, "scanned")],
-      onProgress: () => {
-        if (isChanged) return;
-        isChanged = true;
-        rmSync(join(root, "scanned/a"), { recursive: true });
-        mkdirSync(join(root, "scanned/a"));
-        writeFileSync(join(root, "scanned/a/turned"), "");
-      },
+    for (const name of ["turned", "gone"]) mkdirSync(join(root, "first", name), { recursive: true });
+    const { problems } = await scanAndDisturb(() => {
+      for (const name of ["turned", "gone"]) rmSync(join(root, "first", name), { recursive: true });
+      writeFileSync(join(root, "first/turned"), "");
     });
-    expect(found).toEqual(["scanned/z/agent"]);
-    expect(problems.map(({ path, code }) => [path, code])).toEqual([[join(root, "scanned/a/turned"), "discovery.unreadable"]]);
+    expect(problems.map(({ path, code }) => [path, code])).toEqual([
+      [join(root, "first/turned"), "discovery.unreadable"],
+    ]);
   });
 
   test("FIFOs, sockets and names that are not UTF-8 neither hang nor stop it", async () => {
@@ -137,7 +142,12 @@ describe("scanRoots", () => {
   });
 
   test("looks only at <id>/src in Core's own agents folder", async () => {
-    plant("home/agents/com.a/src", "home/agents/com.a/data", "home/agents/com.a/build-home/x", "home/agents/com.a/previous/src");
+    plant(
+      "home/agents/com.a/src",
+      "home/agents/com.a/data",
+      "home/agents/com.a/build-home/x",
+      "home/agents/com.a/previous/src",
+    );
     plant("home/agents/.staging/x/src", "home/agents/com.b/data/src", "home/agents/target/src", "home/other");
     mkdirSync(join(root, "home/agents/com.c"));
     symlinkSync(join(root, "home/other"), join(root, "home/agents/com.c/src"));

@@ -49,8 +49,11 @@ describe("gitArguments", () => {
     expect(gitArguments("/repo", "https", ["fetch", "--", "https://example.com/a"])).toEqual([
       ...front,
       ...fixed,
-      ...["-c", "protocol.https.allow=always"],
-      ...["fetch", "--", "https://example.com/a"],
+      "-c",
+      "protocol.https.allow=always",
+      "fetch",
+      "--",
+      "https://example.com/a",
     ]);
     expect(gitArguments("/repo", "local", []).at(-1)).toBe("protocol.file.allow=always");
     expect(gitArguments("/repo", "ssh", []).at(-1)).toBe("protocol.ssh.allow=always");
@@ -93,7 +96,8 @@ describe("gitEnvironment", () => {
 
 describe("git's own text", () => {
   test("loses userinfo, control characters and everything but its point", () => {
-    const text = "hint: do this\nremote: chatter\u001b[31m\nfatal: unable to access 'https://u:hunter2@h/': no\rfatal: second\n";
+    const text =
+      "hint: do this\nremote: chatter\u001b[31m\nfatal: unable to access 'https://u:hunter2@h/': no\rfatal: second\n";
     const message = gitMessage(Buffer.from(text));
     expect(message).toBe("fatal: unable to access 'https://h/': no; fatal: second");
   });

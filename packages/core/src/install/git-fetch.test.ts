@@ -91,7 +91,8 @@ describe("fetchRepository and resolveRef", () => {
 
   test("refs named like options are fetched as names and never asked for", async () => {
     const commit = await source.commit({ a: "1" });
-    for (const name of ["-x", "--upload-pack=touch", "tmp_branch"]) await source.run(["update-ref", `refs/heads/${name}`, commit]);
+    for (const name of ["-x", "--upload-pack=touch", "tmp_branch"])
+      await source.run(["update-ref", `refs/heads/${name}`, commit]);
     await fetch();
     await fetch();
     expect(await resolve("tmp_branch")).toEqual({ commit, ref: "tmp_branch" });
@@ -146,7 +147,9 @@ describe("fetchRepository refuses and runs nothing", () => {
     ];
     writeFileSync(join(source.repoFolder, "config"), planted.join(""));
     mkdirSync(join(source.repoFolder, "hooks"), { recursive: true });
-    writeFileSync(join(source.repoFolder, "hooks/reference-transaction"), `#!/bin/sh\ntouch ${canary}\n`, { mode: 0o755 });
+    writeFileSync(join(source.repoFolder, "hooks/reference-transaction"), `#!/bin/sh\ntouch ${canary}\n`, {
+      mode: 0o755,
+    });
     const next = await source.commit({ a: "2" });
     await fetch();
     expect((await resolve()).commit).toBe(next);
@@ -156,7 +159,8 @@ describe("fetchRepository refuses and runs nothing", () => {
 
   test("a repository over the size limit leaves nothing behind", async () => {
     const noise = new Uint8Array(3 * 1024 * 1024);
-    for (let index = 0; index < noise.length; index += 65_536) crypto.getRandomValues(noise.subarray(index, index + 65_536));
+    for (let index = 0; index < noise.length; index += 65_536)
+      crypto.getRandomValues(noise.subarray(index, index + 65_536));
     await source.commit({ big: noise });
     await expect(fetch({ maxBytes: 1024 * 1024 })).rejects.toMatchObject({
       code: "install.limit_exceeded",

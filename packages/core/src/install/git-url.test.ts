@@ -25,15 +25,17 @@ describe("parseGitUrl", () => {
     expect(parseGitUrl(text, NONE)).toEqual({ kind: "https", text });
   });
 
-  test.each(["ssh://git@example.com:22/a/b.git", "ssh://example.com/a", "git@example.com:a/b.git", "example.com:/srv/a.git"])(
-    "takes %s only when ssh is allowed",
-    (text) => {
-      expect(parseGitUrl(text, { allowSsh: true, allowLocal: false })).toEqual({ kind: "ssh", text });
-      const error = refusal(() => parseGitUrl(text, { allowSsh: false, allowLocal: true }));
-      expect(error.code).toBe("install.url_not_allowed");
-      expect(error.nextStep).toContain("install.allow_ssh");
-    },
-  );
+  test.each([
+    "ssh://git@example.com:22/a/b.git",
+    "ssh://example.com/a",
+    "git@example.com:a/b.git",
+    "example.com:/srv/a.git",
+  ])("takes %s only when ssh is allowed", (text) => {
+    expect(parseGitUrl(text, { allowSsh: true, allowLocal: false })).toEqual({ kind: "ssh", text });
+    const error = refusal(() => parseGitUrl(text, { allowSsh: false, allowLocal: true }));
+    expect(error.code).toBe("install.url_not_allowed");
+    expect(error.nextStep).toContain("install.allow_ssh");
+  });
 
   test("takes local folders only when allowed, and turns a path into a file:// URL", () => {
     expect(parseGitUrl("file:///srv/a.git", ALL)).toEqual({ kind: "local", text: "file:///srv/a.git" });
@@ -65,12 +67,15 @@ describe("parseGitUrl", () => {
     },
   );
 
-  test.each(["http://example.com/a", "git://example.com/a", "ftp://example.com/a", "HTTPS://example.com/a", "ext://x/y"])(
-    "refuses the scheme of %s",
-    (text) => {
-      expect(codeOf(text)).toBe("install.url_not_allowed");
-    },
-  );
+  test.each([
+    "http://example.com/a",
+    "git://example.com/a",
+    "ftp://example.com/a",
+    "HTTPS://example.com/a",
+    "ext://x/y",
+  ])("refuses the scheme of %s", (text) => {
+    expect(codeOf(text)).toBe("install.url_not_allowed");
+  });
 
   test("says to use https for plain http", () => {
     expect(refusal(() => parseGitUrl("http://example.com/a", ALL)).nextStep).toContain("https://");
@@ -82,10 +87,9 @@ describe("parseGitUrl", () => {
     "http://hunter2secret@example.com/a",
     "ssh://git:hunter2secret@example.com/a",
     "git:hunter2secret@example.com:a/b",
-    "https://good.example\\@hunter2secret@evil.example/a",
   ])("refuses credentials and never echoes them: %s", (text) => {
     const error = refusal(() => parseGitUrl(text, ALL));
-    if (!text.includes("\\")) expect(error.code).toBe("install.credentials_in_url");
+    expect(error.code).toBe("install.credentials_in_url");
     expect(JSON.stringify([error.message, error.details, error.nextStep])).not.toContain("hunter2");
   });
 
@@ -118,13 +122,23 @@ describe("parseGitUrl", () => {
     "/srv/../etc",
     "host:a;b",
     "host:$(touch x)",
+    "https://good.example\\@evil.example/a",
   ])("refuses %j as invalid", (text) => {
     expect(codeOf(text)).toBe("install.invalid_url");
   });
 });
 
 describe("parseRef", () => {
-  test.each(["main", "v1.2.3", "feature/a-b", "refs/heads/main", "refs/tags/v1", "0123456", "a".repeat(200), "umlaut-ü"])("takes %s", (text) => {
+  test.each([
+    "main",
+    "v1.2.3",
+    "feature/a-b",
+    "refs/heads/main",
+    "refs/tags/v1",
+    "0123456",
+    "a".repeat(200),
+    "umlaut-ü",
+  ])("takes %s", (text) => {
     expect(parseRef(text)).toBe(text);
   });
 

@@ -19,7 +19,16 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 import { writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
 import { hashEntries, saveEntries } from "../tree/tree.ts";
-import { fetchRepository, findGit, materialise, parseGitUrl, parseRef, resolveRef, type GitUrl, type Materialised } from "./git.ts";
+import {
+  fetchRepository,
+  findGit,
+  materialise,
+  parseGitUrl,
+  parseRef,
+  resolveRef,
+  type GitUrl,
+  type Materialised,
+} from "./git.ts";
 import { confirmSwap, interruptedSwap, swapIn, undoSwap } from "./swap.ts";
 
 export type InstallRequest = { agentId?: string; gitUrl?: string; ref?: string; allowLocal?: boolean };
@@ -29,12 +38,32 @@ export type InstallDeps = {
   audit: AuditLog;
   catalog: Catalog;
   redactor: Redactor;
-  settings: { allowSsh: boolean; allowLocal: boolean; timeoutMs: number; maxBytes: number; maxFiles: number; toolPath: string; sshAuthSocket: string | undefined; logs: CaptureLimits };
-  folders: { agents: string; staging: string; logs: string; agent: (agentId: string) => { root: string; source: string } };
+  settings: {
+    allowSsh: boolean;
+    allowLocal: boolean;
+    timeoutMs: number;
+    maxBytes: number;
+    maxFiles: number;
+    toolPath: string;
+    sshAuthSocket: string | undefined;
+    logs: CaptureLimits;
+  };
+  folders: {
+    agents: string;
+    staging: string;
+    logs: string;
+    agent: (agentId: string) => { root: string; source: string };
+  };
 };
 
 type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined };
-type Fetched = Materialised & { sighting: Sighting; commit: string; ref: string | null; staged: string; treeHash: string };
+type Fetched = Materialised & {
+  sighting: Sighting;
+  commit: string;
+  ref: string | null;
+  staged: string;
+  treeHash: string;
+};
 
 export class Install {
   readonly #deps: InstallDeps;
@@ -47,7 +76,11 @@ export class Install {
    * Returns the agent's id. Throws install.*, manifest.* and agent.not_found; then nothing has changed. Aborting
    * `signal` ends git and leaves nothing behind either.
    */
-  async install(request: InstallRequest, act: Act, options: { signal?: AbortSignal; progress?: Progress } = {}): Promise<string> {
+  async install(
+    request: InstallRequest,
+    act: Act,
+    options: { signal?: AbortSignal; progress?: Progress } = {},
+  ): Promise<string> {
     const source = this.#source(request);
     const release = this.#deps.catalog.claim(source.expectedId ?? source.url.text);
     const lines: string[] = [];
@@ -85,9 +118,14 @@ export class Install {
     let closed = 0;
     for (const entry of await readdir(this.#deps.folders.agents, { withFileTypes: true }).catch(() => [])) {
       const root = join(this.#deps.folders.agents, entry.name);
-      const journal = entry.isDirectory() ? await interruptedSwap(root).catch(() => ({ commit: "", hadPrevious: false })) : undefined;
+      const journal = entry.isDirectory()
+        ? await interruptedSwap(root).catch(() => ({ commit: "", hadPrevious: false }))
+        : undefined;
       if (journal === undefined) continue;
-      if (this.#deps.catalog.find(entry.name)?.commit === journal.commit && this.#wasRecorded(entry.name, journal.commit)) {
+      if (
+        this.#deps.catalog.find(entry.name)?.commit === journal.commit &&
+        this.#wasRecorded(entry.name, journal.commit)
+      ) {
         await confirmSwap(root);
         continue;
       }
@@ -113,11 +151,14 @@ export class Install {
   /** What is to be fetched, judged before anything is spawned. */
   #source(request: InstallRequest): Source {
     const known = request.agentId === undefined ? undefined : this.#deps.catalog.find(request.agentId);
-    if (request.gitUrl === undefined && known === undefined && request.agentId !== undefined) this.#deps.catalog.get(request.agentId);
+    if (request.gitUrl === undefined && known === undefined && request.agentId !== undefined)
+      this.#deps.catalog.get(request.agentId);
     if (known !== undefined) this.#refuseRunning(known.agentId);
     const text = request.gitUrl ?? known?.gitUrl;
     if (text === undefined || text === null) {
-      throw new CoreError("install.no_source", "nothing says which repository to install from", { nextStep: "opensentience help agents install" });
+      throw new CoreError("install.no_source", "nothing says which repository to install from", {
+        nextStep: "opensentience help agents install",
+      });
     }
     const { allowSsh, allowLocal } = this.#deps.settings;
     const url = parseGitUrl(text, { allowSsh, allowLocal: allowLocal || request.allowLocal === true });
@@ -127,7 +168,9 @@ export class Install {
 
   #refuseRunning(agentId: string): void {
     if (this.#deps.catalog.find(agentId)?.status !== "running") return;
-    throw new CoreError("install.running", `${agentId} is running`, { nextStep: `opensentience agents stop ${agentId}` });
+    throw new CoreError("install.running", `${agentId} is running`, {
+      nextStep: `opensentience agents stop ${agentId}`,
+    });
   }
 
   async #fetch(source: Source, staged: string, progress: Progress, signal: AbortSignal | undefined): Promise<Fetched> {
@@ -161,7 +204,12 @@ export class Install {
       });
     }
     const own = this.#deps.folders.agent(file.manifest.id);
-    const sighting = { folder: own.source, path: join(own.source, MANIFEST_NAME), manifest: file.manifest, manifestHash: file.manifestHash };
+    const sighting = {
+      folder: own.source,
+      path: join(own.source, MANIFEST_NAME),
+      manifest: file.manifest,
+      manifestHash: file.manifestHash,
+    };
     await saveEntries(join(staged, "tracked.json"), tree.entries);
     return { ...tree, sighting, commit, ref, staged, treeHash: hashEntries(tree.entries) };
   }
@@ -172,17 +220,46 @@ export class Install {
     const agentId = fetched.sighting.manifest.id;
     const own = folders.agent(agentId);
     const subject = { type: "agent", id: agentId } as const;
-    const metadata = { git_url: gitUrl, ref: fetched.ref, commit: fetched.commit, path: own.source, tree_hash: fetched.treeHash, files: fetched.entries.length, previous_commit: catalog.find(agentId)?.commit ?? undefined };
-    const causationId = audit.record({ type: "agent.installed", act, subject, outcome: "unknown", metadata: { ...metadata, phase: "intent" } });
+    const metadata = {
+      git_url: gitUrl,
+      ref: fetched.ref,
+      commit: fetched.commit,
+      path: own.source,
+      tree_hash: fetched.treeHash,
+      files: fetched.entries.length,
+      previous_commit: catalog.find(agentId)?.commit ?? undefined,
+    };
+    const causationId = audit.record({
+      type: "agent.installed",
+      act,
+      subject,
+      outcome: "unknown",
+      metadata: { ...metadata, phase: "intent" },
+    });
     try {
       await swapIn(own.root, fetched.staged, fetched.commit);
       audit.transact((tx, record) => {
-        catalog.recordInstall(tx, fetched.sighting, { gitUrl, ref: fetched.ref, commit: fetched.commit, treeHash: fetched.treeHash });
-        record({ type: "agent.installed", act: { ...act, causationId }, subject, metadata: { ...metadata, skipped: [...fetched.symlinks, ...fetched.submodules].slice(0, 20), phase: "done" } });
+        catalog.recordInstall(tx, fetched.sighting, {
+          gitUrl,
+          ref: fetched.ref,
+          commit: fetched.commit,
+          treeHash: fetched.treeHash,
+        });
+        record({
+          type: "agent.installed",
+          act: { ...act, causationId },
+          subject,
+          metadata: { ...metadata, skipped: [...fetched.symlinks, ...fetched.submodules].slice(0, 20), phase: "done" },
+        });
       });
     } catch (error) {
       await undoSwap(own.root);
-      throw error instanceof CoreError ? error : new CoreError("install.io_failed", "the agent's folder could not be written", { cause: error, nextStep: "opensentience core status" });
+      throw error instanceof CoreError
+        ? error
+        : new CoreError("install.io_failed", "the agent's folder could not be written", {
+            cause: error,
+            nextStep: "opensentience core status",
+          });
     }
     await confirmSwap(own.root);
   }
@@ -194,7 +271,12 @@ export class Install {
       act,
       subject: { type: "agent", id: source.expectedId ?? "unknown" },
       outcome: known?.kind === "denied" ? "denied" : "failed",
-      metadata: { git_url: source.url.text, ref: source.ref, code: known?.code ?? "core.internal", message: known?.message },
+      metadata: {
+        git_url: source.url.text,
+        ref: source.ref,
+        code: known?.code ?? "core.internal",
+        message: known?.message,
+      },
     });
   }
 
@@ -206,5 +288,7 @@ export class Install {
 }
 
 function canceled(): CoreError {
-  return new CoreError("install.canceled", "the install was canceled; nothing was changed", { nextStep: "opensentience agents list" });
+  return new CoreError("install.canceled", "the install was canceled; nothing was changed", {
+    nextStep: "opensentience agents list",
+  });
 }

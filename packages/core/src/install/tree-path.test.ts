@@ -2,9 +2,12 @@ import { describe, expect, test } from "vitest";
 import { checkTreePath, isDotGit, staysInside, TreePaths } from "./tree-path.ts";
 
 describe("checkTreePath", () => {
-  test.each(["a", "a/b.c", ".gitignore", ".gitattributes", ".github/x", "git", "git~", "gita~1", "a\\x2db", "ü/中"])("takes %s", (path) => {
-    expect(() => checkTreePath(path)).not.toThrow();
-  });
+  test.each(["a", "a/b.c", ".gitignore", ".gitattributes", ".github/x", "git", "git~", "gita~1", "a\\x2db", "ü/中"])(
+    "takes %s",
+    (path) => {
+      expect(() => checkTreePath(path)).not.toThrow();
+    },
+  );
 
   test.each([
     "",

@@ -15,39 +15,23 @@
  */
 import { once } from "node:events";
 import { closeSync } from "node:fs";
-import { performance } from "node:perf_hooks";
-import { constants } from "node:os";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
-import { spawnProcess, whenSpawned, type ChildProcess } from "../host/child-process.ts";
+import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
 import { openPipes, type OpenPipe } from "../host/pipe.ts";
 import {
-  bootId,
-  isAlive,
   listDescendants,
   pollUntil,
-  processUsage,
   readProcess,
-  signalProcess,
   type ProcessIdentity,
   type ProcessInfo,
 } from "../host/process-tree.ts";
-import {
-  boxEnvironment,
-  GO_FD,
-  SHIM,
-  type BoxedProcess,
-  type BoxOptions,
-  type Isolation,
-  type ProcessEnd,
-} from "./boxed-process.ts";
+import { boxEnvironment, GO_FD, SHIM, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
+import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 
 const STATUS_FD = 4;
-/** How long bwrap may take to set a box up, and the kernel to end one, before Core says that it failed. */
+/** How long bwrap may take to set a box up before Core says that it failed. */
 const PATIENCE_MS = 10_000;
-const POLL_MS = 15;
-/** A fork during a round of SIGTERM is caught by the next round; a tree that never stops forking meets the grace. */
-const TERM_ROUNDS = 5;
 
 /**
  * The fixed vector: everything open, but a PID namespace, a /proc of its own and a session of its own.
@@ -76,7 +60,18 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
   let child: ChildProcess | undefined;
   try {
     const status = ["--json-status-fd", String(STATUS_FD)];
-    const argv = [bwrapPath, ...boxFlags(options.cwd), ...(options.network === false ? ["--unshare-net"] : []), ...status, "--", "/bin/sh", "-c", SHIM, "sh", ...options.argv];
+    const argv = [
+      bwrapPath,
+      ...boxFlags(options.cwd),
+      ...(options.network === false ? ["--unshare-net"] : []),
+      ...status,
+      "--",
+      "/bin/sh",
+      "-c",
+      SHIM,
+      "sh",
+      ...options.argv,
+    ];
     child = spawnProcess(argv, {
       cwd: "/",
       env: boxEnvironment(options),

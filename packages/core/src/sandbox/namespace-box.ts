@@ -1,7 +1,23 @@
 /**
  * A running box in a PID namespace. See bubblewrap.ts for the three processes and for what a stop does in which order.
  */
-@IMPORTS@
+import { constants } from "node:os";
+import { performance } from "node:perf_hooks";
+import type { Readable, Writable } from "node:stream";
+import type { ChildProcess, Exit } from "../host/child-process.ts";
+import {
+  bootId,
+  isAlive,
+  listDescendants,
+  pollUntil,
+  processUsage,
+  readProcess,
+  signalProcess,
+  type ProcessIdentity,
+  type ProcessInfo,
+} from "../host/process-tree.ts";
+import { GO_FD, type BoxedProcess, type Isolation, type ProcessEnd } from "./boxed-process.ts";
+
 /** How long the kernel may take to end a namespace before what is left is called leaked. */
 const PATIENCE_MS = 10_000;
 const POLL_MS = 15;

@@ -1,15 +1,11 @@
 /**
- * One agent in a process group and session of its own: what is left where bubblewrap cannot run.
- *
- * Core finds the members of the tree by four marks, each read from /proc: descent from the leader, the leader's
- * process group, its session, and OPENSENTIENCE_RUN_ID in the environment they were started with. Everything found
- * once is remembered by pid and start time, so that it is still known after it was orphaned.
+ * One agent in a process group and session of its own: what is left where bubblewrap cannot run. Who belongs to the
+ * tree is found by looking (see group-members.ts), since nothing in the kernel holds it together.
  *
  * What this does not hold, and the interface says so: a program that forks, calls setsid and clears its environment
  * between two looks is lost, and so is one that forks anew faster than Core can scan; what is seen and cannot be ended
- * is reported in `leaked`. Nothing tells the agent that
- * Core died. The shim keeps an unreleased agent from ever starting, and that is all: an agent that was released
- * lives on until the next start of Core finds its run and ends it.
+ * is reported in `leaked`. Nothing tells the agent that Core died. The shim keeps an unreleased agent from ever
+ * starting, and that is all: an agent that was released lives on until the next start of Core ends it (`endLeftover`).
  *
  * Without /proc (macOS) only the group itself can be signalled and asked whether it is empty.
  */
@@ -19,18 +15,7 @@ import type { Readable, Writable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
 import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
 import { openPipes, type OpenPipe } from "../host/pipe.ts";
-import {
-  bootId,
-  hasEnvironmentEntry,
-  hasProcessTable,
-  listDescendants,
-  pollUntil,
-  processUsage,
-  readProcess,
-  scanProcesses,
-  signalProcess,
-  type ProcessInfo,
-} from "../host/process-tree.ts";
+import { bootId, pollUntil, processUsage, readProcess } from "../host/process-tree.ts";
 import {
   boxEnvironment,
   GO_FD,
@@ -40,6 +25,7 @@ import {
   type Isolation,
   type ProcessEnd,
 } from "./boxed-process.ts";
+import { GroupMembers } from "./group-members.ts";
 
 const POLL_MS = 25;
 /** How long SIGKILL is repeated before what is left is called leaked. */
@@ -76,8 +62,7 @@ class GroupBox implements BoxedProcess {
   readonly stderr: Readable;
   readonly ended: Promise<ProcessEnd>;
   readonly #leader: ChildProcess;
-  readonly #marker: string;
-  readonly #known = new Map<number, ProcessInfo>();
+  readonly #members: GroupMembers;
   #grace: Promise<void> | undefined;
   #deadline = Number.POSITIVE_INFINITY;
   #killAsked = false;
@@ -85,9 +70,9 @@ class GroupBox implements BoxedProcess {
 
   constructor(leader: ChildProcess, exited: Promise<Exit>, marker: string, output: [Readable, Readable]) {
     this.#leader = leader;
-    this.#marker = `OPENSENTIENCE_RUN_ID=${marker}`;
     this.pid = leader.pid ?? 0;
     this.pidStartTime = readProcess(this.pid)?.startTime ?? "";
+    this.#members = new GroupMembers({ pid: this.pid, startTime: this.pidStartTime }, marker, true);
     [this.stdout, this.stderr] = output;
     for (const stream of [leader, leader.stdio[GO_FD]]) stream?.on("error", () => {});
     this.ended = this.#watchEnd(exited);
@@ -107,12 +92,12 @@ class GroupBox implements BoxedProcess {
 
   async kill(): Promise<void> {
     this.#killAsked = true;
-    this.#signalMembers("SIGKILL");
+    this.#members.signal("SIGKILL");
     await this.ended;
   }
 
   usage(): { cpuMs: number; memoryBytes: number; processes: number } {
-    const members = this.#members().map((info) => info.pid);
+    const members = this.#members.living().map((info) => info.pid);
     return { ...processUsage(members), processes: members.length };
   }
 
@@ -121,77 +106,44 @@ class GroupBox implements BoxedProcess {
     this.#leader.stdio[GO_FD]?.destroy();
     // A stop that is under way owns the grace of the members that outlive the leader.
     await this.#grace;
-    let quiet = 0;
-    // Empty means empty twice: a fork during a scan is seen by the next one only.
-    await pollUntil(() => (quiet = this.#signalMembers("SIGKILL") === 0 ? quiet + 1 : 0) >= 2, {
-      everyMs: POLL_MS,
-      timeoutMs: KILL_MS,
-    });
-    const leaked = this.#members().map((info) => info.pid);
+    const leaked = await killAll(this.#members);
     return { ...exit, killedAfterTimeout: this.#killedAfterTimeout, leaked };
   }
 
   async #stopWithGrace(): Promise<void> {
-    this.#signalMembers("SIGTERM");
+    const terminated = this.#members.signal("SIGTERM");
     // A fork during the first round is caught by the second.
-    this.#signalMembers("SIGTERM", new Set(this.#known.keys()));
+    this.#members.signal("SIGTERM", terminated);
     const isOver = (): boolean => this.#killAsked || performance.now() >= this.#deadline;
-    await pollUntil(() => isOver() || !this.#hasMembers(), { everyMs: POLL_MS, timeoutMs: Number.POSITIVE_INFINITY });
-    this.#killedAfterTimeout = !this.#killAsked && this.#hasMembers();
-    this.#signalMembers("SIGKILL");
+    await pollUntil(() => isOver() || !this.#members.areAlive(), {
+      everyMs: POLL_MS,
+      timeoutMs: Number.POSITIVE_INFINITY,
+    });
+    this.#killedAfterTimeout = !this.#killAsked && this.#members.areAlive();
+    this.#members.signal("SIGKILL");
   }
+}
 
-  #hasMembers(): boolean {
-    return hasProcessTable() ? this.#members().length > 0 : this.#signalGroup(0);
-  }
+/** What Core wrote down about a run before it released it. */
+export type RecordedProcess = { pid: number; pidStartTime: string; bootId: string; marker: string };
 
-  /** Signals every living member except the given pids; answers how many there were. */
-  #signalMembers(signal: NodeJS.Signals, except: ReadonlySet<number> = new Set()): number {
-    if (!hasProcessTable()) return this.#signalGroup(signal) ? 1 : 0;
-    const members = this.#members().filter((info) => !except.has(info.pid));
-    for (const info of members) {
-      signalProcess(info, signal);
-      // A stopped process would otherwise sleep through its grace.
-      if (info.state === "T") signalProcess(info, "SIGCONT");
-    }
-    return members.length;
-  }
+/**
+ * Ends what is left of a run that an earlier Core recorded and could not end: the recorded process if it is still
+ * that very process, its group, its descendants, and everything that was started with the run's id. Answers the pids
+ * that are still alive; empty at once after a reboot or where there is no process table.
+ */
+export async function endLeftover(recorded: RecordedProcess): Promise<{ found: number; leaked: number[] }> {
+  if (recorded.bootId === "" || recorded.bootId !== bootId()) return { found: 0, leaked: [] };
+  const members = new GroupMembers({ pid: recorded.pid, startTime: recorded.pidStartTime }, recorded.marker, false);
+  const found = members.living().length;
+  return { found, leaked: found === 0 ? [] : await killAll(members) };
+}
 
-  #signalGroup(signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-this.pid, signal);
-    } catch {
-      return false;
-    }
-  }
-
-  /** Living members by all four marks, from one scan; each is remembered. */
-  #members(): ProcessInfo[] {
-    const now = new Map<number, ProcessInfo>();
-    for (const info of scanProcesses()) {
-      now.set(info.pid, info);
-      if (this.#isMarked(info)) this.#known.set(info.pid, info);
-    }
-    for (const [pid, info] of this.#known) if (now.get(pid)?.startTime !== info.startTime) this.#known.delete(pid);
-    const processes = [...now.values()];
-    for (const root of [...this.#known.keys()]) {
-      for (const info of listDescendants(root, processes)) this.#known.set(info.pid, info);
-    }
-    return [...this.#known.keys()].flatMap((pid) => now.get(pid) ?? []).filter((info) => !"ZX".includes(info.state));
-  }
-
-  /**
-   * Belongs to the leader's group or session, or was started with the run's id. Looked at during the scan, since a
-   * moment later the process may be gone.
-   * SECURITY: a process older than the leader is never a member; and when the leader's pid went to a stranger, so may
-   * have the numbers of its group and session, which then do not count; pinned by "leaves strangers alone".
-   */
-  #isMarked(info: ProcessInfo): boolean {
-    if (Number(info.startTime) < Number(this.pidStartTime)) return false;
-    if (info.processGroup === this.pid || info.session === this.pid) {
-      const leader = readProcess(this.pid);
-      if (leader === undefined || leader.startTime === this.pidStartTime) return true;
-    }
-    return info.state !== "Z" && hasEnvironmentEntry(info.pid, this.#marker);
-  }
+/** SIGKILL until nothing is found, or for KILL_MS; answers who is still alive. */
+async function killAll(members: GroupMembers): Promise<number[]> {
+  let quiet = 0;
+  // Empty means empty twice: a fork during a scan is seen by the next one only.
+  const isEmpty = (): boolean => (quiet = members.signal("SIGKILL").size === 0 ? quiet + 1 : 0) >= 2;
+  await pollUntil(isEmpty, { everyMs: POLL_MS, timeoutMs: KILL_MS });
+  return members.living().map((info) => info.pid);
 }

@@ -1,79 +1,24 @@
 /** Real boxes around real misbehaving programs, in both ways of holding a tree. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
-import { spawnProcess } from "../host/child-process.ts";
+import { describe, expect, test, vi } from "vitest";
 import {
-  hasEnvironmentEntry,
-  isAlive,
-  listDescendants,
-  listProcesses,
-  pollUntil,
-  readProcess,
-} from "../host/process-tree.ts";
-import { describeHeld, probeSandbox, startBoxed, type BoxedProcess, type SandboxProbe } from "./sandbox.ts";
+  folder,
+  group,
+  namespace,
+  outputOf,
+  PATH,
+  programs,
+  SOON,
+  start,
+  startReleased,
+  survivors,
+} from "../../../../tests/support/boxes.ts";
+import { spawnProcess } from "../host/child-process.ts";
+import { listDescendants, pollUntil, readProcess } from "../host/process-tree.ts";
+import { describeHeld, probeSandbox } from "./sandbox.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
-
-const PATH = "/usr/local/bin:/usr/bin:/bin";
-const SOON = { everyMs: 5, timeoutMs: 8_000 };
-const folder = mkdtempSync(join(tmpdir(), "os-box-"));
-const programs = fileURLToPath(new URL("../../../../tests/support/misbehaving/", import.meta.url));
-const namespace = await probeSandbox(PATH);
-const group: SandboxProbe = { backend: "process_group", reason: "asked for by this test" };
-let runs = 0;
-
-const open: BoxedProcess[] = [];
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((box) => box.kill()));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-type TestBox = BoxedProcess & { marker: string; output: () => string };
-
-async function start(
-  probe: SandboxProbe,
-  argv: string[],
-  options: { read?: boolean; cwd?: string } = {},
-): Promise<TestBox> {
-  const marker = `test-${process.pid}-${(runs += 1)}`;
-  const program = argv[0]?.includes("/") ? argv : [join(programs, argv[0] ?? ""), ...argv.slice(1)];
-  const box = await startBoxed({
-    probe,
-    argv: program,
-    cwd: options.cwd ?? folder,
-    env: { PATH, A: "1" },
-    pipeFolder: folder,
-    marker,
-  });
-  open.push(box);
-  let text = "";
-  if (options.read !== false)
-    for (const stream of [box.stdout, box.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
-  return Object.assign(box, { marker, output: () => text });
-}
-
-async function startReleased(probe: SandboxProbe, argv: string[], ready = 1): Promise<TestBox> {
-  const box = await start(probe, argv);
-  box.release();
-  if (ready > 0) await pollUntil(() => box.output().split("ready").length > ready, SOON);
-  return box;
-}
-
-/** Living processes that were started with the marker of this box. */
-function survivors(marker: string): number[] {
-  return listProcesses()
-    .filter((info) => info.state !== "Z" && hasEnvironmentEntry(info.pid, `OPENSENTIENCE_RUN_ID=${marker}`))
-    .map((info) => info.pid);
-}
-
-async function outputOf(box: TestBox): Promise<string> {
-  await pollUntil(() => box.stdout.closed && box.stderr.closed, SOON);
-  return box.output();
-}
 
 test("the probe runs a box here", () => {
   expect(namespace).toMatchObject({ backend: "bubblewrap", version: expect.stringMatching(/^\d+\.\d+/) });
@@ -221,12 +166,12 @@ describe.each([
     }
   });
 
-  test("a box gets descriptors 0, 1 and 2 and nothing else", async () => {
+  test("the shim closes the descriptors it was given for itself", async () => {
     const show = 'for fd in /proc/$$/fd/*; do [ -L "$fd" ] && echo "${fd##*/}"; done; read -r line || echo empty';
     const box = await startReleased(probe, ["/bin/sh", "-c", show], 0);
     await box.ended;
     const fds = (await outputOf(box)).trim().split("\n");
-    // Descriptors above 9 can only be those that this test runner itself inherited: Core closes its own at its start.
+    // Higher ones can only be those that this test runner inherited; Core closes such at its start (see below).
     expect(fds.filter((fd) => !(Number(fd) > 9))).toEqual(["0", "1", "2", "empty"]);
   });
 
@@ -288,101 +233,5 @@ describe.each([
     expect(descriptors()).toBeLessThanOrEqual(before);
     expect(listDescendants(process.pid)).toEqual([]);
     expect(readdirSync(folder).filter((name) => name.startsWith("pipe-"))).toEqual([]);
-  });
-});
-
-describe("only with a PID namespace", () => {
-  test("a tree that forks and moves to new sessions all the time is ended, which no scan of /proc could do", async () => {
-    const box = await startReleased(namespace, ["forks-for-ever.py"]);
-    const init = readProcess(box.pid)?.ppid ?? 0;
-    await box.stop(50);
-    expect(await box.ended).toMatchObject({ signal: "SIGKILL", killedAfterTimeout: true, leaked: [] });
-    expect(listDescendants(init)).toEqual([]);
-  });
-
-  test("a daemon that clears its environment is ended too", async () => {
-    const box = await startReleased(namespace, ["daemonizes.py", "clean-env"]);
-    const init = readProcess(box.pid)?.ppid ?? 0;
-    const members = listDescendants(init);
-    expect(members.length).toBeGreaterThanOrEqual(2);
-    await box.stop(50);
-    expect(members.filter((info) => isAlive(info))).toEqual([]);
-  });
-
-  test("a member that signals its own group does not reach the wrapper", async () => {
-    const box = await startReleased(namespace, ["signals-its-group.sh"]);
-    await box.stop(5_000);
-    expect(await box.ended).toEqual({ exitCode: 6, signal: null, killedAfterTimeout: false, leaked: [] });
-  });
-
-  test("the agent sees no process but its own", async () => {
-    const box = await startReleased(namespace, ["/bin/sh", "-c", "cd /proc && echo [0-9]*"], 0);
-    await box.ended;
-    expect(await outputOf(box)).toBe("1 2\n");
-  });
-
-  test("a wrapper killed from outside takes the tree with it", async () => {
-    const box = await startReleased(namespace, ["children-ignore-sigterm.sh"], 3);
-    const init = readProcess(box.pid)?.ppid ?? 0;
-    process.kill(readProcess(init)?.ppid ?? 0, "SIGKILL");
-    expect(await box.ended).toMatchObject({ signal: "SIGKILL", leaked: [] });
-    expect(survivors(box.marker)).toEqual([]);
-  });
-
-  test("a folder that vanished is an error with bubblewrap's words, and nothing is left", async () => {
-    await expect(start(namespace, ["/bin/true"], { cwd: join(folder, "gone") })).rejects.toMatchObject({
-      code: "launcher.start_failed",
-      details: { reason: expect.stringContaining("chdir") },
-    });
-    await pollUntil(() => listDescendants(process.pid).length === 0, SOON);
-    expect(listDescendants(process.pid)).toEqual([]);
-  });
-});
-
-describe("kill -9 of Core", () => {
-  async function parent(moment: string, argv: string[]) {
-    const marker = `parent-${process.pid}-${(runs += 1)}`;
-    const core = spawnProcess(
-      [process.execPath, join(programs, "parent-of-a-box.mjs"), moment, marker, folder, ...argv],
-      {
-        env: { PATH },
-        stdio: ["ignore", "pipe", "inherit"],
-      },
-    );
-    let text = "";
-    core.stdout?.on("data", (chunk) => (text += String(chunk)));
-    await pollUntil(() => text.includes(moment === "held" ? "started" : "ready"), SOON);
-    const pid = Number(/"pid":(\d+)/.exec(text)?.[1]);
-    return { core, marker, pid };
-  }
-
-  async function gone(marker: string): Promise<number[]> {
-    await pollUntil(() => survivors(marker).length === 0, SOON);
-    return survivors(marker);
-  }
-
-  test("kill -9 of Core before the release runs nothing", async () => {
-    const trace = join(folder, "it-ran");
-    const { core, marker } = await parent("held", ["/bin/sh", "-c", `echo ran > ${trace}`]);
-    expect(survivors(marker).length).toBeGreaterThan(0);
-    core.kill("SIGKILL");
-    expect(await gone(marker)).toEqual([]);
-    expect(readdirSync(folder)).not.toContain("it-ran");
-  });
-
-  test("kill -9 of Core ends a running tree that ignores everything", async () => {
-    const { core, marker } = await parent("released", [join(programs, "daemonizes.py")]);
-    expect(survivors(marker).length).toBeGreaterThan(2);
-    core.kill("SIGKILL");
-    expect(await gone(marker)).toEqual([]);
-  });
-
-  test("kill -9 of Core in the middle of a grace, with the wrapper stopped, ends the tree", async () => {
-    const { core, marker, pid } = await parent("stopping", [join(programs, "ignores-sigterm.sh")]);
-    const wrapper = readProcess(readProcess(pid)?.ppid ?? 0)?.ppid ?? 0;
-    expect(await pollUntil(() => readProcess(wrapper)?.state === "T", SOON)).toBe(true);
-    core.kill("SIGKILL");
-    expect(await gone(marker)).toEqual([]);
-    expect(readProcess(wrapper)?.state ?? "Z").toBe("Z");
   });
 });

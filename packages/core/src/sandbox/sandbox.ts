@@ -4,7 +4,7 @@
  * Life cycle of a box: `checkProgram` says early what cannot work; `startBoxed` brings the box up to a small shim
  * that waits; the caller records pid and start time durably; `release()` lets the agent's first instruction happen;
  * `ended` resolves when the whole tree is gone. Between start and release nothing of the agent has run, so an agent
- * is never alive without a record of it.
+ * is never alive without a record of it. A Core that starts ends what an earlier one left with `endLeftover`.
  *
  * Two ways of holding the tree. With bubblewrap: a PID namespace per run, which ends every member for certain and
  * dies with Core. Without: a process group and a sweep of /proc, which are labelled so everywhere they are shown.
@@ -21,6 +21,7 @@ import { boxFlags, startInNamespace } from "./bubblewrap.ts";
 import { startInGroup } from "./process-group.ts";
 
 export type { BoxedProcess, BoxOptions, Isolation, ProcessEnd, SandboxProbe } from "./boxed-process.ts";
+export { endLeftover, type RecordedProcess } from "./process-group.ts";
 export { checkProgram } from "./program.ts";
 
 const PROBE_MS = 10_000;
@@ -56,8 +57,8 @@ export async function probeSandbox(pathVariable: string): Promise<SandboxProbe> 
 }
 
 /**
- * Starts a box up to its shim. Fails with `launcher.start_failed`, `launcher.folder_missing` or `core.tool_missing`
- * (mkfifo); then no process, descriptor or file of it is left.
+ * Starts a box up to its shim. Fails with `launcher.start_failed` (also when the folder vanished after `checkProgram`)
+ * or `core.tool_missing` (mkfifo); then no process, descriptor or file of it is left.
  */
 export async function startBoxed(options: BoxOptions): Promise<BoxedProcess> {
   const { backend, bwrapPath } = options.probe;

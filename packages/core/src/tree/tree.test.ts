@@ -57,7 +57,14 @@ describe("hashTree", () => {
     ]);
     expect(hash).toBe(hashEntries(entries.toReversed()));
     // Pinned: a changed hash would make every approval drift.
-    expect(hash).toBe(sha(JSON.stringify(["opensentience.tree.1", entries.map((entry) => [entry.path, entry.mode, entry.sha256, entry.size])])));
+    expect(hash).toBe(
+      sha(
+        JSON.stringify([
+          "opensentience.tree.1",
+          entries.map((entry) => [entry.path, entry.mode, entry.sha256, entry.size]),
+        ]),
+      ),
+    );
   });
 
   test("sees bytes, mode, name and kind", async () => {
@@ -78,7 +85,12 @@ describe("hashTree", () => {
   test("reads files of every size around its buffer", async () => {
     for (const size of [0, 1, 65_535, 65_536, 65_537, 200_000]) {
       writeFileSync(join(root, "a"), "z".repeat(size));
-      expect((await hashTree(root)).entries[0]).toEqual({ path: "a", mode: "file", sha256: sha("z".repeat(size)), size });
+      expect((await hashTree(root)).entries[0]).toEqual({
+        path: "a",
+        mode: "file",
+        sha256: sha("z".repeat(size)),
+        size,
+      });
     }
   });
 
@@ -141,14 +153,19 @@ describe("the stat cache", () => {
     expect(statSync(cachePath).mode & 0o7777).toBe(0o600);
   });
 
-  test.each(["", "{", "null", "[]", '{"version":1,"rows":[["a"]]}', '{"version":2,"rows":[]}', '{"version":1,"rows":[["a",1,"1","1","1","x"]]}'])(
-    "a corrupt cache is ignored: %s",
-    async (text) => {
-      writeFileSync(join(root, "a"), "x");
-      writeFileSync(cachePath, text);
-      expect((await hashTree(root, { cachePath })).entries[0]?.sha256).toBe(sha("x"));
-    },
-  );
+  test.each([
+    "",
+    "{",
+    "null",
+    "[]",
+    '{"version":1,"rows":[["a"]]}',
+    '{"version":2,"rows":[]}',
+    '{"version":1,"rows":[["a",1,"1","1","1","x"]]}',
+  ])("a corrupt cache is ignored: %s", async (text) => {
+    writeFileSync(join(root, "a"), "x");
+    writeFileSync(cachePath, text);
+    expect((await hashTree(root, { cachePath })).entries[0]?.sha256).toBe(sha("x"));
+  });
 
   test("a cache that cannot be written changes nothing but speed", async () => {
     writeFileSync(join(root, "a"), "x");
@@ -159,7 +176,12 @@ describe("the stat cache", () => {
 });
 
 describe("lists of entries", () => {
-  const entry = (path: string, text: string, mode: TreeEntry["mode"] = "file"): TreeEntry => ({ path, mode, sha256: sha(text), size: text.length });
+  const entry = (path: string, text: string, mode: TreeEntry["mode"] = "file"): TreeEntry => ({
+    path,
+    mode,
+    sha256: sha(text),
+    size: text.length,
+  });
 
   test("differ by what came, went and changed", () => {
     const before = [entry("a", "1"), entry("b", "1"), entry("c", "1"), entry("d", "1")];
@@ -176,7 +198,13 @@ describe("lists of entries", () => {
     expect(await loadEntries(path)).toEqual(entries);
     expect(statSync(path).mode & 0o7777).toBe(0o600);
     const text = readFileSync(path, "utf8");
-    for (const damaged of [text.slice(0, -5), text.replace('"b"', '"c"'), "null", '{"version":1}', '{"version":1,"entries":[1]}']) {
+    for (const damaged of [
+      text.slice(0, -5),
+      text.replace('"b"', '"c"'),
+      "null",
+      '{"version":1}',
+      '{"version":1,"entries":[1]}',
+    ]) {
       writeFileSync(path, damaged);
       expect(await loadEntries(path)).toBeUndefined();
     }

@@ -1,4 +1,4 @@
-import { type BigIntStats, lstat, readdir } from "node:fs";
+import { type BigIntStats, type Dirent, lstat, readdir } from "node:fs";
 import { promisify } from "node:util";
 import { CoreError, safeText } from "@opensentience/protocol";
 import type { TreeMode } from "./tree-entry.ts";
@@ -11,39 +11,47 @@ const CONCURRENCY = 16;
 const SET_ID_BITS = 0o6000n;
 const OWNER_EXECUTE = 0o100n;
 
-const readFolder = promisify(readdir) as (path: string) => Promise<string[]>;
+const readFolder = promisify(readdir) as (path: string, options: { withFileTypes: true }) => Promise<Dirent[]>;
 
 /** Every regular file and symlink below `root`, in no order. Throws `install.unsafe_tree` for anything else but folders. */
 export async function walkTree(root: string): Promise<FoundEntry[]> {
   const found: FoundEntry[] = [];
   const folders: string[] = [""];
-  const running = new Set<Promise<void>>();
-  try {
-    while (folders.length > 0 || running.size > 0) {
-      while (folders.length > 0 && running.size < CONCURRENCY) {
-        const step = visitFolder(root, folders.pop()!, found, folders).finally(() => running.delete(step));
-        running.add(step);
-      }
-      await Promise.race(running);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let running = 0;
+  let isFailed = false;
+  const fill = (): void => {
+    while (!isFailed && running < CONCURRENCY && folders.length > 0) {
+      running++;
+      visitFolder(root, folders.pop()!, found, folders).then(finish, fail);
     }
-  } finally {
-    await Promise.allSettled(running);
-  }
+    if (running === 0) resolve();
+  };
+  const finish = (): void => {
+    running--;
+    fill();
+  };
+  const fail = (error: unknown): void => {
+    isFailed = true;
+    reject(error);
+  };
+  fill();
+  await promise;
   return found;
 }
 
 async function visitFolder(root: string, folder: string, found: FoundEntry[], folders: string[]): Promise<void> {
-  const names = await readFolder(folder === "" ? root : `${root}/${folder}`);
-  if (names.length === 0) return;
-  const paths = names.map((name) => (folder === "" ? name : `${folder}/${name}`));
-  const stats = await statAll(root, paths);
-  for (const [index, stat] of stats.entries()) {
-    const path = paths[index]!;
+  const paths: string[] = [];
+  for (const entry of await readFolder(folder === "" ? root : `${root}/${folder}`, { withFileTypes: true })) {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     // A name that is not UTF-8 arrives with the replacement character and would name another file.
-    if (path.includes("\uFFFD")) throw unsafeEntry(path, "its name is not valid UTF-8");
-    if (stat.isDirectory()) folders.push(path);
-    else found.push(toEntry(path, stat));
+    if (entry.name.includes("\uFFFD")) throw unsafeEntry(path, "its name is not valid UTF-8");
+    if (entry.isDirectory()) folders.push(path);
+    else paths.push(path);
   }
+  if (paths.length === 0) return;
+  const stats = await statAll(root, paths);
+  for (const [index, stat] of stats.entries()) found.push(toEntry(paths[index]!, stat));
 }
 
 function toEntry(path: string, stat: BigIntStats): FoundEntry {

@@ -1,5 +1,5 @@
 /** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
-import { describePermission, enforcementOf, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type PermissionJson, type RunJson } from "@opensentience/protocol";
+import { describePermission, enforcementOf, parseManifest, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type PermissionJson, type RunJson } from "@opensentience/protocol";
 import type { AgentRecord } from "../catalog/catalog.ts";
 import type { Domain, Services } from "./domain.ts";
 
@@ -48,7 +48,7 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     drift,
     run: run as RunJson | null,
     held: domain.held.sentence,
-    unknown_fields: [],
+    unknown_fields: unknownFields(manifest),
   };
 }
 
@@ -64,6 +64,12 @@ function permissionView(domain: Domain, permission: string, approval: ApprovalJs
     enforcement: enforcementOf(permission, domain.held),
     approved: approval?.status === "active" && approval.approved_permissions.includes(permission),
   };
+}
+
+/** Kept in the stored manifest as they came; shown, never used. */
+function unknownFields(manifest: AgentRecord["manifest"]): string[] {
+  const parsed = parseManifest(manifest);
+  return parsed.ok ? parsed.unknownFields : [];
 }
 
 /** One obvious next action: install → build → enable → run. */

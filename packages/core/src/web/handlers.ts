@@ -103,16 +103,16 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
   run_agent: (domain, input) => services(domain).launcher.run(id(input), input.body, input.act),
   stop_agent: (domain, input) => services(domain).launcher.stop(id(input), input.act),
   restart_agent: (domain, input) => services(domain).launcher.restart(id(input), input.act),
-  read_logs: async function* (domain: Domain, input: Input) {
+  read_logs: async (domain, input) => {
     const { launcher } = services(domain);
     const query = input.query as { run?: string; tail?: number; since?: string; follow?: string };
     const run = query.run === undefined ? launcher.newest(id(input)) : launcher.get(query.run);
     if (run.agent_id !== id(input)) throw new CoreError("run.not_found", "that run is of another agent", { nextStep: "opensentience agents ps --all" });
-    if (run.log_path === null) return;
+    if (run.log_path === null) return [];
     const since = time(query.since);
     const options = { ...(query.tail === undefined ? {} : { tail: query.tail }), ...(since === undefined ? {} : { since }) };
-    if (query.follow === "true") yield* followLog(run.log_path, { ...options, signal: input.signal, isLive: () => launcher.isLive(run.run_id) });
-    else yield* await readLog(run.log_path, options);
+    if (query.follow !== "true") return readLog(run.log_path, options);
+    return followLog(run.log_path, { ...options, signal: input.signal, isLive: () => launcher.isLive(run.run_id) });
   },
   list_runs: (domain, { query }) =>
     services(domain).launcher.list({ agentId: query["agent"] as string | undefined, liveOnly: query["all"] !== "true", ...page(query) }),

@@ -18,8 +18,9 @@ export async function respond(context: Context, domain: Domain, operation: Contr
   }
   const input: Input = { ...(await parseRequest(context, route)), act, signal: context.req.raw.signal, progress: () => {} };
   const wantsLines = (context.req.header("accept") ?? "").includes(LINES);
-  if (route.lines === true) return lines(handler(domain, input) as AsyncIterable<unknown>, context);
-  if (route.progress === true && wantsLines) return lines(withProgress(domain, handler, input, context), context);
+  // What such a handler refuses, it refuses before it gives the records, so a refusal is still a proper answer.
+  if (route.lines === true) return lines(domain, (await handler(domain, input)) as AsyncIterable<unknown> | Iterable<unknown>, context);
+  if (route.progress === true && wantsLines) return lines(domain, withProgress(domain, handler, input, context), context);
   return context.json((await handler(domain, input)) as object);
 }
 
@@ -81,19 +82,29 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
   yield outcome;
 }
 
-function lines(records: AsyncIterable<unknown>, context: Context): Response {
-  const iterator = records[Symbol.asyncIterator]();
+function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknown>, context: Context): Response {
+  const iterator = iterate(records);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      // Whatever is ready goes out together; a handler that waits holds nothing back.
-      const { value, done } = await iterator.next();
-      if (done === true) return controller.close();
-      controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+      try {
+        const { value, done } = await iterator.next();
+        if (done === true) return controller.close();
+        controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+      } catch (thrown) {
+        domain.onFault(`${context.req.method} ${context.req.path}, while streaming`, thrown);
+        controller.enqueue(encoder.encode(`${JSON.stringify(errorToJson(toCoreError(thrown)))}\n`));
+        controller.close();
+      }
     },
     async cancel() {
-      await iterator.return?.();
+      await iterator.return(undefined);
     },
   });
   return new Response(body, { headers: { "content-type": LINES, "x-request-id": context.res.headers.get("x-request-id") ?? "", "cache-control": "no-store" } });
+}
+
+async function* iterate(records: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<unknown, undefined> {
+  yield* records;
+  return undefined;
 }

@@ -1,0 +1,89 @@
+import { PassThrough } from "node:stream";
+import type { AgentDetailJson } from "@opensentience/protocol";
+import { expect, test } from "vitest";
+import { pathsOf } from "../../host/paths.ts";
+import { COMMANDS } from "../commands.ts";
+import { type CommandContext, type CommandSpec, OptionValues, type ParsedOptions } from "../context.ts";
+import type { ControlClient } from "../control-client.ts";
+import { Output } from "../output.ts";
+import { Prompt } from "../prompt.ts";
+import { run } from "./agents-enable.ts";
+
+const AGENT = {
+  agent_id: "com.example.echo",
+  name: "Echo",
+  version: "1.0.0",
+  status: "installed",
+  install_path: "/x",
+  manifest_hash: "a".repeat(64),
+  source_commit: null,
+  build_status: null,
+  approval: null,
+  drift: null,
+  next_step: null,
+  requested_permissions: [{ permission: "x:a", meaning: "m", risk: null, enforcement: "advisory", approved: false }],
+} as unknown as AgentDetailJson;
+
+function commandOf(verb: string): CommandSpec {
+  const found = COMMANDS.find((each) => each.verb === verb);
+  if (found === undefined) throw new Error(`no command ${verb}`);
+  return found;
+}
+
+/** Runs the command against a Core that knows one agent; `typed` are the lines at the terminal, undefined for none. */
+async function enable(
+  options: ParsedOptions,
+  typed: string | undefined,
+): Promise<{ exit: number | void; sent: unknown[] }> {
+  const sent: unknown[] = [];
+  const stderr = new PassThrough();
+  const output = new Output({ stdout: new PassThrough(), stderr, json: false, quiet: false, noColor: true });
+  const input = new PassThrough();
+  const signal = new AbortController().signal;
+  const client = {
+    call: (operation: string, request: { body?: unknown }) => {
+      if (operation === "enable_agent") sent.push(request.body);
+      return Promise.resolve(AGENT);
+    },
+  };
+  const context: CommandContext = {
+    command: commandOf("enable"),
+    positionals: [AGENT.agent_id],
+    passthrough: [],
+    options: new OptionValues(options),
+    output,
+    paths: pathsOf("/h", undefined, 0),
+    binary: "/bin",
+    signal,
+    connect: () => Promise.resolve(client as unknown as ControlClient),
+    prompt: () => Promise.resolve(typed === undefined ? undefined : new Prompt(input, output, signal)),
+    loadServe: () => Promise.reject(new Error("not here")),
+  };
+  if (typed !== undefined) input.end(typed);
+  return { exit: await run(context), sent };
+}
+
+test("approves exactly the manifest that was shown", async () => {
+  expect(await enable({ expires: "30d" }, "y\ny\n")).toEqual({
+    exit: 0,
+    sent: [{ approve: ["x:a"], expires: "30d", expected_manifest_hash: "a".repeat(64) }],
+  });
+});
+
+test("approves nothing when the person decides against it", async () => {
+  expect(await enable({}, "q\n")).toEqual({ exit: 1, sent: [] });
+  expect(await enable({}, "y\n\n")).toEqual({ exit: 1, sent: [] });
+});
+
+test("names the flags where nobody can be asked", async () => {
+  await expect(enable({}, undefined)).rejects.toMatchObject({
+    code: "enablement.choice_required",
+    message: expect.stringMatching(/--all.*--approve/),
+  });
+});
+
+test("takes the choice from flags without asking, and refuses both at once", async () => {
+  expect((await enable({ all: true }, undefined)).sent).toEqual([{ all: true }]);
+  expect((await enable({ approve: ["x:a,x:b"] }, undefined)).sent).toEqual([{ approve: ["x:a", "x:b"] }]);
+  await expect(enable({ all: true, approve: ["x:a"] }, undefined)).rejects.toMatchObject({ code: "usage.invalid" });
+});
