@@ -102,7 +102,7 @@ export class Core {
     const lock = acquireLock(paths.lock);
     if (lock === undefined) return undefined;
     try {
-      const config = loadConfig(paths, options.flags);
+      const config = await loadConfig(paths, options.flags);
       const redactor = new Redactor();
       const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
       const core = new Core({ paths, config, lock, log, redactor, probe: await probeSandbox(config.toolPath) });

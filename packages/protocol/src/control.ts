@@ -11,26 +11,10 @@
  * `follow`, when everything was sent.
  */
 import { z } from "zod";
+import { AGENT_STATUSES, APPROVAL_STATUSES, BUILD_STATUSES, DRIFT_LAYERS, OUTCOMES, RESTART_POLICIES, RUN_STATUSES, SEVERITIES } from "./words.ts";
 
 const timestamp = z.string().describe("RFC 3339, UTC");
 const nullableText = z.string().nullable();
-
-export const AGENT_STATUSES = [
-  "local_dev",
-  "local_uninstalled",
-  "installed",
-  "enabled",
-  "running",
-  "stopped",
-  "error",
-] as const;
-export const BUILD_STATUSES = ["not_built", "building", "built", "failed"] as const;
-export const RUN_STATUSES = ["starting", "running", "stopping", "stopped", "crashed"] as const;
-export const APPROVAL_STATUSES = ["active", "revoked", "superseded", "expired"] as const;
-export const DRIFT_LAYERS = ["manifest", "permissions", "entrypoint", "commit"] as const;
-export const RESTART_POLICIES = ["never", "on-failure", "always"] as const;
-export const SEVERITIES = ["info", "warn", "error", "security"] as const;
-export const OUTCOMES = ["ok", "denied", "failed", "unknown"] as const;
 
 export const runJson = z.object({
   run_id: z.string(),
@@ -311,4 +295,3 @@ export type VerifyJson = z.infer<typeof verifyJson>;
 export type CoreStatusJson = z.infer<typeof coreStatusJson>;
 export type LogRecordJson = z.infer<typeof logRecordJson>;
 export type ProgressJson = z.infer<typeof progressJson>;
-export type RestartPolicy = (typeof RESTART_POLICIES)[number];

@@ -4,3 +4,4 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./permissions.ts";
+export * from "./words.ts";

@@ -155,13 +155,13 @@ export class AuditLog {
     return verifyChain(this.#deps.storage, this.#deps.checkpoints.read(), head);
   }
 
-  /** Signs the head now. */
-  async checkpoint(): Promise<{ note: string; size: number }> {
+  /** Signs the head as it is now; one after another, so that the file stays in order. */
+  checkpoint(): Promise<{ note: string; size: number }> {
     const { seq, hash } = this.#head;
-    const note = this.#deps.checkpoints.write(seq, hash, new Date().toISOString());
     this.#checkpointed = seq;
-    this.#checkpointQueue = note.catch(() => undefined);
-    return { note: await note, size: seq };
+    const written = this.#checkpointQueue.then(async () => ({ note: await this.#deps.checkpoints.write(seq, hash, new Date().toISOString()), size: seq }));
+    this.#checkpointQueue = written.catch(() => undefined);
+    return written;
   }
 
   /** Last checkpoint, no more timers. The storage is closed by its owner afterwards. */

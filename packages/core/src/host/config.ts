@@ -9,7 +9,6 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { CoreError, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
-import { parse as parseToml } from "smol-toml";
 import { pathsOf, type Paths } from "./paths.ts";
 
 export type Origin = "flag" | "environment" | "file" | "default";
@@ -94,10 +93,10 @@ export function homePaths(flagHome?: string): Paths {
 }
 
 /** Throws `config.invalid` with the key and, for an unknown one, the nearest known key. */
-export function loadConfig(paths: Paths, flags: Partial<Record<SettingKey, string>> = {}): Config {
+export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey, string>> = {}): Promise<Config> {
   const environment = { ...process.env };
   const values = new Map<string, { value: unknown; origin: Origin }>();
-  const file = readConfigFile(paths.config);
+  const file = await readConfigFile(paths.config);
   for (const [key, setting] of Object.entries(SETTINGS) as [SettingKey, Setting][]) {
     const fromFlag = flags[key];
     const fromEnvironment = setting.environment === undefined ? undefined : environment[setting.environment];
@@ -126,7 +125,7 @@ export function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-function readConfigFile(path: string): Map<string, unknown> {
+async function readConfigFile(path: string): Promise<Map<string, unknown>> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -135,6 +134,8 @@ function readConfigFile(path: string): Map<string, unknown> {
     throw new CoreError("config.invalid", `cannot read ${path}`, { cause: error, nextStep: `check the permissions of ${path}` });
   }
   let table: Record<string, unknown>;
+  // Only Core reads the file; commands must not pay for the parser.
+  const { parse: parseToml } = await import("smol-toml");
   try {
     table = parseToml(text);
   } catch (error) {

@@ -75,7 +75,8 @@ export class NamespaceBox implements BoxedProcess {
 
   usage(): { cpuMs: number; memoryBytes: number; processes: number } {
     if (!isAlive(this.#init)) return { cpuMs: 0, memoryBytes: 0, processes: 0 };
-    const members = listDescendants(this.#init.pid).map((info) => info.pid);
+    const living = listDescendants(this.#init.pid).filter((info) => info.state !== "Z");
+    const members = living.map((info) => info.pid);
     const used = processUsage(members);
     // Init has waited for every orphan that ended, so its own line holds their time.
     return {

@@ -8,7 +8,7 @@ import { VERSION } from "../version.ts";
 
 /** Never starts Core; ends with 5 when it is not running. */
 export async function run(context: CommandContext): Promise<number> {
-  const status = (await findStatus(context)) ?? downStatus(context.paths);
+  const status = (await findStatus(context)) ?? await downStatus(context.paths);
   context.output.result(status, (style) =>
     `${statusText(style, status)}\n\n${settingsTable(style, status.config)}`.trimEnd(),
   );
@@ -18,11 +18,11 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 /** What can be said without Core; a config file that keeps it from starting is named as the reason. */
-function downStatus(paths: Paths): CoreStatusJson {
+async function downStatus(paths: Paths): Promise<CoreStatusJson> {
   let config: CoreStatusJson["config"] = [];
   let degraded: string | null = null;
   try {
-    config = loadConfig(paths).list();
+    config = (await loadConfig(paths)).list();
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     degraded = `${error.message} (${error.code})`;
