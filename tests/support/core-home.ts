@@ -47,7 +47,7 @@ afterAll(async () => {
 export class CoreHome {
   /** What OPENSENTIENCE_HOME names. */
   readonly folder: string;
-  /** The only scan root unless a test sets another; exists and is empty. */
+  /** Scan root beside Core's own agents folder, unless a test sets others; exists and is empty. */
   readonly projects: string;
   /** HOME of the operator. */
   readonly operatorHome: string;
@@ -64,7 +64,7 @@ export class CoreHome {
       ...env,
       HOME: this.operatorHome,
       OPENSENTIENCE_HOME: this.folder,
-      OPENSENTIENCE_SCAN_ROOTS: env["OPENSENTIENCE_SCAN_ROOTS"] ?? this.projects,
+      OPENSENTIENCE_SCAN_ROOTS: env["OPENSENTIENCE_SCAN_ROOTS"] ?? `${this.projects}:${join(this.folder, "agents")}`,
     };
     openHomes.add(this);
   }

@@ -16,7 +16,7 @@ import { CoreError, enforcementOf, errorToJson, newId, toCoreError, type CoreSta
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
 import { Catalog } from "./catalog/catalog.ts";
-import { VERSION } from "./cli/version.ts";
+import { VERSION } from "./host/version.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
@@ -44,8 +44,11 @@ const REPORT_FD = 3;
 
 /** Runs until stopped; the exit code. Throws core.already_running, config.invalid, core.unsafe_socket and the like. */
 export async function serve(options: ServeOptions): Promise<number> {
+  let hasReported = false;
   const report = (value: object): void => {
-    if (options.background) writeSync(REPORT_FD, `${JSON.stringify(value)}\n`);
+    // One report: whoever started Core reads one line and leaves.
+    if (options.background && !hasReported) writeSync(REPORT_FD, `${JSON.stringify(value)}\n`);
+    hasReported = true;
   };
   try {
     closeInheritedFds(options.background ? [REPORT_FD] : []);

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
     kind: "usage",
     meaning: "The act needs a confirmation and there is no terminal to ask on.",
   },
+  "usage.unknown_code": { kind: "not_found", meaning: "No error has that code." },
   "config.invalid": { kind: "invalid", meaning: "A setting is unknown or has a value that is not allowed." },
 
   "core.unreachable": { kind: "unavailable", meaning: "No Core answers on the control socket." },
@@ -48,7 +49,11 @@ export const ERROR_CODES = {
   "core.degraded": { kind: "unavailable", meaning: "Core runs without its database; only status and verify work." },
   "core.unsafe_socket": {
     kind: "denied",
-    meaning: "The control socket, or a folder that must be private, belongs to somebody else or can be written by others.",
+    meaning: "The control socket or its folder belongs to somebody else or can be written by others.",
+  },
+  "core.unsafe_folder": {
+    kind: "denied",
+    meaning: "A folder that must be private is a link, no folder, or belongs to somebody else.",
   },
   "core.tool_missing": { kind: "unavailable", meaning: "A program that Core itself needs is not installed." },
   "core.unsupported_platform": { kind: "unavailable", meaning: "This operating system is not supported." },

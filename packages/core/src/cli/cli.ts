@@ -21,7 +21,7 @@ import { type CommandContext, OptionValues, type Serve } from "./context.ts";
 import { Interrupted } from "./interrupted.ts";
 import { exitCodeOf, type Output, processOutput } from "./output.ts";
 import type { Prompt } from "./prompt.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../host/version.ts";
 
 export type Program = { binary: string; loadServe: () => Promise<Serve> };
 

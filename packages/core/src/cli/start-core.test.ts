@@ -78,7 +78,7 @@ test("passes on what kept Core from starting", async () => {
 test("a home that cannot be written is a failed start", async () => {
   writeFileSync(paths.home, "a file");
   await expect(start("")).rejects.toMatchObject({
-    code: expect.stringMatching(/^core\.(start_failed|unsafe_socket)$/),
+    code: expect.stringMatching(/^core\.(start_failed|unsafe_socket|unsafe_folder)$/),
   });
 });
 

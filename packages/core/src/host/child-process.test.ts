@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, onTestFinished } from "vitest";
 import { findProgram, runTool, spawnDetached, spawnProcess, whenExited } from "./child-process.ts";
 import { hasEnvironmentEntry, listProcesses, pollUntil } from "./process-tree.ts";
 
@@ -155,7 +155,7 @@ describe("spawnDetached", () => {
 
 test("a child leads a session of its own", async () => {
   const child = spawnProcess(["/bin/sleep", "1000"], { env: {}, stdio: "ignore" });
+  onTestFinished(() => void child.kill("SIGKILL"));
   const info = listProcesses().find((found) => found.pid === child.pid);
   expect(info).toMatchObject({ processGroup: child.pid, session: child.pid });
-  child.kill("SIGKILL");
 });

@@ -87,7 +87,7 @@ describe("ensurePrivateFolder", () => {
     writeFileSync(join(folder, "file"), "");
     const foreign = process.geteuid?.() === 0 ? foreignFolder() : "/";
     for (const path of [join(folder, "link"), join(folder, "file"), foreign])
-      await expect(ensurePrivateFolder(path)).rejects.toMatchObject({ code: "core.unsafe_socket" });
+      await expect(ensurePrivateFolder(path)).rejects.toMatchObject({ code: "core.unsafe_folder" });
   });
 });
 

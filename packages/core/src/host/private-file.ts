@@ -3,8 +3,7 @@
  *
  * Promises: files are 0600 and folders 0700 from their first moment (never created wide and narrowed later); a
  * replaced file is either the old one or the new one, also after a power cut; nothing is written through a symlink.
- * Refuses: a folder that is a symlink or belongs to another user (`core.unsafe_socket`, the table's code for a place
- * that others control). Everything else fails with the system's own error, which the caller translates: whether a
+ * Refuses: a folder that is a symlink or belongs to another user (`core.unsafe_folder`). Everything else fails with the system's own error, which the caller translates: whether a
  * full disk is `install.io_failed` or `audit.unavailable` is not known here.
  * Callers: every folder of core that keeps something private on disk.
  */
@@ -39,7 +38,7 @@ export async function appendPrivateFile(path: string, data: string | Uint8Array)
 
 /**
  * Makes sure `path` is a folder of ours with mode 0700, creating it (and missing parents, also 0700).
- * Throws `core.unsafe_socket` for a symlink, something that is no folder, or a folder of another user.
+ * Throws `core.unsafe_folder` for a symlink, something that is no folder, or a folder of another user.
  */
 export async function ensurePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
@@ -77,5 +76,5 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function unsafeFolder(path: string, reason: string): CoreError {
-  return new CoreError("core.unsafe_socket", `a private folder ${reason}`, { details: { path } });
+  return new CoreError("core.unsafe_folder", `a private folder ${reason}`, { details: { path }, nextStep: `ls -ld ${path}` });
 }

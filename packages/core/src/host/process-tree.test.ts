@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, onTestFinished } from "vitest";
 import { spawnProcess, whenExited, whenSpawned } from "./child-process.ts";
 import {
   bootId,
@@ -18,6 +18,7 @@ const SOON = { everyMs: 5, timeoutMs: 8_000 };
 
 async function sleeper() {
   const child = spawnProcess(["/bin/sleep", "1000"], { env: {}, stdio: "ignore" });
+  onTestFinished(() => void child.kill("SIGKILL"));
   const exited = whenExited(child);
   await whenSpawned(child);
   const pid = child.pid ?? 0;

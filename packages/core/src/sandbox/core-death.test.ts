@@ -1,7 +1,7 @@
 /** What holds of one backend only, and what is left when Core itself is killed. */
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi, onTestFinished } from "vitest";
 import {
   folder,
   group,
@@ -81,6 +81,7 @@ describe("a leftover of an earlier Core", () => {
   test("is found by its run's id when the recorded process is gone", async () => {
     const marker = `stray-${process.pid}`;
     const stray = spawnProcess(["/bin/sleep", "1000"], { env: { OPENSENTIENCE_RUN_ID: marker }, stdio: "ignore" });
+    onTestFinished(() => void stray.kill("SIGKILL"));
     const pidStartTime = readProcess(stray.pid ?? 0)?.startTime ?? "";
     expect(await endLeftover({ pid: 999_999_999, pidStartTime, bootId: bootId(), marker })).toEqual({
       found: 1,
@@ -90,6 +91,7 @@ describe("a leftover of an earlier Core", () => {
 
   test("a leftover's pid that went to a stranger is not touched", async () => {
     const stranger = spawnProcess(["/bin/sleep", "1000"], { env: {}, stdio: "ignore" });
+    onTestFinished(() => void stranger.kill("SIGKILL"));
     const pid = stranger.pid ?? 0;
     const recorded = { pid, pidStartTime: "1", bootId: bootId(), marker: "none" };
     expect(await endLeftover(recorded)).toEqual({ found: 0, leaked: [] });
@@ -99,7 +101,6 @@ describe("a leftover of an earlier Core", () => {
       leaked: [],
     });
     expect(readProcess(pid)?.state).toBe("S");
-    stranger.kill("SIGKILL");
   });
 });
 

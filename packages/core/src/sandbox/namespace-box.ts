@@ -141,7 +141,7 @@ export class NamespaceBox implements BoxedProcess {
 }
 
 /** bwrap passes a signal on as 128+n. Its own death by a signal is the box's. */
-export function decodeExit(exit: { exitCode: number | null; signal: string | null }): {
+function decodeExit(exit: { exitCode: number | null; signal: string | null }): {
   exitCode: number | null;
   signal: string | null;
 } {

@@ -4,7 +4,7 @@ import type { Paths } from "../../host/paths.ts";
 import type { CommandContext } from "../context.ts";
 import { settingsTable, statusText } from "../core-view.ts";
 import { findStatus } from "../stop-core.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../../host/version.ts";
 
 /** Never starts Core; ends with 5 when it is not running. */
 export async function run(context: CommandContext): Promise<number> {

@@ -17,18 +17,15 @@ const WHAT_TO_DO: Record<ErrorKind, string> = {
   internal: "A fault in Core. Its log has the cause; `opensentience core status` shows the home it is in.",
 };
 
-/** Returns 3 for a code that does not exist, and names the nearest. */
+/** Throws `usage.unknown_code`, which names the nearest. */
 export async function run(context: CommandContext): Promise<number> {
   const code = required(context, 0);
   if (!isCode(code)) {
     const near = nearest(code, Object.keys(ERROR_CODES));
-    context.output.error(
-      new CoreError("usage.invalid", `there is no error code "${code.slice(0, 80)}"; did you mean "${near}"?`, {
-        details: { nearest: near },
-        nextStep: `opensentience explain ${near}`,
-      }),
-    );
-    return ERROR_KINDS.not_found.exit;
+    throw new CoreError("usage.unknown_code", `there is no error code "${code.slice(0, 80)}"; did you mean "${near}"?`, {
+      details: { nearest: near },
+      nextStep: `opensentience explain ${near}`,
+    });
   }
   const { kind, meaning } = ERROR_CODES[code];
   const exitCode = exitCodeOf(new CoreError(code, meaning));

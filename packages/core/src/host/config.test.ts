@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { homePaths, loadConfig, nearest, SETTINGS, type Config, type SettingKey } from "./config.ts";
+import { pathsOf } from "./paths.ts";
+
+let home = "";
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "os-config-"));
+  for (const { environment } of Object.values(SETTINGS) as { environment?: string }[])
+    if (environment !== undefined) vi.stubEnv(environment, undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(home, { recursive: true, force: true });
+});
+
+function load(file?: string, flags: Partial<Record<SettingKey, string>> = {}): Promise<Config> {
+  if (file !== undefined) writeFileSync(join(home, "config.toml"), file);
+  return loadConfig(pathsOf(home, undefined, 0), flags);
+}
+const originOf = (config: Config, key: SettingKey) => config.list().find((setting) => setting.key === key)?.origin;
+
+/** Each refusal carries its code, a message with these words, and something to do. */
+async function refuse(loading: Promise<unknown>, words: string, details: Record<string, unknown> = {}): Promise<void> {
+  await expect(loading).rejects.toMatchObject({
+    code: "config.invalid",
+    message: expect.stringContaining(words),
+    nextStep: expect.any(String),
+    details,
+  });
+}
+
+describe("where a value comes from", () => {
+  test("nothing given: the default, for every key", async () => {
+    const config = await load();
+    expect(config.list().map(({ key }) => key)).toEqual(Object.keys(SETTINGS));
+    expect(config.list().every(({ origin }) => origin === "default")).toBe(true);
+  });
+
+  test("flag before environment before file before default", async () => {
+    const key = "launcher.stop_grace_ms";
+    expect((await load()).get(key)).toBe(5_000);
+    const file = "[launcher]\nstop_grace_ms = 1000\n";
+    expect([(await load(file)).get(key), originOf(await load(file), key)]).toEqual([1_000, "file"]);
+    vi.stubEnv("OPENSENTIENCE_STOP_GRACE_MS", "2000");
+    expect([(await load(file)).get(key), originOf(await load(file), key)]).toEqual([2_000, "environment"]);
+    const flagged = await load(file, { [key]: "3000" });
+    expect([flagged.get(key), originOf(flagged, key)]).toEqual([3_000, "flag"]);
+  });
+
+  test("an empty variable of the environment counts as not set", async () => {
+    vi.stubEnv("OPENSENTIENCE_STOP_GRACE_MS", "");
+    expect(originOf(await load(), "launcher.stop_grace_ms")).toBe("default");
+  });
+
+  test("top-level and nested keys of the file are the same keys", async () => {
+    expect((await load('"launcher.stop_grace_ms" = 7')).get("launcher.stop_grace_ms")).toBe(7);
+    expect((await load("launcher = { stop_grace_ms = 8 }")).get("launcher.stop_grace_ms")).toBe(8);
+  });
+
+  test("lists and switches can be given as text", async () => {
+    const config = await load(undefined, { "build.pass_env": "A:B", "install.allow_ssh": "true", "install.allow_local": "0", "restart.policy": "always" });
+    expect(config.get("build.pass_env")).toEqual(["A", "B"]);
+    expect(config.get("install.allow_ssh")).toBe(true);
+    expect(config.get("install.allow_local")).toBe(false);
+    expect(config.get("restart.policy")).toBe("always");
+  });
+
+  test("~ in a scan root is the operator's home, and Core's own agents folder follows the home", async () => {
+    vi.stubEnv("HOME", "/home/me");
+    expect((await load()).get("scan_roots")).toEqual(["/home/me/Projects", join(home, "agents")]);
+    expect((await load('scan_roots = ["~/src", "/srv/agents"]')).get("scan_roots")).toEqual(["/home/me/src", "/srv/agents"]);
+  });
+});
+
+describe("what is refused", () => {
+  test.each([
+    ["stop_grace_ms = 1", "launcher.stop_grace_ms"],
+    ["[launcher]\nstop_grace = 1", "launcher.stop_grace_ms"],
+    ["scan_root = []", "scan_roots"],
+    ["[logs]\nmax_line_byte = 1", "logs.max_line_bytes"],
+    ["[restart]\npolice = 'always'", "restart.policy"],
+  ])("an unknown key in %j names the nearest known one", async (file, near) => {
+    await refuse(load(file), `did you mean "${near}"?`);
+  });
+
+  test.each([
+    ["[launcher]\nstop_grace_ms = -1", "launcher.stop_grace_ms"],
+    ["[launcher]\nstop_grace_ms = 1.5", "launcher.stop_grace_ms"],
+    ["[launcher]\nstop_grace_ms = '1'", "launcher.stop_grace_ms"],
+    ["[launcher]\nstop_grace_ms = inf", "launcher.stop_grace_ms"],
+    ["[install]\nallow_ssh = 'yes'", "install.allow_ssh"],
+    ["scan_roots = 'a'", "scan_roots"],
+    ["scan_roots = ['relative']", "scan_roots"],
+    ["scan_roots = ['']", "scan_roots"],
+    ["scan_prune = [1]", "scan_prune"],
+    ["[restart]\npolicy = 'sometimes'", "restart.policy"],
+    ["[tools]\npath = ''", "tools.path"],
+  ])("a value that is not allowed in %j names its key", async (file, key) => {
+    await refuse(load(file), `"${key}"`, { key });
+  });
+
+  test.each([
+    ["OPENSENTIENCE_STOP_GRACE_MS", "soon", "launcher.stop_grace_ms"],
+    ["OPENSENTIENCE_STOP_GRACE_MS", "1e3", "launcher.stop_grace_ms"],
+    ["OPENSENTIENCE_SCAN_ROOTS", "relative:/srv", "scan_roots"],
+  ])("a bad value of %s (%s) names the setting", async (variable, value, key) => {
+    vi.stubEnv(variable, value);
+    await refuse(load(), `"${key}"`, { key });
+  });
+
+  test("a bad flag, even when the file is right", async () => {
+    await refuse(load("[launcher]\nstop_grace_ms = 1", { "launcher.stop_grace_ms": "x" }), "launcher.stop_grace_ms");
+  });
+
+  test("a file that is not TOML, with the line", async () => {
+    await refuse(load("a = 1\nb = = 2\n"), "line 2");
+  });
+
+  test("keys that every object has are unknown like any other", async () => {
+    await refuse(load("constructor = 1"), "unknown setting");
+    await refuse(load("toString = 1"), "unknown setting");
+    await refuse(load("[__proto__]\nscan_interval_ms = 1"), "unknown setting");
+  });
+});
+
+describe("the home", () => {
+  test("is the flag, else OPENSENTIENCE_HOME, else below the operator's home", async () => {
+    vi.stubEnv("OPENSENTIENCE_HOME", "/srv/os");
+    expect(homePaths("/tmp/x").home).toBe("/tmp/x");
+    expect(homePaths().home).toBe("/srv/os");
+    vi.stubEnv("OPENSENTIENCE_HOME", "");
+    expect(homePaths().home).toMatch(/\/\.opensentience$/);
+  });
+
+  test("is made absolute", async () => {
+    expect(homePaths("somewhere").home).toBe(join(process.cwd(), "somewhere"));
+  });
+});
+
+test("the environment is kept as Core was started with it", async () => {
+  vi.stubEnv("SOME_APPROVED_NAME", "then");
+  const config = await load();
+  vi.stubEnv("SOME_APPROVED_NAME", "now");
+  expect(config.environmentValue("SOME_APPROVED_NAME")).toBe("then");
+});
+
+test("the nearest word is the one with the fewest edits", async () => {
+  expect(nearest("lost", ["list", "logs", "install"])).toBe("list");
+  expect(nearest("", ["list"])).toBe("list");
+});

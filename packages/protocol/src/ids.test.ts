@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { newId, shortId } from "./ids.ts";
+
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+describe("an id", () => {
+  test("is a UUID of version 7 behind its prefix", () => {
+    for (const prefix of ["run", "apr", "evt", "call", "core", "cor", "web"] as const) {
+      const id = newId(prefix);
+      expect(id.startsWith(`${prefix}_`)).toBe(true);
+      expect(id.slice(prefix.length + 1)).toMatch(UUID_V7);
+    }
+  });
+
+  test("carries the time it was made at, in its first 48 bits", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), (nowMs) => {
+        const hex = newId("run", nowMs).slice(4).replaceAll("-", "");
+        expect(Number.parseInt(hex.slice(0, 12), 16)).toBe(nowMs);
+      }),
+    );
+  });
+
+  test("of a later millisecond sorts after an earlier one as text", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 48 - 2 }), (nowMs) => {
+        expect(newId("run", nowMs) < newId("run", nowMs + 1)).toBe(true);
+      }),
+    );
+  });
+
+  test("is new each time, also within one millisecond, in its short form too", () => {
+    const ids = Array.from({ length: 5_000 }, () => newId("run", 1_700_000_000_000));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(new Set(ids.map(shortId)).size).toBe(ids.length);
+  });
+
+  test("has a short form of 12 hex digits that can stand in a path", () => {
+    expect(shortId(newId("run"))).toMatch(/^[0-9a-f]{12}$/);
+  });
+});

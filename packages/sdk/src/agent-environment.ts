@@ -1,0 +1,58 @@
+/** The environment variables of a run, read once and checked. */
+
+/** What Core tells an agent about its run. */
+export type AgentEnvironment = {
+  agentId: string;
+  /** Names this one launch, e.g. `run_0190…`; a restart has another. */
+  runId: string;
+  /** The agent's own folder for what it wants to keep; it survives restarts and new versions. */
+  dataFolder: string;
+  /** For what may be lost. */
+  temporaryFolder: string;
+  /** Where Core will listen for this run; nothing listens there in protocol version 1 yet. */
+  socketPath: string;
+  /** Secret of this run. Never print or store it. */
+  sessionToken: string;
+  protocolVersion: number;
+};
+
+/** The program was not started by Core. `missing` names the variables that are not set or empty. */
+export class NotInARunError extends Error {
+  readonly missing: readonly string[];
+
+  constructor(missing: readonly string[]) {
+    super(
+      `not started by OpenSentience Core (not set: ${missing.join(", ")}); start it with: opensentience agents run ID`,
+    );
+    this.name = "NotInARunError";
+    this.missing = missing;
+  }
+}
+
+const VARIABLES = {
+  agentId: "OPENSENTIENCE_AGENT_ID",
+  runId: "OPENSENTIENCE_RUN_ID",
+  dataFolder: "HOME",
+  temporaryFolder: "TMPDIR",
+  socketPath: "OPENSENTIENCE_SOCKET_PATH",
+  sessionToken: "OPENSENTIENCE_SESSION_TOKEN",
+  protocolVersion: "OPENSENTIENCE_PROTOCOL_VERSION",
+} as const satisfies Record<keyof AgentEnvironment, string>;
+
+/** Throws NotInARunError when a variable is missing, empty or, for the protocol version, no whole number. */
+export function agentEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): AgentEnvironment {
+  const isSound = (name: string): boolean =>
+    name === VARIABLES.protocolVersion ? /^[1-9]\d{0,8}$/.test(env[name] ?? "") : (env[name] ?? "") !== "";
+  const missing = Object.values(VARIABLES).filter((name) => !isSound(name));
+  if (missing.length > 0) throw new NotInARunError(missing);
+  const value = (name: string): string => env[name] ?? "";
+  return {
+    agentId: value(VARIABLES.agentId),
+    runId: value(VARIABLES.runId),
+    dataFolder: value(VARIABLES.dataFolder),
+    temporaryFolder: value(VARIABLES.temporaryFolder),
+    socketPath: value(VARIABLES.socketPath),
+    sessionToken: value(VARIABLES.sessionToken),
+    protocolVersion: Number(value(VARIABLES.protocolVersion)),
+  };
+}

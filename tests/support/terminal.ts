@@ -1,0 +1,148 @@
+/**
+ * The command line as a person meets it: under a pseudo-terminal (`script` of util-linux) that answers questions, or
+ * followed line by line until Ctrl-C. Nothing waits for a time; everything waits for what is shown.
+ */
+import { join } from "node:path";
+import { spawnProcess, whenExited } from "../../packages/core/src/host/child-process.ts";
+import { BINARY, type CliResult, type CoreHome } from "./core-home.ts";
+
+/** Once `when` is shown (after the answer before), `type` is typed; `first` happens before that. */
+export type Answer = { when: string | RegExp; type: string; first?: () => Promise<void> };
+
+const TIMEOUT_MS = 60_000;
+/** What a person answers who agrees with everything. */
+const QUESTIONS: [string, string][] = [
+  ["[y/N/a/q] ", "a\n"],
+  ["[y/N] ", "y\n"],
+];
+
+/** Runs one command on a terminal. `text` is all that was shown, typed answers included, with plain line ends. */
+export async function onTerminal(
+  home: CoreHome,
+  args: string[],
+  answers: Answer[] = [],
+): Promise<{ code: number; text: string }> {
+  const waiting = [...answers];
+  let from = 0;
+  return await converse(home, args, async (text) => {
+    const next = waiting[0];
+    const rest = text.slice(from);
+    const at = next === undefined ? -1 : rest.search(typeof next.when === "string" ? escaped(next.when) : next.when);
+    if (next === undefined || at < 0) return undefined;
+    waiting.shift();
+    from = text.length;
+    await next.first?.();
+    return next.type;
+  });
+}
+
+/**
+ * Types a next step exactly as Core said it, on a terminal, and says yes to every question. Fails unless it is a
+ * command and succeeds.
+ */
+export async function typeNextStep(
+  home: CoreHome,
+  nextStep: string | null,
+  env: Record<string, string> = {},
+): Promise<string> {
+  if (nextStep === null || !nextStep.startsWith("opensentience ")) throw new Error(`no command to type: ${nextStep}`);
+  let answered = 0;
+  const { code, text } = await converse(
+    home,
+    nextStep.split(" ").slice(1),
+    (shown) => {
+      const rest = shown.slice(answered);
+      const question = QUESTIONS.find(([end]) => rest.endsWith(end));
+      if (question !== undefined) answered = shown.length;
+      return Promise.resolve(question?.[1]);
+    },
+    env,
+  );
+  if (code !== 0) throw new Error(`"${nextStep}" ended with ${code}:\n${text}`);
+  return text;
+}
+
+async function converse(
+  home: CoreHome,
+  args: string[],
+  answer: (text: string) => Promise<string | undefined>,
+  env: Record<string, string> = {},
+): Promise<{ code: number; text: string }> {
+  const command = [BINARY, ...args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
+  const child = spawnProcess(["script", "--quiet", "--return", "--command", command, "/dev/null"], {
+    cwd: home.projects,
+    env: { ...home.env, ...env, TERM: "xterm" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = whenExited(child);
+  const limit = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+  let text = "";
+  let looking: Promise<void> = Promise.resolve();
+  child.stdin?.on("error", () => {});
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk.replaceAll("\r\n", "\n");
+    looking = looking.then(async () => {
+      const typed = await answer(text);
+      if (typed !== undefined) child.stdin?.write(typed);
+    });
+  });
+  const { exitCode } = await ended;
+  clearTimeout(limit);
+  await looking;
+  if (exitCode === null) throw new Error(`opensentience ${args.join(" ")} waits on the terminal after:\n${text}`);
+  return { code: exitCode, text };
+}
+
+/** A command that goes on until Ctrl-C (`-f`). */
+export class Following {
+  readonly #child: ReturnType<typeof spawnProcess>;
+  readonly #ended: ReturnType<typeof whenExited>;
+  #stdout = "";
+  #stderr = "";
+  #look: () => void = () => {};
+
+  constructor(home: CoreHome, args: string[]) {
+    const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
+    this.#child = spawnProcess([BINARY, ...args], { cwd: home.projects, env: home.env, stdio });
+    this.#ended = whenExited(this.#child);
+    this.#child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      this.#stdout += chunk;
+      this.#look();
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (this.#stderr += chunk));
+  }
+
+  /** Whole lines of stdout so far. */
+  get lines(): string[] {
+    return this.#stdout.split("\n").slice(0, -1);
+  }
+
+  /** All lines up to now, as soon as one of them fits. */
+  async until(line: RegExp): Promise<string[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+    const fail = (): void => reject(new Error(`no line like ${line} in:\n${this.#stdout}\n${this.#stderr}`));
+    const limit = setTimeout(fail, TIMEOUT_MS / 2);
+    this.#look = () => {
+      if (this.lines.some((one) => line.test(one))) resolve(this.lines);
+    };
+    this.#look();
+    void this.#ended.then(() => setImmediate(fail));
+    return await promise.finally(() => clearTimeout(limit));
+  }
+
+  /** Ctrl-C, and what came of it. */
+  async interrupt(): Promise<CliResult> {
+    this.#child.kill("SIGINT");
+    const { exitCode } = await this.#ended;
+    return { code: exitCode ?? -1, stdout: this.#stdout, stderr: this.#stderr };
+  }
+}
+
+function escaped(text: string): RegExp {
+  return new RegExp(text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
+}
+
+/** Where an installed agent's source stands. */
+export function sourceOf(home: CoreHome, agentId: string): string {
+  return join(home.folder, "agents", agentId, "src");
+}
