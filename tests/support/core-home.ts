@@ -117,6 +117,11 @@ export class CoreHome {
     return (await this.json<{ pid: number }>(["core", "status"])).pid;
   }
 
+  /** Where the source of an installed agent stands. */
+  sourceOf(agentId: string): string {
+    return join(this.folder, "agents", agentId, "src");
+  }
+
   /** Core's own log so far. */
   coreLog(): string {
     try {

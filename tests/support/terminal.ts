@@ -2,7 +2,6 @@
  * The command line as a person meets it: under a pseudo-terminal (`script` of util-linux) that answers questions, or
  * followed line by line until Ctrl-C. Nothing waits for a time; everything waits for what is shown.
  */
-import { join } from "node:path";
 import { spawnProcess, whenExited } from "../../packages/core/src/host/child-process.ts";
 import { BINARY, type CliResult, type CoreHome } from "./core-home.ts";
 
@@ -140,9 +139,4 @@ export class Following {
 
 function escaped(text: string): RegExp {
   return new RegExp(text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
-}
-
-/** Where an installed agent's source stands. */
-export function sourceOf(home: CoreHome, agentId: string): string {
-  return join(home.folder, "agents", agentId, "src");
 }

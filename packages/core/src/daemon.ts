@@ -141,7 +141,7 @@ export class Core {
     audit.record({ type: "core.started", act: SYSTEM_ACT, subject: this.#subject(), metadata: { version: VERSION, pid: process.pid, node: process.version, isolation: describeHeld(this.#probe).isolation } });
     const installs = await install.reconcile();
     const builds = build.reconcile();
-    const { closed, processesEnded } = launcher.reconcile();
+    const { closed, processesEnded } = await launcher.reconcile();
     if (installs + builds + closed.length > 0) {
       audit.record({ type: "core.reconciled", act: SYSTEM_ACT, subject: this.#subject(), metadata: { runs_closed: closed.length, processes_ended: processesEnded, builds_closed: builds, installs_closed: installs } });
     }
@@ -199,6 +199,7 @@ export class Core {
       audit,
       catalog,
       redactor,
+      probe,
       settings: {
         allowSsh: config.get("install.allow_ssh"),
         allowLocal: config.get("install.allow_local"),

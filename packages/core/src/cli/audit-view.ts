@@ -11,7 +11,7 @@ export function eventRows(style: Style, events: readonly AuditEventJson[]): stri
     shortTime(event.at),
     { text: event.severity, color: SEVERITY_COLORS[event.severity] },
     event.event_type,
-    event.outcome,
+    outcomeText(event),
     event.actor_id,
     event.subject_id,
     event.event_id,
@@ -19,11 +19,16 @@ export function eventRows(style: Style, events: readonly AuditEventJson[]): stri
   return style.table(["SEQ", "TIME", "SEVERITY", "EVENT", "OUTCOME", "ACTOR", "SUBJECT", "ID"], rows, "whole");
 }
 
+/** The row of an intent is written before its effect; its outcome is in a later row. */
+function outcomeText(event: AuditEventJson): string {
+  return event.outcome === "unknown" ? "begun" : event.outcome;
+}
+
 /** One event on one line, for following. */
 export function eventLine(style: Style, event: AuditEventJson): string {
   const severity = style.paint(SEVERITY_COLORS[event.severity], event.severity.padEnd(8));
   const type = oneLine(event.event_type).padEnd(30);
-  return `${String(event.seq).padStart(6)}  ${shortTime(event.at)}  ${severity}  ${type}  ${event.outcome.padEnd(7)}  ${oneLine(event.subject_id)}  ${style.paint("dim", event.actor_id)}`;
+  return `${String(event.seq).padStart(6)}  ${shortTime(event.at)}  ${severity}  ${type}  ${outcomeText(event).padEnd(7)}  ${oneLine(event.subject_id)}  ${style.paint("dim", event.actor_id)}`;
 }
 
 export function eventPage(style: Style, event: AuditEventJson): string {

@@ -77,7 +77,6 @@ describe("where a value comes from", () => {
 
 describe("what is refused", () => {
   test.each([
-    ["stop_grace_ms = 1", "launcher.stop_grace_ms"],
     ["[launcher]\nstop_grace = 1", "launcher.stop_grace_ms"],
     ["scan_root = []", "scan_roots"],
     ["[logs]\nmax_line_byte = 1", "logs.max_line_bytes"],

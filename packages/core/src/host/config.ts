@@ -145,7 +145,7 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
   const flat = new Map<string, unknown>();
   flatten(table, "", flat);
   for (const key of flat.keys()) {
-    if (key in SETTINGS) continue;
+    if (Object.hasOwn(SETTINGS, key)) continue;
     throw new CoreError("config.invalid", `unknown setting "${key.slice(0, 80)}" in ${path}; did you mean "${nearest(key, Object.keys(SETTINGS))}"?`, {
       details: { key: key.slice(0, 80) },
       nextStep: `mend ${path}`,

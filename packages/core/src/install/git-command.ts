@@ -2,8 +2,8 @@ import { CoreError, safeText } from "@opensentience/protocol";
 import { findProgram, runTool, type ToolResult } from "../host/child-process.ts";
 import type { GitUrl } from "./git-url.ts";
 
-/** The git program and the PATH that it and its own helpers get. */
-export type GitProgram = { gitPath: string; pathVariable: string };
+/** The git program, the PATH that it and its own helpers get, and what holds its process tree (in front of its argv). */
+export type GitProgram = { gitPath: string; pathVariable: string; box?: (cwd: string) => string[] };
 
 /** Transport that one call may use; `none` is every call but the two that talk to a remote. */
 export type Transport = GitUrl["kind"] | "none";
@@ -130,7 +130,7 @@ export async function findGit(pathVariable: string): Promise<GitProgram> {
   const gitPath = await findProgram("git", pathVariable);
   if (gitPath !== undefined) return { gitPath, pathVariable };
   throw new CoreError("install.git_missing", "git is not installed", {
-    nextStep: "install the package git",
+    nextStep: "sudo apt-get install git",
     details: { program: "git" },
   });
 }
@@ -140,7 +140,8 @@ export async function findGit(pathVariable: string): Promise<GitProgram> {
  * the reason of `signal` when the caller gave up.
  */
 export async function runGit(command: readonly string[], call: GitCall): Promise<ToolResult> {
-  const result = await runTool([call.git.gitPath, ...gitArguments(call.repoFolder, call.transport, command)], {
+  const box = call.git.box?.(call.repoFolder) ?? [];
+  const result = await runTool([...box, call.git.gitPath, ...gitArguments(call.repoFolder, call.transport, command)], {
     cwd: call.repoFolder,
     env: gitEnvironment(call.git.pathVariable, call.transport, call.sshAuthSocket),
     timeoutMs: call.timeoutMs,

@@ -18,6 +18,7 @@ import type { Catalog, Sighting } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
+import { boxPrefix, type SandboxProbe } from "../sandbox/sandbox.ts";
 import { hashEntries, saveEntries } from "../tree/tree.ts";
 import {
   fetchRepository,
@@ -38,6 +39,7 @@ export type InstallDeps = {
   audit: AuditLog;
   catalog: Catalog;
   redactor: Redactor;
+  probe: SandboxProbe;
   settings: {
     allowSsh: boolean;
     allowLocal: boolean;
@@ -175,7 +177,7 @@ export class Install {
 
   async #fetch(source: Source, staged: string, progress: Progress, signal: AbortSignal | undefined): Promise<Fetched> {
     const { settings } = this.#deps;
-    const git = await findGit(settings.toolPath);
+    const git = { ...(await findGit(settings.toolPath)), box: (cwd: string) => boxPrefix(this.#deps.probe, cwd) };
     const repoFolder = join(staged, "repo.git");
     const target = join(staged, "src");
     await ensurePrivateFolder(this.#deps.folders.staging);

@@ -146,7 +146,7 @@ export class Launcher {
   }
 
   /** At Core's start, before any door opens. */
-  reconcile(): { closed: string[]; processesEnded: number } {
+  reconcile(): Promise<{ closed: string[]; processesEnded: number }> {
     return reconcileRuns(this.#deps);
   }
 

@@ -5,17 +5,19 @@
  */
 import { SYSTEM_ACT, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
-import { isSameProcess, listDescendants, readProcess, signalProcess } from "../host/process-tree.ts";
+import { endLeftover } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import * as store from "./store.ts";
 
-export function reconcileRuns(deps: { storage: Storage; audit: AuditLog; catalog: Catalog }): { closed: string[]; processesEnded: number } {
+export async function reconcileRuns(deps: { storage: Storage; audit: AuditLog; catalog: Catalog }): Promise<{ closed: string[]; processesEnded: number }> {
   let processesEnded = 0;
   const runs = store.liveRuns(deps.storage);
   for (const run of runs) {
-    processesEnded += endLeftovers(run);
+    const leaked = await endLeftovers(run);
+    processesEnded += leaked.found;
+    const reason = leaked.leaked.length === 0 ? "core_lost" : `core_lost; leaked: processes ${leaked.leaked.join(", ")} are still alive`;
     deps.audit.transact((tx, record) => {
-      store.setEnded(deps.storage, tx, run.run_id, { status: "crashed", at: new Date().toISOString(), exitCode: null, signal: null, reason: "core_lost" });
+      store.setEnded(deps.storage, tx, run.run_id, { status: "crashed", at: new Date().toISOString(), exitCode: null, signal: null, reason });
       deps.catalog.setLastError(tx, run.agent_id, "Core ended while the agent ran (core_lost)");
       deps.catalog.refresh(tx, run.agent_id);
       record({
@@ -23,18 +25,16 @@ export function reconcileRuns(deps: { storage: Storage; audit: AuditLog; catalog
         act: SYSTEM_ACT,
         subject: { type: "run", id: run.run_id },
         outcome: "failed",
-        metadata: { agent_id: run.agent_id, reason: "core_lost", phase: "ended" },
+        metadata: { agent_id: run.agent_id, reason, leaked: leaked.leaked.length > 0 ? leaked.leaked : undefined, phase: "ended" },
       });
     });
   }
   return { closed: runs.map((run) => run.agent_id), processesEnded };
 }
 
-/** SECURITY: a pid alone may be anybody's by now; pinned by "never signals a process that only has the same pid". */
-function endLeftovers(run: store.RunRow): number {
-  if (run.pid === null || run.pid_start_time === null || run.boot_id === null) return 0;
-  if (!isSameProcess(run.pid, run.pid_start_time, run.boot_id)) return 0;
-  const leader = readProcess(run.pid);
-  const tree = leader === undefined ? [] : [leader, ...listDescendants(run.pid)];
-  return tree.filter((process) => signalProcess(process, "SIGKILL")).length;
+/** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */
+async function endLeftovers(run: store.RunRow): Promise<{ found: number; leaked: number[] }> {
+  if (run.pid === null || run.pid_start_time === null || run.boot_id === null) return { found: 0, leaked: [] };
+  const { found, leaked } = await endLeftover({ pid: run.pid, pidStartTime: run.pid_start_time, bootId: run.boot_id, marker: run.run_id });
+  return { found, leaked };
 }

@@ -13,7 +13,7 @@
  * Promises: the agent gets descriptors 0 (empty), 1, 2 and no others, exactly the given environment (bubblewrap adds
  * PWD), and a session of its own. Output goes through real pipes with back-pressure.
  * Does not promise yet: to hold permissions. Files and network are open; `describeHeld` says so in words.
- * Refuses: to run a shell line, or to guess a program. Callers: launcher (runs), later build and install.
+ * Refuses: to run a shell line, or to guess a program. Callers: launcher, build, install.
  */
 import { findProgram, runTool } from "../host/child-process.ts";
 import type { BoxedProcess, BoxOptions, Isolation, SandboxProbe } from "./boxed-process.ts";
@@ -64,6 +64,14 @@ export async function startBoxed(options: BoxOptions): Promise<BoxedProcess> {
   const { backend, bwrapPath } = options.probe;
   if (backend === "bubblewrap" && bwrapPath !== undefined) return startInNamespace(bwrapPath, options);
   return startInGroup(options);
+}
+
+/**
+ * What goes in front of a trusted tool's argv so that it and all it starts end with Core; empty where there are no
+ * namespaces. For tools that Core itself chose (git); agents and builds go through `startBoxed`.
+ */
+export function boxPrefix(probe: SandboxProbe, cwd: string): string[] {
+  return probe.backend === "bubblewrap" && probe.bwrapPath !== undefined ? [probe.bwrapPath, ...boxFlags(cwd), "--"] : [];
 }
 
 export type Held = {

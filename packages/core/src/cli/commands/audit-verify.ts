@@ -7,7 +7,7 @@ export async function run(context: CommandContext): Promise<number> {
   const verdict = await client.call("verify_audit");
   context.output.result(verdict, (style) =>
     [
-      `${style.paint(verdict.status === "intact" ? "green" : "red", verdict.status)}: ${counted(verdict.events, "event")}. ${oneLine(verdict.message)}`,
+      `${style.paint(verdict.status === "intact" ? "green" : "red", verdict.status)}: ${oneLine(verdict.message)}`,
       style.fields([
         ["first bad event", verdict.first_bad_seq === null ? null : String(verdict.first_bad_seq)],
         [
