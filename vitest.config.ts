@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: "architecture",
-          include: ["tests/architecture.test.ts"],
+          include: ["tests/architecture.test.ts", "tests/docs.test.ts"],
         },
       },
       {

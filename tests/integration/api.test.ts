@@ -17,8 +17,17 @@ beforeAll(async () => {
 });
 afterAll(() => home.dispose());
 
-async function ask(method: string, path: string, options: { body?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
-  const call = request({ socketPath: join(home.folder, "run/core.sock"), method, path, headers: options.headers ?? {} });
+async function ask(
+  method: string,
+  path: string,
+  options: { body?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const call = request({
+    socketPath: join(home.folder, "run/core.sock"),
+    method,
+    path,
+    headers: options.headers ?? {},
+  });
   call.end(options.body);
   // A refused body is not read to its end: the server may reset the connection after its answer.
   const answered = once(call, "response");
@@ -34,12 +43,19 @@ const JSON_TYPE = { "content-type": "application/json" };
 describe("the description", () => {
   test("is OpenAPI 3.1 and holds every route with its schemas", async () => {
     const answer = await ask("GET", "/api/v1/openapi.json");
-    const document = JSON.parse(answer.text) as { openapi: string; paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>> };
+    const document = JSON.parse(answer.text) as {
+      openapi: string;
+      paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>;
+    };
     expect(document.openapi).toBe("3.1.0");
     const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
-    expect(operations.map((operation) => operation.operationId).toSorted()).toEqual(Object.keys(CONTROL_ROUTES).toSorted());
+    expect(operations.map((operation) => operation.operationId).toSorted()).toEqual(
+      Object.keys(CONTROL_ROUTES).toSorted(),
+    );
     for (const operation of operations) expect(operation.responses).toHaveProperty("200.content");
-    expect(document.paths["/api/v1/agents/{agent_id}/build"]?.["post"]).toMatchObject({ "x-trust-boundary": "executes_third_party_code" });
+    expect(document.paths["/api/v1/agents/{agent_id}/build"]?.["post"]).toMatchObject({
+      "x-trust-boundary": "executes_third_party_code",
+    });
   });
 
   test("every answer keeps to the schema of its route", async () => {
@@ -56,10 +72,38 @@ describe("refusals", () => {
     ["an unknown route", "GET", "/api/v1/nothing", {}, 404, "http.not_found"],
     ["an unknown agent", "GET", "/api/v1/agents/org.example.none", {}, 404, "agent.not_found"],
     ["a change without its content type", "POST", "/api/v1/discovery/scan", { body: "{}" }, 400, "usage.invalid"],
-    ["a form post, as a hostile page could send it", "POST", "/api/v1/core/stop", { body: "{}", headers: { "content-type": "text/plain" } }, 400, "usage.invalid"],
-    ["a body that is not JSON", "POST", "/api/v1/discovery/scan", { body: "{", headers: JSON_TYPE }, 400, "usage.invalid"],
-    ["a field that does not exist", "POST", "/api/v1/discovery/scan", { body: '{"path":["/"]}', headers: JSON_TYPE }, 400, "usage.invalid"],
-    ["a body over 1 MiB", "POST", "/api/v1/discovery/scan", { body: JSON.stringify({ paths: ["x".repeat(1_100_000)] }), headers: JSON_TYPE }, 422, "http.body_too_large"],
+    [
+      "a form post, as a hostile page could send it",
+      "POST",
+      "/api/v1/core/stop",
+      { body: "{}", headers: { "content-type": "text/plain" } },
+      400,
+      "usage.invalid",
+    ],
+    [
+      "a body that is not JSON",
+      "POST",
+      "/api/v1/discovery/scan",
+      { body: "{", headers: JSON_TYPE },
+      400,
+      "usage.invalid",
+    ],
+    [
+      "a field that does not exist",
+      "POST",
+      "/api/v1/discovery/scan",
+      { body: '{"path":["/"]}', headers: JSON_TYPE },
+      400,
+      "usage.invalid",
+    ],
+    [
+      "a body over 1 MiB",
+      "POST",
+      "/api/v1/discovery/scan",
+      { body: JSON.stringify({ paths: ["x".repeat(1_100_000)] }), headers: JSON_TYPE },
+      422,
+      "http.body_too_large",
+    ],
     ["a cursor that no list gave out", "GET", "/api/v1/audit/events?cursor=abc", {}, 400, "usage.invalid"],
     ["a time that is none", "GET", "/api/v1/audit/events?since=yesterday", {}, 400, "usage.invalid"],
     ["a limit over the cap", "GET", "/api/v1/agents?limit=100000", {}, 400, "usage.invalid"],
@@ -67,7 +111,12 @@ describe("refusals", () => {
     const answer = await ask(method, path, options);
     expect(answer.headers["content-type"]).toBe("application/problem+json");
     expect(answer.status).toBe(status);
-    expect(JSON.parse(answer.text)).toMatchObject({ status, code, detail: expect.any(String), details: expect.any(Object) });
+    expect(JSON.parse(answer.text)).toMatchObject({
+      status,
+      code,
+      detail: expect.any(String),
+      details: expect.any(Object),
+    });
     expect(answer.text).not.toMatch(/ at .*\.(ts|js):\d+/);
   });
 
@@ -83,17 +132,34 @@ describe("refusals", () => {
 
 describe("identity", () => {
   test("is the owner of the socket, whatever the client claims", async () => {
-    await ask("POST", "/api/v1/agents/org.example.none/stop", { body: "{}", headers: { ...JSON_TYPE, "x-actor": "system:core", authorization: "Bearer x" } });
-    await ask("POST", "/api/v1/agents/install", { body: '{"git_url":"https://user:pass@example.com/x.git"}', headers: JSON_TYPE });
-    const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?type=security.denied")).text) as { items: { actor_type: string; actor_id: string }[] };
+    await ask("POST", "/api/v1/agents/org.example.none/stop", {
+      body: "{}",
+      headers: { ...JSON_TYPE, "x-actor": "system:core", authorization: "Bearer x" },
+    });
+    await ask("POST", "/api/v1/agents/install", {
+      body: '{"git_url":"https://user:pass@example.com/x.git"}',
+      headers: JSON_TYPE,
+    });
+    const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?type=security.denied")).text) as {
+      items: { actor_type: string; actor_id: string }[];
+    };
     expect(items.length).toBeGreaterThan(0);
-    for (const item of items) expect(item).toMatchObject({ actor_type: "human", actor_id: expect.stringMatching(new RegExp(`^uid:${process.getuid?.()}`)) });
+    for (const item of items)
+      expect(item).toMatchObject({
+        actor_type: "human",
+        actor_id: expect.stringMatching(new RegExp(`^uid:${process.getuid?.()}`)),
+      });
   });
 
   test("a correlation id of another form is replaced, every answer has a request id", async () => {
-    const answer = await ask("POST", "/api/v1/agents/install", { body: '{"git_url":"https://u:p@example.com/x.git"}', headers: { ...JSON_TYPE, "x-correlation-id": "'; DROP TABLE" } });
+    const answer = await ask("POST", "/api/v1/agents/install", {
+      body: '{"git_url":"https://u:p@example.com/x.git"}',
+      headers: { ...JSON_TYPE, "x-correlation-id": "'; DROP TABLE" },
+    });
     expect(answer.headers["x-request-id"]).toMatch(/^call_/);
-    const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?limit=1")).text) as { items: { correlation_id: string }[] };
+    const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?limit=1")).text) as {
+      items: { correlation_id: string }[];
+    };
     expect(items[0]?.correlation_id).toMatch(/^cor_[0-9a-f-]{36}$/);
   });
 

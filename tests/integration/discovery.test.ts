@@ -58,21 +58,30 @@ test("a bad manifest is one entry with its code, and the others are found all th
   plant("huge", manifest("org.example.huge", { description: "x".repeat(300_000) }));
   plant("good", manifest("org.example.good"));
   const report = await scan();
-  expect(Object.fromEntries(report.rejected.map((one) => [one.path.replace(`${home.projects}/`, ""), one.code]))).toEqual({
+  expect(
+    Object.fromEntries(report.rejected.map((one) => [one.path.replace(`${home.projects}/`, ""), one.code])),
+  ).toEqual({
     "bad-json": "manifest.invalid_json",
     "bad-fields": "manifest.invalid",
     prototype: "manifest.invalid_json",
     huge: "manifest.too_large",
   });
   expect((await list()).map((agent) => agent.agent_id)).toContain("org.example.good");
-  for (const folder of ["bad-json", "bad-fields", "prototype", "huge"]) rmSync(join(home.projects, folder), { recursive: true });
+  for (const folder of ["bad-json", "bad-fields", "prototype", "huge"])
+    rmSync(join(home.projects, folder), { recursive: true });
 });
 
 test("of two folders with one id the first path is kept and the other reported", async () => {
   plant("twin-a", manifest("org.example.twin"));
   plant("twin-b", manifest("org.example.twin"));
   const report = await scan();
-  expect(report.duplicates).toEqual([{ agent_id: "org.example.twin", path: join(home.projects, "twin-b/opensentience.agent.json"), kept: join(home.projects, "twin-a") }]);
+  expect(report.duplicates).toEqual([
+    {
+      agent_id: "org.example.twin",
+      path: join(home.projects, "twin-b/opensentience.agent.json"),
+      kept: join(home.projects, "twin-a"),
+    },
+  ]);
   rmSync(join(home.projects, "twin-b"), { recursive: true });
 });
 
@@ -101,11 +110,17 @@ test("links, pruned folders and folders below an agent are not entered", async (
 });
 
 test("search finds words of name, description, id and keywords, and its query language is not reachable", async () => {
-  plant("searched", manifest("org.example.searched", { keywords: ["meteorology", "wind"], description: "Reads the barometer" }));
+  plant(
+    "searched",
+    manifest("org.example.searched", { keywords: ["meteorology", "wind"], description: "Reads the barometer" }),
+  );
   await scan();
   for (const words of ["meteor", "barometer", "searched", "WIND", "barometer wind"]) {
     const { items } = await home.json<{ items: AgentJson[] }>(["agents", "search", words]);
-    expect(items.map((agent) => agent.agent_id), words).toEqual(["org.example.searched"]);
+    expect(
+      items.map((agent) => agent.agent_id),
+      words,
+    ).toEqual(["org.example.searched"]);
   }
   for (const words of ['"', "NEAR(a b)", "name:*", "a OR b", "*", "') --"]) {
     expect(await home.json<{ items: AgentJson[] }>(["agents", "search", words]), words).toHaveProperty("items");
@@ -116,14 +131,22 @@ test("hostile text of a manifest is refused or shown without control characters"
   plant("spoof", manifest("org.example.spoof", { name: "good\u202Etxt.exe" }));
   plant("ansi", manifest("org.example.ansi", { description: "red \u001b[31malert" }));
   const { rejected } = await scan();
-  expect(rejected.filter((one) => /spoof|ansi/.test(one.path)).map((one) => one.code)).toEqual(["manifest.invalid", "manifest.invalid"]);
+  expect(rejected.filter((one) => /spoof|ansi/.test(one.path)).map((one) => one.code)).toEqual([
+    "manifest.invalid",
+    "manifest.invalid",
+  ]);
   const shown = await home.cli(["agents", "scan"]);
   // eslint-disable-next-line no-control-regex
   expect(shown.stdout + shown.stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e]/);
 });
 
 test("discovery starts nothing: no process appears below Core during a scan", async () => {
-  plant("with-hooks", manifest("org.example.hooks", { build: { steps: [{ phase: "fetch", argv: ["touch", join(home.projects, "ran")] }] } }));
+  plant(
+    "with-hooks",
+    manifest("org.example.hooks", {
+      build: { steps: [{ phase: "fetch", argv: ["touch", join(home.projects, "ran")] }] },
+    }),
+  );
   await scan();
   const ids = (await list()).map((agent) => agent.agent_id);
   expect(ids).toContain("org.example.hooks");

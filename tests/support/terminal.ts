@@ -96,6 +96,7 @@ async function converse(
 export class Following {
   readonly #child: ReturnType<typeof spawnProcess>;
   readonly #ended: ReturnType<typeof whenExited>;
+  readonly #closed: Promise<unknown>;
   #stdout = "";
   #stderr = "";
   #look: () => void = () => {};
@@ -104,6 +105,7 @@ export class Following {
     const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
     this.#child = spawnProcess([BINARY, ...args], { cwd: home.projects, env: home.env, stdio });
     this.#ended = whenExited(this.#child);
+    this.#closed = new Promise((resolve) => this.#child.stdout?.once("close", resolve));
     this.#child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
       this.#stdout += chunk;
       this.#look();
@@ -127,6 +129,23 @@ export class Following {
     this.#look();
     void this.#ended.then(() => setImmediate(fail));
     return await promise.finally(() => clearTimeout(limit));
+  }
+
+  /** Stops reading: the command's output fills its pipe. */
+  pause(): void {
+    this.#child.stdout?.pause();
+  }
+
+  resume(): void {
+    this.#child.stdout?.resume();
+  }
+
+  /** Its end without our doing: the exit code and all whole lines of stdout. */
+  async end(): Promise<{ code: number | null; lines: string[] }> {
+    const limit = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT_MS / 2);
+    const [{ exitCode }] = await Promise.all([this.#ended, this.#closed]);
+    clearTimeout(limit);
+    return { code: exitCode, lines: this.lines };
   }
 
   /** Ctrl-C, and what came of it. */

@@ -73,14 +73,17 @@ export class LiveSecrets {
     return spans;
   }
 
-  /** Where the end of `text` begins to look like a secret that contains a line break; `text.length` if nowhere. */
-  unfinishedFrom(text: string): number {
-    let earliest = text.length;
+  /**
+   * Where a secret with a line break begins that reaches over `border`, or may do so once the text goes on;
+   * `border` if there is none.
+   */
+  unfinishedFrom(text: string, border: number): number {
+    let earliest = border;
     for (const form of this.#multiLine) {
       const first = form.charAt(0);
-      let at = text.indexOf(first, Math.max(0, text.length - form.length + 1));
+      let at = text.indexOf(first, Math.max(0, border - form.length + 1));
       while (at !== -1 && at < earliest) {
-        if (form.startsWith(text.slice(at))) earliest = at;
+        if (form.startsWith(text.slice(at)) || (at + form.length > border && text.startsWith(form, at))) earliest = at;
         at = text.indexOf(first, at + 1);
       }
     }

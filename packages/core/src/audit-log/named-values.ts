@@ -30,7 +30,8 @@ const REFERENCE =
 /** `piece` is one line or a window of one, at most 8 KiB. */
 export function namedValueSpans(piece: string): Span[] {
   const spans: Span[] = [];
-  for (const match of piece.matchAll(/[:=]/g)) assignmentSpan(piece, match.index, spans);
+  // What stands inside a value that was found is part of it; looking there again would take quadratic time.
+  for (const match of piece.matchAll(/[:=]/g)) if (match.index >= (spans.at(-1)?.end ?? 0)) assignmentSpan(piece, match.index, spans);
   for (const match of piece.matchAll(/(?<![\w-])--([A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])/g))
     if (isSecretName(match[1] ?? "")) pushValue(piece, match.index, match.index + match[0].length, match[1] ?? "", spans);
   for (const match of piece.matchAll(/<([A-Za-z][\w:.-]{0,60})>([^<>\n]{3,1024})(?=<\/)/g))
@@ -66,6 +67,7 @@ function pushValue(piece: string, from: number, valueAt: number, name: string, s
   if (/^[bu]["']/.test(piece.slice(at, at + 2))) at += 1;
   const list = piece.charAt(at) === "[" && /^\[\s{0,4}\\{0,3}["']/.test(piece.slice(at, at + 9));
   const quote = /^\\{0,7}["'`]/.exec(piece.slice(at, at + 8))?.[0];
+  if (quote === undefined && refersElsewhere(piece, at, name)) return;
   let end: number;
   if (list) end = endOf(piece, "]", at + 1);
   else if (quote === undefined) end = bareEnd(piece, at, name);
@@ -74,8 +76,13 @@ function pushValue(piece: string, from: number, valueAt: number, name: string, s
     end = quotedEnd(piece, at, quote);
   }
   const value = piece.slice(at, end);
-  if (quote === undefined && REFERENCE.test(piece.slice(at, at + 100))) return;
   if (list || isSecretValue(value, name)) spans.push(spanOf(from, at, end, name));
+}
+
+/** Known from the first characters, before the end of the value is looked for. */
+function refersElsewhere(piece: string, at: number, name: string): boolean {
+  if (/^(?:old)?pwd$/i.test(name) && /[/~]/.test(piece.charAt(at))) return true;
+  return REFERENCE.test(piece.slice(at, at + 100));
 }
 
 function endOf(piece: string, mark: string, at: number): number {
@@ -98,18 +105,23 @@ function quotedEnd(piece: string, at: number, quote: string): number {
   return piece.length;
 }
 
+const BARE_STOP = /[\s"'`&,;\\]/g;
+const BARE_END = /^(?:[&,;](?:$|[\s"'`\\{]|[\w.%-]{1,60}[=:])|\\+["nrt])/;
+
 /** End of a value without quotes. `&`, `,` and `;` end it only where something else follows; headers take the line. */
 function bareEnd(piece: string, at: number, name: string): number {
   if (isHeader(name)) {
     const end = piece.slice(at).search(/["'`\r\n]/);
     return end === -1 ? piece.length : at + end;
   }
-  let end = at;
-  for (; end < piece.length; end += 1) {
-    const character = piece.charAt(end);
-    if (/[\s"'`]/.test(character)) break;
-    if (/[&,;]/.test(character) && /^[&,;](?:$|[\s"'`\\{]|[\w.%-]{1,60}[=:])/.test(piece.slice(end, end + 64))) break;
-    if (character === "\\" && /^\\+["nrt]/.test(piece.slice(end, end + 8))) break;
+  let end = piece.length;
+  BARE_STOP.lastIndex = at;
+  for (let stop = BARE_STOP.exec(piece); stop !== null; stop = BARE_STOP.exec(piece)) {
+    const after = piece.slice(stop.index, stop.index + 64);
+    if (!/^[&,;\\]/.test(after) || BARE_END.test(after)) {
+      end = stop.index;
+      break;
+    }
   }
   while (end - at > 3 && /[)\]}>]/.test(piece.charAt(end - 1))) end -= 1;
   return end;
@@ -122,7 +134,6 @@ function isHeader(name: string): boolean {
 function isSecretValue(value: string, name: string): boolean {
   if (value.length < 3 || REFERENCE.test(value) || value.startsWith("{")) return false;
   if (HARMLESS_VALUES.has(value.toLowerCase().replace(/[.,;:!?)]+$/, ""))) return false;
-  if (/^pwd$/i.test(name) || name === "OLDPWD") return !/^[/~]/.test(value);
   if (/cookie$/i.test(name)) return /[^\s=;]=[^\s;]/.test(value) || /^[^\s]{16,}$/.test(value);
   if (/authorization$/i.test(name))
     return /^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|api-key|hawk|dpop|aws4-hmac-sha256)\s+(?!\[redacted)\S{4,}/i.test(value) || /^(?=\S*\d)\S{12,}$/.test(value);

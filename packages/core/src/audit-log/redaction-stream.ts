@@ -12,10 +12,12 @@ const PATTERN_HOLD = 256;
 /** An unfinished line is looked at again after this much more of it. */
 const SLACK = 1024;
 
-const KEY_BEGIN =
-  /-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?=[ \t]{0,8}(?:\\{1,7}[rn]|[\r\n]|[A-Za-z0-9+/=]{16}))/;
-const KEY_BEGIN_LAST = new RegExp(KEY_BEGIN.source.replace("[\\r\\n]", "[\\r\\n]|$"));
-const KEY_END = /-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}/;
+const KEY_NAME = "[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?";
+const KEY_MARK = `-----BEGIN ${KEY_NAME}-----|---- BEGIN ${KEY_NAME} ----`;
+const KEY_FOLLOWS = "[ \\t]{0,8}(?:\\\\{1,7}[rn]|[\\r\\n]|[A-Za-z0-9+/=]{16}";
+const KEY_BEGIN = new RegExp(`(?:${KEY_MARK})(?=${KEY_FOLLOWS}))`);
+const KEY_BEGIN_LAST = new RegExp(`(?:${KEY_MARK})(?=${KEY_FOLLOWS}|$))`);
+const KEY_END = new RegExp(`-----END ${KEY_NAME}-----|---- END ${KEY_NAME} ----`);
 const KEY_LINE = /^[\s"'+]{0,64}[A-Za-z0-9+/=]*(?:\\+[nr])?["'+,;\s]{0,64}$|[A-Za-z0-9+/=]{24}|^\s{0,64}(?:Proc-Type|DEK-Info|Comment|Version|Charset): /;
 /** A key without its END line is given up after so many lines, characters, or lines in a row that are no part of a key. */
 const KEY_LINES = 200;
@@ -143,7 +145,7 @@ export class RedactionStream {
       return redactLines(text, this.#live);
     }
     let end = text.lastIndexOf("\n") + 1;
-    const unfinished = this.#live.unfinishedFrom(text);
+    const unfinished = this.#live.unfinishedFrom(text, end);
     if (unfinished < end) end = unfinished === 0 ? 0 : text.lastIndexOf("\n", unfinished - 1) + 1;
     this.#pending = text.slice(end);
     return redactLines(text.slice(0, end), this.#live) + this.#releasePart();

@@ -85,16 +85,25 @@ function lineSpans(line: string): Span[] {
     const found = [...shapeSpans(piece), ...namedValueSpans(piece)].map((span) => moved(span, at));
     spans.push(...found);
     if (end === line.length) return spans;
-    let next = end - OVERLAP;
-    for (const span of found.filter((candidate) => candidate.end === end)) {
-      if (span.from > at) next = Math.min(next, span.from);
+    // The next window begins with a whole word, so that a long token is in one of the two.
+    const wordStart = at + startOfWord(piece, WINDOW - OVERLAP);
+    let next = wordStart > at ? wordStart : end - OVERLAP;
+    const last = mergeSpans(found).at(-1);
+    if (last !== undefined && last.end === end) {
+      if (last.from > at) next = Math.min(next, last.from);
       else {
-        span.end = end + endOfWord(line.slice(end));
-        next = Math.max(next, span.end);
+        next = end + endOfWord(line.slice(end));
+        spans.push({ ...last, end: next });
       }
     }
     at = next;
   }
+}
+
+function startOfWord(text: string, place: number): number {
+  let start = place;
+  while (start > 0 && !/[\s"'`]/.test(text.charAt(start - 1))) start -= 1;
+  return start;
 }
 
 /** How far a value goes on that is too long to be matched as a whole. */

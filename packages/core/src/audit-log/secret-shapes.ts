@@ -11,7 +11,12 @@ type Shape = { label: string; anchors: string[]; shape: string; accept?: (found:
 const hex = (anchor: string): string[] => [..."0123456789abcdef"].map((digit) => anchor + digit);
 
 const SHAPES: readonly Shape[] = [
-  { label: "jwt", anchors: ["eyJ"], shape: "eyJ[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*){2,4}" },
+  {
+    // The second form is one whose end is not in sight.
+    label: "jwt",
+    anchors: ["eyJ"],
+    shape: "eyJ[A-Za-z0-9_-]{8,}(?:(?:\\.[A-Za-z0-9_-]*){2,4}|\\.eyJ[A-Za-z0-9_-]{8,})",
+  },
   { label: "aws_access_key", anchors: ["AKIA", "ASIA", "ABIA", "ACCA"], shape: "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])" },
   { label: "google_api_key", anchors: ["AIza"], shape: "AIza[A-Za-z0-9_-]{35}" },
   { label: "google_oauth_token", anchors: ["ya29.", "GOCSPX-", "1//0"], shape: "(?:ya29\\.|GOCSPX-|1//0)[A-Za-z0-9_-]{20,}" },

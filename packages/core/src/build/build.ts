@@ -165,7 +165,7 @@ export class Build {
   #installed(agentId: string): AgentRecord {
     const agent = this.#deps.catalog.get(agentId);
     if (agent.installPath !== null) return agent;
-    throw new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: `opensentience agents install ${agentId}` });
+    throw new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: reinstallCommand(agent) });
   }
 }
 

@@ -95,7 +95,7 @@ export class OptionValues {
   count(name: string): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
-    if (!/^\d{1,9}$/.test(value)) throw new CoreError("usage.invalid", `--${name} must be a whole number`);
+    if (!/^\d{1,9}$/.test(value)) throw new CoreError("usage.invalid", `--${name} must be a whole number`, { nextStep: "opensentience help" });
     return Number(value);
   }
 
@@ -110,6 +110,7 @@ export class OptionValues {
       throw new CoreError(
         "usage.invalid",
         `--${name} must be a duration such as 10m, or a time such as 2026-01-31T12:00:00Z`,
+        { nextStep: "opensentience help" },
       );
     }
     return new Date(at).toISOString();

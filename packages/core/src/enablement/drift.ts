@@ -9,7 +9,7 @@
  */
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
-import type { AgentRecord } from "../catalog/catalog.ts";
+import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { diffManifests, isNarrowing, MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
@@ -26,7 +26,7 @@ export type DiskState = {
 
 /** Reads and hashes what is installed now. Throws `install.not_installed`. */
 export async function readDiskState(agent: AgentRecord, files: TreeFiles): Promise<DiskState> {
-  if (agent.installPath === null) throw notInstalled(agent.agentId);
+  if (agent.installPath === null) throw notInstalled(agent);
   const state: DiskState = { manifest: undefined, manifestProblem: undefined, files: { added: [], removed: [], changed: [] } };
   try {
     state.manifest = await readManifest(agent.installPath);
@@ -69,8 +69,8 @@ export function filesMoved(disk: DiskState): boolean {
   return disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
 }
 
-export function notInstalled(agentId: string): CoreError {
-  return new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: `opensentience agents install ${agentId}` });
+export function notInstalled(agent: AgentRecord): CoreError {
+  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, { nextStep: reinstallCommand(agent) });
 }
 
 async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles): Promise<DiskState["files"]> {

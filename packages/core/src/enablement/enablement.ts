@@ -60,7 +60,7 @@ export class Enablement {
    */
   async approve(agentId: string, request: EnableRequest, act: Act): Promise<ApprovalJson> {
     const agent = this.#catalog.get(agentId);
-    if (agent.installPath === null) throw notInstalled(agentId);
+    if (agent.installPath === null) throw notInstalled(agent);
     const disk = await readDiskState(agent, this.#treeFiles(agentId));
     const asked = request.all === true ? (disk.manifest?.manifest.permissions ?? []) : (request.approve ?? []);
     const causationId = this.#audit.record({
@@ -80,7 +80,7 @@ export class Enablement {
   async revoke(agentId: string, act: Act): Promise<void> {
     this.#catalog.get(agentId);
     const active = store.activeApproval(this.#storage, agentId);
-    if (active === undefined) throw notEnabled(agentId);
+    if (active === undefined) throw notEnabled(agentId, "info");
     this.#end(active, "revoked", act);
     await Promise.all([...this.#revokeListeners].map((listener) => listener(agentId, act)));
   }
@@ -100,7 +100,7 @@ export class Enablement {
    */
   async requireRunnable(agentId: string, act: Act): Promise<Runnable> {
     const agent = this.#catalog.get(agentId);
-    if (agent.installPath === null) throw notInstalled(agentId);
+    if (agent.installPath === null) throw notInstalled(agent);
     if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) {
       throw new CoreError("build.not_built", `${agentId} has not been built at the installed commit`, { nextStep: `opensentience agents build ${agentId}` });
     }
@@ -110,7 +110,7 @@ export class Enablement {
       if (store.newestApproval(this.#storage, agentId)?.status === "expired") {
         throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, { nextStep: `opensentience agents enable ${agentId}` });
       }
-      throw notEnabled(agentId);
+      throw notEnabled(agentId, "enable");
     }
     const disk = await readDiskState(agent, this.#treeFiles(agentId));
     const drift = compare(agent, approval, disk);
@@ -240,8 +240,8 @@ function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskSta
   });
 }
 
-function notEnabled(agentId: string): CoreError {
-  return new CoreError("enablement.not_enabled", `${agentId} has no active approval`, { nextStep: `opensentience agents enable ${agentId}` });
+function notEnabled(agentId: string, nextVerb: "enable" | "info"): CoreError {
+  return new CoreError("enablement.not_enabled", `${agentId} has no active approval`, { nextStep: `opensentience agents ${nextVerb} ${agentId}` });
 }
 
 function toJson(row: store.ApprovalRow): ApprovalJson {

@@ -115,7 +115,10 @@ async function checkSource(url: GitUrl): Promise<string> {
     if (owners.every((uid) => uid === process.geteuid?.()))
       return `file://${folder.split("/").map(encodeURIComponent).join("/")}`;
   } catch (cause) {
-    throw new CoreError("install.clone_failed", "the local repository does not exist or cannot be read", { cause });
+    throw new CoreError("install.clone_failed", "the local repository does not exist or cannot be read", {
+      nextStep: "opensentience help agents install",
+      cause,
+    });
   }
   throw new CoreError("install.clone_failed", "the local repository belongs to another user", {
     nextStep: "make a copy that you own and install from there",
@@ -140,10 +143,12 @@ function checkFetched(result: ToolResult): void {
   if (unsafe !== undefined) {
     throw new CoreError("install.unsafe_tree", `git refused an object of the repository (${unsafe})`, {
       details: { reason: unsafe },
+      nextStep: "opensentience help agents install",
     });
   }
   throw new CoreError("install.clone_failed", `git could not fetch the repository: ${message}`, {
     details: { exit_code: result.exitCode, signal: result.signal },
+    nextStep: "check the address and the network, then try again",
   });
 }
 

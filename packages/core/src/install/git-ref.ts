@@ -75,7 +75,7 @@ async function refNotFound(repository: Repository, ref: string): Promise<CoreErr
     ref === "HEAD"
       ? "the repository has no default branch with a commit"
       : "the repository has no such branch, tag or commit";
-  return new CoreError("install.ref_not_found", message, { details });
+  return new CoreError("install.ref_not_found", message, { details, nextStep: "opensentience help agents install" });
 }
 
 function localCall(repository: Repository): GitCall {

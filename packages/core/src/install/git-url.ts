@@ -12,6 +12,7 @@ export type GitUrlRules = {
 
 const MAX_URL_LENGTH = 2_000;
 const MAX_REF_LENGTH = 200;
+const HELP = "opensentience help agents install";
 /** RFC 3986 path characters; a percent sign only as part of an escape of something printable. */
 const URL_PATH = /^(?:\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*)+$/;
 const HOST_LABELS =
@@ -31,7 +32,7 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
   if (text.startsWith("-")) throw invalidUrl("it begins with a dash");
   if (/[\s\p{C}]/u.test(text)) throw invalidUrl("it holds white space or control characters");
   // SECURITY: ext:: and fd:: run commands, other x:: run helpers; pinned by "refuses every x:: transport".
-  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw notAllowed("remote helper transports are never allowed");
+  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw notAllowed("remote helper transports are never allowed", "use an https:// URL");
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
   if (scheme === undefined) return text.startsWith("/") ? parseLocalPath(text, rules) : parseScpLike(text, rules);
   refuseUserInfo(text, scheme);
@@ -51,7 +52,7 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
 export function parseRef(text: string): string {
   const reason = refFault(text);
   if (reason === undefined) return text;
-  throw new CoreError("install.invalid_ref", `the ref is not a branch, tag or commit id: ${reason}`);
+  throw new CoreError("install.invalid_ref", `the ref is not a branch, tag or commit id: ${reason}`, { nextStep: HELP });
 }
 
 /** True for a whole commit id, which always means that commit and never a branch of that name. */
@@ -144,15 +145,11 @@ function checkSegments(path: string): void {
 }
 
 function invalidUrl(reason: string): CoreError {
-  return new CoreError("install.invalid_url", `the git URL is not valid: ${reason}`);
+  return new CoreError("install.invalid_url", `the git URL is not valid: ${reason}`, { nextStep: HELP });
 }
 
-function notAllowed(reason: string, nextStep?: string): CoreError {
-  return new CoreError(
-    "install.url_not_allowed",
-    `that kind of git URL is not allowed: ${reason}`,
-    nextStep === undefined ? {} : { nextStep },
-  );
+function notAllowed(reason: string, nextStep: string): CoreError {
+  return new CoreError("install.url_not_allowed", `that kind of git URL is not allowed: ${reason}`, { nextStep });
 }
 
 function sshNotAllowed(): CoreError {

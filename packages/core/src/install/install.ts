@@ -202,7 +202,10 @@ export class Install {
     if (source.expectedId !== undefined && file.manifest.id !== source.expectedId) {
       throw new CoreError("install.id_mismatch", `the repository holds ${file.manifest.id}, not ${source.expectedId}`, {
         details: { found: file.manifest.id },
-        nextStep: `opensentience agents info ${source.expectedId}`,
+        nextStep:
+          this.#deps.catalog.find(source.expectedId) === undefined
+            ? "opensentience help agents install"
+            : `opensentience agents info ${source.expectedId}`,
       });
     }
     const own = this.#deps.folders.agent(file.manifest.id);

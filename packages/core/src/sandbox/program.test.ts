@@ -51,7 +51,7 @@ test("a file without permission and a folder are not executable", async () => {
   const plain = program("plain.sh", "#!/bin/sh\n", 0o644);
   await expect(checkProgram(plain, folder, PATH)).rejects.toMatchObject({
     code: "launcher.not_executable",
-    nextStep: `chmod +x ${join(folder, "plain.sh")}`,
+    nextStep: expect.stringMatching(/executable .*repository/),
   });
   mkdirSync(join(folder, "dir"));
   await expect(checkProgram("./dir", folder, PATH)).rejects.toMatchObject({ code: "launcher.not_executable" });

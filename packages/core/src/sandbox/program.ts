@@ -11,6 +11,8 @@ import { findProgram, isExecutableFile } from "../host/child-process.ts";
 
 /** What the kernel reads of a file to decide how to run it. */
 const HEAD_BYTES = 256;
+/** A file that is mended where it is installed is no longer what was approved. */
+const IN_REPOSITORY = "in the agent's repository, then install it again";
 
 /**
  * The absolute path to start. A value with `/` is relative to `cwd`, a bare name is looked up on `pathVariable`.
@@ -53,13 +55,13 @@ async function checkExecutable(path: string): Promise<void> {
   try {
     await access(path, constants.X_OK);
   } catch {
-    throw notExecutable(path, "it has no permission to be executed", `chmod +x ${path}`);
+    throw notExecutable(path, "it has no permission to be executed", `make it executable ${IN_REPOSITORY}`);
   }
 }
 
 async function checkHead(path: string, cwd: string, pathVariable: string): Promise<void> {
   const head = await readHead(path);
-  if (head.length === 0) throw notExecutable(path, "it is empty", `write the program ${path}`);
+  if (head.length === 0) throw notExecutable(path, "it is empty", `write the program ${IN_REPOSITORY}`);
   if (head.subarray(0, 2).toString("latin1") === "#!") return checkInterpreter(path, head, cwd, pathVariable);
   // SECURITY: a POSIX shell runs a text without `#!` as its own script, and no shell may choose what runs; pinned by
   // "refuses a text file without a #! line".
@@ -67,7 +69,7 @@ async function checkHead(path: string, cwd: string, pathVariable: string): Promi
     throw notExecutable(
       path,
       "it is a text file without a #! line",
-      `begin ${path} with a line such as #!/usr/bin/env node`,
+      `begin it with a line such as #!/usr/bin/env node ${IN_REPOSITORY}`,
     );
   }
 }
@@ -77,8 +79,8 @@ async function checkInterpreter(path: string, head: Buffer, cwd: string, pathVar
   const [interpreter = "", ...words] = line.split(/[ \t]+/);
   const shown = JSON.stringify(interpreter);
   const nextStep = interpreter.endsWith("\r")
-    ? `remove the Windows line ends of ${path}`
-    : `install ${interpreter} or correct the first line of ${path}`;
+    ? `remove its Windows line ends ${IN_REPOSITORY}`
+    : `install ${interpreter}, or correct the first line ${IN_REPOSITORY}`;
   if (interpreter === "") throw notExecutable(path, "its #! line names no interpreter", nextStep);
   if (!(await isExecutableFile(resolve(cwd, interpreter)))) {
     throw notExecutable(path, `its interpreter ${shown} does not exist or cannot be executed`, nextStep, interpreter);

@@ -1,6 +1,6 @@
 /** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
 import { describePermission, enforcementOf, parseManifest, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type PermissionJson, type RunJson } from "@opensentience/protocol";
-import type { AgentRecord } from "../catalog/catalog.ts";
+import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { Domain, Services } from "./domain.ts";
 
 /** Shorter values cannot be told apart from ordinary text in a log. */
@@ -75,7 +75,7 @@ function unknownFields(manifest: AgentRecord["manifest"]): string[] {
 /** One obvious next action: install → build → enable → run. */
 function nextStep(agent: AgentRecord, isEnabled: boolean, drift: DriftJson | null): string {
   const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
-  if (agent.installPath === null) return command("install");
+  if (agent.installPath === null) return reinstallCommand(agent);
   if (agent.status === "running") return command("logs");
   if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   if (drift !== null) return command("diff");

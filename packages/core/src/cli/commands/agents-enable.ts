@@ -49,6 +49,8 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
     );
   }
   const agent = await client.call("get_agent", { params: { agent_id: agentId } });
+  // There is nothing to review: Core refuses it, and records that it did.
+  if (agent.install_path === null) return { approve: [] };
   const { review } = await import("../permission-review.ts");
   const approve = await review(prompt, context.output.askStyle, agent);
   if (approve === undefined) return undefined;

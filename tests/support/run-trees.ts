@@ -1,0 +1,69 @@
+/** Processes of a run as the kernel knows them, the programs that make trouble, and Core's memory. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  hasEnvironmentEntry,
+  isAlive,
+  listDescendants,
+  listProcesses,
+  readProcess,
+  type ProcessInfo,
+} from "../../packages/core/src/host/process-tree.ts";
+import { eventually, type Files } from "./core-home.ts";
+
+/** The files of an agent whose program is one of tests/support/misbehaving. */
+export function misbehaving(name: string): Files {
+  return program(readFileSync(join(import.meta.dirname, "misbehaving", name), "utf8"));
+}
+
+/** The files of an agent whose program is this text. */
+export function program(text: string): Files {
+  return { "bin/agent": { text, mode: 0o755 } };
+}
+
+/**
+ * Everything that lives of a run: what was started with its id, and, where it has a PID namespace of its own, whatever
+ * is below the first process of that. Zombies do not count.
+ */
+export function membersOf(run: { run_id: string; pid: number }): ProcessInfo[] {
+  const all = listProcesses();
+  const found = new Map<number, ProcessInfo>();
+  const init = readProcess(readProcess(run.pid)?.ppid ?? 0);
+  const roots = init?.name === "bwrap" ? [init.pid] : [run.pid];
+  for (const root of roots) for (const info of listDescendants(root, all)) found.set(info.pid, info);
+  for (const info of all)
+    if (hasEnvironmentEntry(info.pid, `OPENSENTIENCE_RUN_ID=${run.run_id}`)) found.set(info.pid, info);
+  return [...found.values()].filter((info) => isAlive(info));
+}
+
+/** Living processes that carry the marker of a run or of a build (`build-<agent>`). */
+export function marked(marker: string): number[] {
+  return listProcesses()
+    .filter((info) => isAlive(info) && hasEnvironmentEntry(info.pid, `OPENSENTIENCE_RUN_ID=${marker}`))
+    .map((info) => info.pid);
+}
+
+/** Those of them that are still alive, each told apart from a stranger with the same number. */
+export function stillAlive(processes: readonly ProcessInfo[]): number[] {
+  return processes.filter((info) => isAlive(info)).map((info) => info.pid);
+}
+
+/** How far the resident memory of a process rises above what it is now; the kernel keeps the peak. */
+export function watchMemory(pid: number): { risenBytes: () => number } {
+  const status = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) * 1024;
+  const before = status("VmRSS");
+  // 5 resets the peak (proc(5)).
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  return { risenBytes: () => status("VmHWM") - before };
+}
+
+/** Waits until a process and its descendants have written that many bytes. */
+export async function hasWritten(pid: number, bytes: number): Promise<void> {
+  const written = (): number => Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]);
+  await eventually(
+    () => written() >= bytes,
+    () => `${bytes} bytes to be written; it is at ${written()}`,
+    30_000,
+  );
+}
