@@ -46,7 +46,7 @@ const ARROWS: Rules["arrows"] = {
     "sandbox",
     "type:host/config",
   ],
-  cli: ["host/paths", "host/config", "host/child-process", "host/private-file"],
+  cli: ["host/paths", "host/config", "host/version", "host/child-process", "host/private-file"],
   daemon: ["*"],
   bin: ["cli", "dynamic:daemon"],
 };

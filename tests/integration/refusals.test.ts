@@ -248,7 +248,7 @@ describe("a program that cannot be started is told before anything starts:", () 
       /^install nosuch /,
     ],
     ["a text without a #! line", "launcher.not_executable", "./bin/tool", script("echo hello\n"), /#!/],
-    ["an empty file", "launcher.not_executable", "./bin/tool", script(""), /bin\/tool/],
+    ["an empty file", "launcher.not_executable", "./bin/tool", script(""), /repository/],
   ] as const)("%s", async (what, code, value, files, next) => {
     const id = `com.example.${what.replaceAll(/\W+/g, "")}`;
     const repository = await smallAgentAt(home, id, "enabled", start(value), { ...files });

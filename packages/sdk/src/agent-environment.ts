@@ -9,7 +9,7 @@ export type AgentEnvironment = {
   dataFolder: string;
   /** For what may be lost. */
   temporaryFolder: string;
-  /** Where Core will listen for this run; nothing listens there in protocol version 1 yet. */
+  /** A place kept for this run; nothing listens there yet. */
   socketPath: string;
   /** Secret of this run. Never print or store it. */
   sessionToken: string;

@@ -6,9 +6,7 @@ import { describe, expect, test } from "vitest";
 const SDK = new URL("./index.ts", import.meta.url).href;
 
 /** A real program that imports the SDK; it prints "ready" when its handler is registered. */
-async function startProgram(
-  body: string,
-): Promise<{
+async function startProgram(body: string): Promise<{
   signal: (name: "SIGTERM" | "SIGINT") => void;
   end: Promise<{ exitCode: unknown; output: string; errors: string }>;
 }> {

@@ -24,7 +24,7 @@ import type { Redactor } from "./redaction.ts";
 import { insertRow, lastRow, rowByEventId, rowsMatching, type AuditFilter } from "./store.ts";
 import { verifyChain, type Head } from "./verification.ts";
 
-export { AUDIT_EVENTS, TRUST_BOUNDARY } from "./events.ts";
+export { TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { Redactor } from "./redaction.ts";
 export type { AuditFilter } from "./store.ts";

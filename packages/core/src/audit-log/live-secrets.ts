@@ -130,7 +130,10 @@ function textPieces(value: string): string[] {
 /** The ways in which JSON writers escape: as JavaScript does, with `\/`, in ASCII only, and JSON inside JSON. */
 function jsonForms(text: string): string[] {
   const plain = JSON.stringify(text).slice(1, -1);
-  const ascii = plain.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const ascii = plain.replaceAll(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
   return [plain, ascii, plain.replaceAll("/", "\\/"), JSON.stringify(plain).slice(1, -1)];
 }
 

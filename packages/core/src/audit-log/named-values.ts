@@ -19,10 +19,12 @@ const LONGEST_NAME = 80;
 
 /** What stands after a telling name in prose, type declarations and templates, and is no secret. */
 const HARMLESS_VALUES = new Set(
-  ("true false null none nil undefined yes no string number boolean bool str int object any unknown optional required missing invalid valid " +
+  (
+    "true false null none nil undefined yes no string number boolean bool str int object any unknown optional required missing invalid valid " +
     "expired must is was are be should cannot can may will not too has have incorrect wrong changed reset updated needed field for to the an and " +
     "or of in on at it if with this that your set unset empty expected unexpected found given ok failed denied refused accepted rotated revoked " +
-    "created deleted removed generated redacted hidden masked omitted unavailable disabled enabled refreshed rejected length size count name type").split(" "),
+    "created deleted removed generated redacted hidden masked omitted unavailable disabled enabled refreshed rejected length size count name type"
+  ).split(" "),
 );
 const REFERENCE =
   /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]$|\[redacted|\[REDACTED|redacted)/;
@@ -31,12 +33,21 @@ const REFERENCE =
 export function namedValueSpans(piece: string): Span[] {
   const spans: Span[] = [];
   // What stands inside a value that was found is part of it; looking there again would take quadratic time.
-  for (const match of piece.matchAll(/[:=]/g)) if (match.index >= (spans.at(-1)?.end ?? 0)) assignmentSpan(piece, match.index, spans);
+  for (const match of piece.matchAll(/[:=]/g))
+    if (match.index >= (spans.at(-1)?.end ?? 0)) assignmentSpan(piece, match.index, spans);
   for (const match of piece.matchAll(/(?<![\w-])--([A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])/g))
-    if (isSecretName(match[1] ?? "")) pushValue(piece, match.index, match.index + match[0].length, match[1] ?? "", spans);
+    if (isSecretName(match[1] ?? ""))
+      pushValue(piece, match.index, match.index + match[0].length, match[1] ?? "", spans);
   for (const match of piece.matchAll(/<([A-Za-z][\w:.-]{0,60})>([^<>\n]{3,1024})(?=<\/)/g))
     if (isSecretName(match[1] ?? ""))
-      spans.push(spanOf(match.index, match.index + match[0].length - (match[2] ?? "").length, match.index + match[0].length, match[1] ?? ""));
+      spans.push(
+        spanOf(
+          match.index,
+          match.index + match[0].length - (match[2] ?? "").length,
+          match.index + match[0].length,
+          match[1] ?? "",
+        ),
+      );
   return spans;
 }
 
@@ -44,7 +55,11 @@ function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
   const next = piece.charAt(separator + 1);
   const colon = piece.charAt(separator) === ":";
   // `a::b` and `secret://path` are no assignments; of `:=` and `==` the last character is the separator.
-  if (colon && (next === ":" || piece.charAt(separator - 1) === ":" || (next === "/" && piece.charAt(separator + 2) === "/"))) return;
+  if (
+    colon &&
+    (next === ":" || piece.charAt(separator - 1) === ":" || (next === "/" && piece.charAt(separator + 2) === "/"))
+  )
+    return;
   if (next === "=") return;
   let end = separator;
   while (end > 0 && separator - end < 12 && /[\s"'`\\\]:=]/.test(piece.charAt(end - 1))) end -= 1;
@@ -136,11 +151,19 @@ function isSecretValue(value: string, name: string): boolean {
   if (HARMLESS_VALUES.has(value.toLowerCase().replace(/[.,;:!?)]+$/, ""))) return false;
   if (/cookie$/i.test(name)) return /[^\s=;]=[^\s;]/.test(value) || /^[^\s]{16,}$/.test(value);
   if (/authorization$/i.test(name))
-    return /^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|api-key|hawk|dpop|aws4-hmac-sha256)\s+(?!\[redacted)\S{4,}/i.test(value) || /^(?=\S*\d)\S{12,}$/.test(value);
+    return (
+      /^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|api-key|hawk|dpop|aws4-hmac-sha256)\s+(?!\[redacted)\S{4,}/i.test(
+        value,
+      ) || /^(?=\S*\d)\S{12,}$/.test(value)
+    );
   return !(/token$/i.test(name) && /^\d{1,5}$/.test(value));
 }
 
 function spanOf(from: number, start: number, end: number, name: string): Span {
-  const label = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^_+|_+$/g, "").slice(0, 40);
+  const label = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "_")
+    .replaceAll(/^_+|_+$/g, "")
+    .slice(0, 40);
   return { from, start, end, label: label === "" ? "secret" : label };
 }

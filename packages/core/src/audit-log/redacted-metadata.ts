@@ -12,14 +12,22 @@ const MARK_BYTES = 32;
 type Budget = { left: number; cut: boolean };
 
 /** `redact` is applied to every string and key. What does not fit is left out and `_truncated: true` is added. */
-export function redactMetadata(value: Record<string, unknown>, redact: (text: string) => string): Record<string, unknown> {
+export function redactMetadata(
+  value: Record<string, unknown>,
+  redact: (text: string) => string,
+): Record<string, unknown> {
   const budget: Budget = { left: MOST_BYTES - MARK_BYTES, cut: false };
   const copied = copyObject(value, 1, budget, redact);
   if (budget.cut) copied["_truncated"] = true;
   return copied;
 }
 
-function copyObject(value: object, depth: number, budget: Budget, redact: (text: string) => string): Record<string, unknown> {
+function copyObject(
+  value: object,
+  depth: number,
+  budget: Budget,
+  redact: (text: string) => string,
+): Record<string, unknown> {
   const copied: Record<string, unknown> = {};
   take(budget, 2);
   let entries = 0;
@@ -31,7 +39,10 @@ function copyObject(value: object, depth: number, budget: Budget, redact: (text:
       break;
     }
     entries += 1;
-    const kept = isSecretName(name) && carriesSecret(entry) ? plain("[redacted:key]", budget) : copyValue(entry, depth, budget, redact);
+    const kept =
+      isSecretName(name) && carriesSecret(entry)
+        ? plain("[redacted:key]", budget)
+        : copyValue(entry, depth, budget, redact);
     if (kept !== undefined) copied[key] = kept;
   }
   return copied;
@@ -57,7 +68,12 @@ function copyValue(value: unknown, depth: number, budget: Budget, redact: (text:
   return Array.isArray(value) ? copyArray(value, depth, budget, redact) : copyObject(value, depth + 1, budget, redact);
 }
 
-function copyArray(value: readonly unknown[], depth: number, budget: Budget, redact: (text: string) => string): unknown[] {
+function copyArray(
+  value: readonly unknown[],
+  depth: number,
+  budget: Budget,
+  redact: (text: string) => string,
+): unknown[] {
   const copied: unknown[] = [];
   take(budget, 2);
   for (const entry of value) {

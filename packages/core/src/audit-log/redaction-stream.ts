@@ -18,7 +18,8 @@ const KEY_FOLLOWS = "[ \\t]{0,8}(?:\\\\{1,7}[rn]|[\\r\\n]|[A-Za-z0-9+/=]{16}";
 const KEY_BEGIN = new RegExp(`(?:${KEY_MARK})(?=${KEY_FOLLOWS}))`);
 const KEY_BEGIN_LAST = new RegExp(`(?:${KEY_MARK})(?=${KEY_FOLLOWS}|$))`);
 const KEY_END = new RegExp(`-----END ${KEY_NAME}-----|---- END ${KEY_NAME} ----`);
-const KEY_LINE = /^[\s"'+]{0,64}[A-Za-z0-9+/=]*(?:\\+[nr])?["'+,;\s]{0,64}$|[A-Za-z0-9+/=]{24}|^\s{0,64}(?:Proc-Type|DEK-Info|Comment|Version|Charset): /;
+const KEY_LINE =
+  /^[\s"'+]{0,64}[A-Za-z0-9+/=]*(?:\\+[nr])?["'+,;\s]{0,64}$|[A-Za-z0-9+/=]{24}|^\s{0,64}(?:Proc-Type|DEK-Info|Comment|Version|Charset): /;
 /** A key without its END line is given up after so many lines, characters, or lines in a row that are no part of a key. */
 const KEY_LINES = 200;
 const KEY_CHARACTERS = 65_536;
@@ -129,7 +130,8 @@ export class RedactionStream {
       key.held += line;
       key.foreign += 1;
     }
-    if (key.lines >= KEY_LINES || key.characters >= KEY_CHARACTERS || key.foreign >= FOREIGN_LINES) this.#giveUpKey(key);
+    if (key.lines >= KEY_LINES || key.characters >= KEY_CHARACTERS || key.foreign >= FOREIGN_LINES)
+      this.#giveUpKey(key);
   }
 
   #giveUpKey(key: OpenKey): void {
@@ -175,6 +177,9 @@ export class RedactionStream {
     }
     if (/[\ud800-\udbff]/.test(text.charAt(cut - 1))) cut -= 1;
     this.#pending = text.slice(cut);
-    return renderSpans(text.slice(0, cut), spans.filter((span) => span.end <= cut));
+    return renderSpans(
+      text.slice(0, cut),
+      spans.filter((span) => span.end <= cut),
+    );
   }
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Redactor } from "./redaction.ts";
 
-const SECRET = "k3/Zq+9x ü\"Lm0-Pw_7";
+const SECRET = 'k3/Zq+9x ü"Lm0-Pw_7';
 
 function formsOf(value: string): Record<string, string> {
   const bytes = Buffer.from(value);
@@ -12,7 +12,7 @@ function formsOf(value: string): Record<string, string> {
     "base64 without padding": bytes.toString("base64").replace(/=+$/, ""),
     base64url: bytes.toString("base64url"),
     hex: bytes.toString("hex"),
-    "HEX": bytes.toString("hex").toUpperCase(),
+    HEX: bytes.toString("hex").toUpperCase(),
     "URL-encoded": encodeURIComponent(value),
     "JSON-escaped": JSON.stringify(value).slice(1, -1),
   };
@@ -33,7 +33,10 @@ describe("live secrets", () => {
   for (const [name, form] of Object.entries(formsOf(SECRET))) {
     test(`${name}: redacted at every split over two pushes, within a line and in a line without end`, () => {
       const redactor = protectedRedactor();
-      for (const [before, after] of [["> ", " <\nnext\n"], ["x".repeat(2000), "y".repeat(2000)]] as const)
+      for (const [before, after] of [
+        ["> ", " <\nnext\n"],
+        ["x".repeat(2000), "y".repeat(2000)],
+      ] as const)
         for (let cut = 0; cut <= form.length; cut += 1) {
           const shown = through(redactor, [before + form.slice(0, cut), form.slice(cut) + after]);
           expect(shown).toBe(`${before}[redacted:session_token]${after}`);
@@ -45,7 +48,11 @@ describe("live secrets", () => {
       const before = "x".repeat(1500);
       for (let first = 0; first <= form.length; first += 1)
         for (let second = first; second <= form.length; second += 1) {
-          const shown = through(redactor, [before + form.slice(0, first), form.slice(first, second), `${form.slice(second)} end\n`]);
+          const shown = through(redactor, [
+            before + form.slice(0, first),
+            form.slice(first, second),
+            `${form.slice(second)} end\n`,
+          ]);
           expect(shown).toBe(`${before}[redacted:session_token] end\n`);
         }
     });
@@ -54,7 +61,9 @@ describe("live secrets", () => {
   test("are found inside the base64 of a longer text at each alignment", () => {
     const redactor = protectedRedactor("0123456789abcdefghij");
     for (const before of ["", "a", "ab", "abc"])
-      expect(redactor.text(Buffer.from(`${before}0123456789abcdefghijxyz`).toString("base64"))).toContain("[redacted:session_token]");
+      expect(redactor.text(Buffer.from(`${before}0123456789abcdefghijxyz`).toString("base64"))).toContain(
+        "[redacted:session_token]",
+      );
   });
 
   test("are forgotten when the last holder lets go, and values under 8 bytes are ignored", () => {
@@ -103,7 +112,9 @@ test("finds secrets behind escapes and zero-width characters", () => {
   expect(redactor.text("\x1b]8;;https://u:hunter3@host\x07link\x1b]8;;\x07\n")).not.toContain("hunter3");
   expect(redactor.text("ghp_\x0016C7e42F292c6912E7710c838347Ae178B4a")).toBe("[redacted:github_token]");
   // Colours stay where nothing is hidden behind them.
-  expect(redactor.text("\x1b[32mok\x1b[0m hunter22-live\n\x1b[33mplain\x1b[0m\n")).toBe("\x1b[32mok\x1b[0m [redacted:session_token]\n\x1b[33mplain\x1b[0m\n");
+  expect(redactor.text("\x1b[32mok\x1b[0m hunter22-live\n\x1b[33mplain\x1b[0m\n")).toBe(
+    "\x1b[32mok\x1b[0m [redacted:session_token]\n\x1b[33mplain\x1b[0m\n",
+  );
 });
 
 describe("a stream", () => {
@@ -140,7 +151,9 @@ describe("a stream", () => {
     const body = "MIIEowIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7";
     const text = `before\n-----BEGIN PRIV${"ATE KEY"}-----\n${body}\n${body}\n-----END PRIVATE KEY-----\nafter\n`;
     for (let cut = 0; cut <= text.length; cut += 1)
-      expect(through(new Redactor(), [text.slice(0, cut), text.slice(cut)])).toBe("before\n[redacted:private_key]\nafter\n");
+      expect(through(new Redactor(), [text.slice(0, cut), text.slice(cut)])).toBe(
+        "before\n[redacted:private_key]\nafter\n",
+      );
   });
 
   test("gives up a private key without an end", () => {
@@ -150,7 +163,9 @@ describe("a stream", () => {
     expect(shown.split("\n").length).toBeGreaterThan(45);
     expect(shown.split("\n").length).toBeLessThan(60);
     const prose = Array.from({ length: 30 }, (_, index) => `line ${index} says more`).join("\n");
-    expect(through(new Redactor(), [`-----BEGIN PRIV${"ATE KEY"}-----\n`, `${prose}\n`])).toBe(`[redacted:private_key]\n${prose}\n`);
+    expect(through(new Redactor(), [`-----BEGIN PRIV${"ATE KEY"}-----\n`, `${prose}\n`])).toBe(
+      `[redacted:private_key]\n${prose}\n`,
+    );
     const endless = new Redactor().stream();
     let length = 0;
     endless.push(`-----BEGIN PRIV${"ATE KEY"}-----\n`);
@@ -174,7 +189,21 @@ describe("patterns", () => {
 
   test("take linear time on hostile text", () => {
     const redactor = new Redactor();
-    const hostile = ["eyJ", "password=", "://a:", "-----BEGIN ", "key-", "Bearer ", "\x1b[", "token\\\"", "a.", "=", "--token ", "<password>", "\x1b]"];
+    const hostile = [
+      "eyJ",
+      "password=",
+      "://a:",
+      "-----BEGIN ",
+      "key-",
+      "Bearer ",
+      "\x1b[",
+      'token\\"',
+      "a.",
+      "=",
+      "--token ",
+      "<password>",
+      "\x1b]",
+    ];
     const started = performance.now();
     for (const piece of hostile) redactor.text(piece.repeat(Math.ceil(200_000 / piece.length)));
     // Quadratic behaviour would take minutes; the bound is wide because the machine may be busy.
@@ -186,7 +215,15 @@ describe("metadata", () => {
   test("loses the values of secret-looking keys and the secrets in strings", () => {
     const redactor = protectedRedactor("hunter22-live");
     expect(
-      redactor.metadata({ agent: "x", api_key: "v", nested: { clientSecret: { a: 1 }, list: ["hunter22-live", 5, null, true] }, token_count: 5, needs_token: true, at: new Date(0), skip: undefined }),
+      redactor.metadata({
+        agent: "x",
+        api_key: "v",
+        nested: { clientSecret: { a: 1 }, list: ["hunter22-live", 5, null, true] },
+        token_count: 5,
+        needs_token: true,
+        at: new Date(0),
+        skip: undefined,
+      }),
     ).toEqual({
       agent: "x",
       api_key: "[redacted:key]",
@@ -203,11 +240,19 @@ describe("metadata", () => {
     circle["self"] = circle;
     expect(JSON.stringify(redactor.metadata(circle))).toContain("[too deep]");
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.anything({ withDate: true, withBigInt: true, maxDepth: 8 })), (value) => {
-        expect(Buffer.byteLength(JSON.stringify(redactor.metadata(value)))).toBeLessThanOrEqual(8192);
-      }),
+      fc.property(
+        fc.dictionary(fc.string(), fc.anything({ withDate: true, withBigInt: true, maxDepth: 8 })),
+        (value) => {
+          expect(Buffer.byteLength(JSON.stringify(redactor.metadata(value)))).toBeLessThanOrEqual(8192);
+        },
+      ),
     );
-    const big = redactor.metadata({ a: "\u0001".repeat(5000), b: Array.from({ length: 5000 }, (_, index) => `entry ${index}`), c: "x".repeat(9000), d: "y".repeat(9000) });
+    const big = redactor.metadata({
+      a: "\u0001".repeat(5000),
+      b: Array.from({ length: 5000 }, (_, index) => `entry ${index}`),
+      c: "x".repeat(9000),
+      d: "y".repeat(9000),
+    });
     expect(Buffer.byteLength(JSON.stringify(big))).toBeLessThanOrEqual(8192);
     expect(big["_truncated"]).toBe(true);
   });

@@ -4,20 +4,39 @@
  */
 
 const LAST_WORD = /(?:password|passwd|passphrase|passcode|secret|token|apikey|credentials?|cookies?)$/;
-const SECRET_WORDS = new Set(["passwords", "pwd", "secrets", "authorization", "jwt", "bearer", "mnemonic", "accesskey", "privatekey", "secretkey"]);
+const SECRET_WORDS = new Set([
+  "passwords",
+  "pwd",
+  "secrets",
+  "authorization",
+  "jwt",
+  "bearer",
+  "mnemonic",
+  "accesskey",
+  "privatekey",
+  "secretkey",
+]);
 const KEY_KINDS = new Set(
-  ("api access private secret signing sign encryption encrypt decryption master account sharedaccess shared storage auth " +
-    "session service ssh deploy webhook hmac jwt subscription client stripe openai anthropic aws host").split(" "),
+  (
+    "api access private secret signing sign encryption encrypt decryption master account sharedaccess shared storage auth " +
+    "session service ssh deploy webhook hmac jwt subscription client stripe openai anthropic aws host"
+  ).split(" "),
 );
 const PASS_OWNERS = new Set(
-  "db database smtp mail email mysql postgres pg redis mongo user admin root ftp ssh ldap proxy http auth login account my app api service server sudo wifi amqp".split(" "),
+  "db database smtp mail email mysql postgres pg redis mongo user admin root ftp ssh ldap proxy http auth login account my app api service server sudo wifi amqp".split(
+    " ",
+  ),
 );
 /** Words before `token` that make it a cursor or a piece of text. */
 const HARMLESS_TOKENS = new Set(
-  "page continuation cancel cancellation eos bos pad unk mask sep cls start stop end special per first last max min num next unexpected prev previous sync invalid non csrf_field".split(" "),
+  "page continuation cancel cancellation eos bos pad unk mask sep cls start stop end special per first last max min num next unexpected prev previous sync invalid non csrf_field".split(
+    " ",
+  ),
 );
 /** Words that may follow the telling word without making it harmless, as in SECRET_KEY_BASE. */
-const QUALIFIERS = new Set("base value plain plaintext raw b64 base64 old new prod production staging dev live backup".split(" "));
+const QUALIFIERS = new Set(
+  "base value plain plaintext raw b64 base64 old new prod production staging dev live backup".split(" "),
+);
 
 /** Whether a key, variable, header or option of this name usually carries a secret. */
 export function isSecretName(name: string): boolean {
@@ -29,7 +48,9 @@ export function isSecretName(name: string): boolean {
   if (last === "key") return KEY_KINDS.has(before);
   if (last === "pass") return PASS_OWNERS.has(before);
   if (last === "phrase") return before === "seed" || before === "pass" || before === "recovery";
-  return SECRET_WORDS.has(last) || LAST_WORD.test(last) || /^(?:api|access|secret|private|account|signing)key$/.test(last);
+  return (
+    SECRET_WORDS.has(last) || LAST_WORD.test(last) || /^(?:api|access|secret|private|account|signing)key$/.test(last)
+  );
 }
 
 function wordsOf(name: string): string[] {

@@ -28,7 +28,10 @@ const INVISIBLE: Uint8Array = invisibleUnits();
 function invisibleUnits(): Uint8Array {
   const table = new Uint8Array(65_536);
   const single = new RegExp(UNSEEN.source.slice(0, UNSEEN.source.indexOf("|")));
-  for (const [first, end] of [[0, 0x3200], [0xfe00, 0x10000]] as const)
+  for (const [first, end] of [
+    [0, 0x3200],
+    [0xfe00, 0x10000],
+  ] as const)
     for (let unit = first; unit < end; unit += 1) if (single.test(String.fromCharCode(unit))) table[unit] = 1;
   // The lead half of a tag character.
   table[0xdb40] = 1;

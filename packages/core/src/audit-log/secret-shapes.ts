@@ -17,9 +17,17 @@ const SHAPES: readonly Shape[] = [
     anchors: ["eyJ"],
     shape: "eyJ[A-Za-z0-9_-]{8,}(?:(?:\\.[A-Za-z0-9_-]*){2,4}|\\.eyJ[A-Za-z0-9_-]{8,})",
   },
-  { label: "aws_access_key", anchors: ["AKIA", "ASIA", "ABIA", "ACCA"], shape: "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])" },
+  {
+    label: "aws_access_key",
+    anchors: ["AKIA", "ASIA", "ABIA", "ACCA"],
+    shape: "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
+  },
   { label: "google_api_key", anchors: ["AIza"], shape: "AIza[A-Za-z0-9_-]{35}" },
-  { label: "google_oauth_token", anchors: ["ya29.", "GOCSPX-", "1//0"], shape: "(?:ya29\\.|GOCSPX-|1//0)[A-Za-z0-9_-]{20,}" },
+  {
+    label: "google_oauth_token",
+    anchors: ["ya29.", "GOCSPX-", "1//0"],
+    shape: "(?:ya29\\.|GOCSPX-|1//0)[A-Za-z0-9_-]{20,}",
+  },
   {
     label: "azure_secret",
     anchors: [..."0123456789"].map((digit) => `${digit}Q~`),
@@ -32,15 +40,31 @@ const SHAPES: readonly Shape[] = [
     anchors: ["glpat-", "gloas-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-"],
     shape: "gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat)-[A-Za-z0-9_.-]{16,}",
   },
-  { label: "atlassian_token", anchors: ["ATATT3", "ATCTT3", "ATBB"], shape: "(?:ATATT3|ATCTT3|ATBB)[A-Za-z0-9_=-]{24,}" },
+  {
+    label: "atlassian_token",
+    anchors: ["ATATT3", "ATCTT3", "ATBB"],
+    shape: "(?:ATATT3|ATCTT3|ATBB)[A-Za-z0-9_=-]{24,}",
+  },
   { label: "npm_token", anchors: ["npm_"], shape: "npm_[A-Za-z0-9]{36,}" },
   { label: "pypi_token", anchors: ["pypi-"], shape: "pypi-[A-Za-z0-9_-]{50,}" },
   { label: "rubygems_token", anchors: ["rubygems_"], shape: "rubygems_[a-f0-9]{40,}" },
   { label: "docker_token", anchors: ["dckr_pat_", "dckr_oat_"], shape: "dckr_[po]at_[A-Za-z0-9_-]{20,}" },
   { label: "hex_token", anchors: ["oy2"], shape: "oy2[a-z0-9]{43}(?![A-Za-z0-9])" },
-  { label: "slack_token", anchors: ["xox", "xapp-"], shape: "(?:xox[a-z](?:\\.xox[bp])?-|xapp-[0-9]-)[A-Za-z0-9-]{10,}" },
-  { label: "slack_webhook", anchors: ["hooks.slack.com/"], shape: "(hooks\\.slack\\.com/(?:services|workflows)/)[A-Za-z0-9/_-]{16,}" },
-  { label: "discord_webhook", anchors: ["/api/webhooks/"], shape: "(discord(?:app)?\\.com/api/webhooks/[0-9]{5,25}/)[A-Za-z0-9_-]{30,}" },
+  {
+    label: "slack_token",
+    anchors: ["xox", "xapp-"],
+    shape: "(?:xox[a-z](?:\\.xox[bp])?-|xapp-[0-9]-)[A-Za-z0-9-]{10,}",
+  },
+  {
+    label: "slack_webhook",
+    anchors: ["hooks.slack.com/"],
+    shape: "(hooks\\.slack\\.com/(?:services|workflows)/)[A-Za-z0-9/_-]{16,}",
+  },
+  {
+    label: "discord_webhook",
+    anchors: ["/api/webhooks/"],
+    shape: "(discord(?:app)?\\.com/api/webhooks/[0-9]{5,25}/)[A-Za-z0-9_-]{30,}",
+  },
   { label: "telegram_token", anchors: [":AA"], shape: "[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}" },
   {
     label: "stripe_key",
@@ -49,16 +73,28 @@ const SHAPES: readonly Shape[] = [
   },
   { label: "webhook_secret", anchors: ["whsec_"], shape: "whsec_[A-Za-z0-9+/=]{20,}" },
   { label: "anthropic_key", anchors: ["sk-ant-"], shape: "sk-ant-[A-Za-z0-9_-]{20,}" },
-  { label: "openai_key", anchors: ["sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-"], shape: "sk-(?:proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}" },
+  {
+    label: "openai_key",
+    anchors: ["sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-"],
+    shape: "sk-(?:proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}",
+  },
   { label: "openai_key", anchors: ["sk-"], shape: "sk-[A-Za-z0-9]{20,}", accept: (found) => /[0-9]/.test(found) },
   { label: "huggingface_token", anchors: ["hf_"], shape: "hf_[A-Za-z0-9]{30,}" },
   { label: "groq_key", anchors: ["gsk_"], shape: "gsk_[A-Za-z0-9]{40,}" },
-  { label: "model_api_key", anchors: ["xai-", "pplx-", "nvapi-", "r8_"], shape: "(?:xai-|pplx-|nvapi-|r8_)[A-Za-z0-9_-]{36,}" },
+  {
+    label: "model_api_key",
+    anchors: ["xai-", "pplx-", "nvapi-", "r8_"],
+    shape: "(?:xai-|pplx-|nvapi-|r8_)[A-Za-z0-9_-]{36,}",
+  },
   { label: "sendgrid_key", anchors: ["SG."], shape: "SG\\.[A-Za-z0-9_-]{16,32}\\.[A-Za-z0-9_-]{16,}" },
   { label: "mailgun_key", anchors: hex("key-"), shape: "key-[0-9a-f]{32}(?![A-Za-z0-9])" },
   { label: "twilio_key", anchors: hex("SK"), shape: "SK[0-9a-f]{32}(?![A-Za-z0-9])" },
   { label: "square_token", anchors: ["sq0atp-", "sq0csp-"], shape: "sq0(?:atp|csp)-[A-Za-z0-9_-]{22,}" },
-  { label: "shopify_token", anchors: ["shpat_", "shpca_", "shppa_", "shpss_"], shape: "shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}" },
+  {
+    label: "shopify_token",
+    anchors: ["shpat_", "shpca_", "shppa_", "shpss_"],
+    shape: "shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",
+  },
   { label: "digitalocean_token", anchors: ["dop_v1_", "doo_v1_", "dor_v1_"], shape: "do[opr]_v1_[a-f0-9]{60,}" },
   { label: "linear_key", anchors: ["lin_api_"], shape: "lin_api_[A-Za-z0-9]{30,}" },
   { label: "notion_token", anchors: ["secret_", "ntn_"], shape: "(?:secret_|ntn_)[A-Za-z0-9]{40,}" },
@@ -66,7 +102,11 @@ const SHAPES: readonly Shape[] = [
   { label: "databricks_token", anchors: hex("dapi"), shape: "dapi[a-f0-9]{32}" },
   { label: "vault_token", anchors: ["hvs.", "hvb.", "hvr."], shape: "hv[sbr]\\.[A-Za-z0-9_-]{24,}" },
   { label: "terraform_token", anchors: [".atlasv1."], shape: "[A-Za-z0-9]{14}\\.atlasv1\\.[A-Za-z0-9_=-]{40,}" },
-  { label: "doppler_token", anchors: ["dp.pt.", "dp.st.", "dp.ct.", "dp.sa."], shape: "dp\\.(?:pt|st|ct|sa)\\.[A-Za-z0-9._-]{36,}" },
+  {
+    label: "doppler_token",
+    anchors: ["dp.pt.", "dp.st.", "dp.ct.", "dp.sa."],
+    shape: "dp\\.(?:pt|st|ct|sa)\\.[A-Za-z0-9._-]{36,}",
+  },
   { label: "grafana_token", anchors: ["glsa_", "glc_"], shape: "gl(?:sa|c)_[A-Za-z0-9_+/=]{32,}" },
   { label: "newrelic_key", anchors: ["NRAK-"], shape: "NRAK-[A-Z0-9]{27}" },
   { label: "sentry_token", anchors: ["sntrys_", "sntryu_"], shape: "sntry[su]_[A-Za-z0-9_+/=]{40,}" },
@@ -80,7 +120,8 @@ const SHAPES: readonly Shape[] = [
     // The base64 of "-----BEGIN … PRIVATE KEY-----" (kubeconfig, CI variables); that of a certificate stays.
     label: "private_key",
     anchors: ["LS0tLS1CRUdJTi"],
-    shape: "LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVk|BFQyBQUklW|BPUEVOU1NI|BFTkNSWVBURU|BEU0EgUFJJ|BQR1AgUFJJ)[A-Za-z0-9+/=_-]{16,}",
+    shape:
+      "LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVk|BFQyBQUklW|BPUEVOU1NI|BFTkNSWVBURU|BEU0EgUFJJ|BQR1AgUFJJ)[A-Za-z0-9+/=_-]{16,}",
   },
   { label: "azure_signature", anchors: ["sig="], shape: "(sig=)[A-Za-z0-9%+/=_-]{20,}" },
   {
@@ -98,7 +139,8 @@ const SHAPES: readonly Shape[] = [
   {
     label: "url_userinfo",
     anchors: ["://"],
-    shape: "([a-zA-Z][a-zA-Z0-9+.-]{1,20}://)(?!\\[redacted)[^\\s/?#\"'<>`\\\\:@]{0,256}:[^\\s/?#\"'<>`\\\\]{1,512}(?=@)",
+    shape:
+      "([a-zA-Z][a-zA-Z0-9+.-]{1,20}://)(?!\\[redacted)[^\\s/?#\"'<>`\\\\:@]{0,256}:[^\\s/?#\"'<>`\\\\]{1,512}(?=@)",
     accept: (found) => !found.endsWith(":"),
   },
   {

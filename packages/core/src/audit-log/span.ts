@@ -3,7 +3,9 @@ export type Span = { from: number; start: number; end: number; label: string };
 
 /** Sorted and without overlaps; of overlapping spans the union stays, with the label of the one listed first. */
 export function mergeSpans(spans: readonly Span[]): Span[] {
-  const ranked = spans.map((span, rank) => ({ ...span, rank })).toSorted((a, b) => a.start - b.start || a.rank - b.rank);
+  const ranked = spans
+    .map((span, rank) => ({ ...span, rank }))
+    .toSorted((a, b) => a.start - b.start || a.rank - b.rank);
   const merged: (Span & { rank: number })[] = [];
   for (const span of ranked) {
     const last = merged.at(-1);

@@ -1,6 +1,6 @@
 import { type Dirent, readdir } from "node:fs";
+import { MANIFEST_NAME } from "../manifest/manifest.ts";
 
-export const MANIFEST_NAME = "opensentience.agent.json";
 
 export type ScanProblem = {
   path: string;

@@ -1,6 +1,14 @@
 /** Reads what a log holds at one moment, rotated files included; the last lines are found from the end backwards. */
 
-import { ForwardJoiner, LONGEST_JOINED, type LogRecord, type LogStream, parseRecord, stampOf, type StoredRecord } from "./log-record.ts";
+import {
+  ForwardJoiner,
+  LONGEST_JOINED,
+  type LogRecord,
+  type LogStream,
+  parseRecord,
+  stampOf,
+  type StoredRecord,
+} from "./log-record.ts";
 import { endOfLastLine, linesBackward, linesForward, openAllStored, type StoredFile } from "./stored-lines.ts";
 
 /** How much further back the beginning of a cut line is looked for. */
@@ -14,7 +22,11 @@ export type ReadOptions = {
 };
 
 /** What was found, lines that are still being written, and where to read on. */
-export type History = { records: LogRecord[]; open: LogRecord[]; position: { file: StoredFile; offset: number } | undefined };
+export type History = {
+  records: LogRecord[];
+  open: LogRecord[];
+  position: { file: StoredFile; offset: number } | undefined;
+};
 
 /**
  * The records of a log in order, over rotated files; empty when there is no file. With `tail` memory and time depend
@@ -35,7 +47,8 @@ export async function readHistory(path: string, options: ReadOptions): Promise<H
   const [newest, ...older] = files;
   try {
     const from = sinceStamp(options.since);
-    const { records, open } = options.tail === undefined ? await readAll(files, from) : await readTail(files, options.tail);
+    const { records, open } =
+      options.tail === undefined ? await readAll(files, from) : await readTail(files, options.tail);
     const offset = newest === undefined ? 0 : await endOfLastLine(newest);
     return {
       records: records.filter((record) => record.at >= from),
@@ -56,7 +69,10 @@ export function sinceStamp(since: string | undefined): string {
   return Number.isNaN(ms) ? "" : stampOf(new Date(ms));
 }
 
-async function readAll(files: readonly StoredFile[], from: string): Promise<{ records: LogRecord[]; open: LogRecord[] }> {
+async function readAll(
+  files: readonly StoredFile[],
+  from: string,
+): Promise<{ records: LogRecord[]; open: LogRecord[] }> {
   const joiner = new ForwardJoiner();
   const records: LogRecord[] = [];
   for (const file of files.toReversed())
@@ -69,7 +85,10 @@ async function readAll(files: readonly StoredFile[], from: string): Promise<{ re
   return { records, open: joiner.unfinished() };
 }
 
-async function readTail(files: readonly StoredFile[], tail: number): Promise<{ records: LogRecord[]; open: LogRecord[] }> {
+async function readTail(
+  files: readonly StoredFile[],
+  tail: number,
+): Promise<{ records: LogRecord[]; open: LogRecord[] }> {
   const joiner = new BackwardJoiner(Math.max(0, tail));
   for (const file of files)
     for await (const lines of linesBackward(file))

@@ -21,7 +21,6 @@ export async function pruneLogs(folder: string, keepRuns: number): Promise<strin
   }
   const runs = [...byRun.keys()].toSorted();
   const removed = runs.slice(0, Math.max(0, runs.length - Math.max(0, keepRuns)));
-  for (const run of removed)
-    for (const name of byRun.get(run) ?? []) await rm(join(folder, name), { force: true });
+  for (const run of removed) for (const name of byRun.get(run) ?? []) await rm(join(folder, name), { force: true });
   return removed;
 }

@@ -18,7 +18,12 @@ export async function openStored(path: string): Promise<StoredFile | undefined> 
   try {
     handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    if (error instanceof Error && "code" in error && ["ENOENT", "ELOOP", "ENOTDIR", "ENXIO"].includes(String(error.code))) return undefined;
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      ["ENOENT", "ELOOP", "ENOTDIR", "ENXIO"].includes(String(error.code))
+    )
+      return undefined;
     throw error;
   }
   const found = await handle.stat();
@@ -84,7 +89,7 @@ export class LineSplitter {
 /** The lines between the start of the file and `size`, in order; an unfinished last line is left out. */
 export async function* linesForward(file: StoredFile): AsyncGenerator<string[]> {
   const splitter = new LineSplitter();
-  for (let at = 0; at < file.size; ) {
+  for (let at = 0; at < file.size;) {
     const block = await readBlock(file.handle, at, Math.min(BLOCK_BYTES, file.size - at));
     if (block.length === 0) return;
     at += block.length;
@@ -97,7 +102,7 @@ export async function* linesBackward(file: StoredFile): AsyncGenerator<string[]>
   let carry: Buffer = Buffer.alloc(0);
   // What follows the last line end is a line that is being written.
   let started = false;
-  for (let at = file.size; at > 0; ) {
+  for (let at = file.size; at > 0;) {
     const length = Math.min(BLOCK_BYTES, at);
     const block = await readBlock(file.handle, at - length, length);
     if (block.length < length) return;
@@ -124,7 +129,7 @@ export async function* linesBackward(file: StoredFile): AsyncGenerator<string[]>
 
 /** Where the last whole line ends: reading on from here loses nothing. */
 export async function endOfLastLine(file: StoredFile): Promise<number> {
-  for (let at = file.size; at > 0; ) {
+  for (let at = file.size; at > 0;) {
     const length = Math.min(BLOCK_BYTES, at);
     const block = await readBlock(file.handle, at - length, length);
     const end = block.lastIndexOf(LINE_END);

@@ -3,7 +3,11 @@ import type { Redactor } from "../audit-log/audit-log.ts";
 import { LogFile } from "./log-file.ts";
 import { stampOf } from "./log-record.ts";
 
-export type TextLogOptions = { path: string; limits: { maxLineBytes: number; maxFileBytes: number; maxFiles: number }; redactor: Redactor };
+export type TextLogOptions = {
+  path: string;
+  limits: { maxLineBytes: number; maxFileBytes: number; maxFiles: number };
+  redactor: Redactor;
+};
 
 export class TextLog {
   readonly #file: LogFile;
@@ -37,7 +41,11 @@ export class TextLog {
 }
 
 /** A whole log at once. */
-export async function writeLog(path: string, lines: readonly string[], options: Omit<TextLogOptions, "path">): Promise<void> {
+export async function writeLog(
+  path: string,
+  lines: readonly string[],
+  options: Omit<TextLogOptions, "path">,
+): Promise<void> {
   const log = new TextLog({ path, ...options });
   for (const line of lines) log.line(line);
   await log.close();

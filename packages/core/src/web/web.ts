@@ -90,7 +90,7 @@ function actOf(context: Context, domain: Domain): Act {
 }
 
 /** RFC 9457. `code`, `details` and `next_step` are those of the CLI's error JSON. */
-export function problem(context: Context, error: CoreError): Response {
+function problem(context: Context, error: CoreError): Response {
   const { status } = ERROR_KINDS[error.kind];
   const body = { type: "about:blank", title: error.code, status, code: error.code, detail: error.message, details: error.details, next_step: error.nextStep ?? null };
   return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json", "x-request-id": context.res.headers.get("x-request-id") ?? "", "cache-control": "no-store" } });

@@ -1,0 +1,184 @@
+/** The review of `agents enable` as a person meets it, under a pseudo-terminal. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AgentDetailJson } from "@opensentience/protocol";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
+import { type CoreHome, newHome, writeFiles } from "../support/core-home.ts";
+import { denials } from "../support/refuse.ts";
+import { MANIFEST, manifestText, smallAgentAt } from "../support/small-agent.ts";
+import { type Answer, onTerminal } from "../support/terminal.ts";
+
+const READ = "filesystem:read:~/notes/**";
+const EGRESS = "network:egress:*";
+const EACH = "[y/N/a/q] ";
+const LAST = "Approve this, for exactly this state of the agent? [y/N] ";
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome();
+  await home.json(["core", "start"]);
+});
+afterAll(() => home.dispose());
+
+async function info(id: string): Promise<AgentDetailJson> {
+  return await home.json(["agents", "info", id]);
+}
+
+function approvals(id: string): unknown[] {
+  return auditRows(home, "agent.enabled").filter(({ subject }) => subject === id);
+}
+
+test("approves one permission, declines the other, and shows what each means and risks", async () => {
+  const id = "com.example.review";
+  await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
+  const { code, text } = await onTerminal(
+    home,
+    ["agents", "enable", id],
+    [
+      { when: EACH, type: "y\n" },
+      { when: EACH, type: "\n" },
+      { when: LAST, type: "y\n" },
+    ],
+  );
+  expect(code).toBe(0);
+  const agent = await info(id);
+  expect(agent.approval?.approved_permissions).toEqual([READ]);
+  for (const { permission, meaning, risk } of agent.requested_permissions) {
+    expect(text).toContain(permission);
+    expect(text).toContain(meaning);
+    if (risk !== null) expect(text).toContain(risk);
+  }
+  expect(agent.requested_permissions.find(({ permission }) => permission === EGRESS)?.risk).not.toBeNull();
+  expect(text).toMatch(/1 of 2 permissions, manifest [0-9a-f]{12}, commit [0-9a-f]{12}/);
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+});
+
+test.each<[what: string, answers: Answer[]]>([
+  [
+    "no to the last question",
+    [
+      { when: EACH, type: "a\n" },
+      { when: LAST, type: "n\n" },
+    ],
+  ],
+  [
+    "Enter at the last question",
+    [
+      { when: EACH, type: "a\n" },
+      { when: LAST, type: "\n" },
+    ],
+  ],
+  ["quit", [{ when: EACH, type: "q\n" }]],
+])("approves nothing after %s", async (_, answers) => {
+  const id = "com.example.declined";
+  if (!existsSync(home.sourceOf(id))) await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], answers);
+  expect([code, text.includes("nothing was approved")]).toEqual([1, true]);
+  expect(await info(id)).toMatchObject({ approval: null, status: "installed" });
+  expect(approvals(id)).toEqual([]);
+});
+
+test("declines by default: Enter at every permission approves none of them", async () => {
+  const id = "com.example.defaults";
+  await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
+  const { code, text } = await onTerminal(
+    home,
+    ["agents", "enable", id],
+    [
+      { when: EACH, type: "\n" },
+      { when: EACH, type: "\n" },
+      { when: LAST, type: "y\n" },
+    ],
+  );
+  expect([code, text.includes("0 of 2 permissions")]).toEqual([0, true]);
+  expect((await info(id)).approval?.approved_permissions).toEqual([]);
+});
+
+test("Ctrl-C and Ctrl-D in the middle of a review end it with 130 and approve nothing", async () => {
+  const id = "com.example.left";
+  await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
+  for (const key of ["\u0003", "\u0004"]) {
+    const answers = [
+      { when: EACH, type: "y\n" },
+      { when: EACH, type: key },
+    ];
+    expect((await onTerminal(home, ["agents", "enable", id], answers)).code).toBe(130);
+  }
+  expect(approvals(id)).toEqual([]);
+});
+
+test("a manifest that is swapped between the review and the approval is refused", async () => {
+  const id = "com.example.swapped";
+  await smallAgentAt(home, id, "built", { permissions: [READ] });
+  const path = join(home.sourceOf(id), MANIFEST);
+  const original = readFileSync(path, "utf8");
+  const swap = (): Promise<void> =>
+    Promise.resolve(writeFileSync(path, manifestText(id, { permissions: [READ, EGRESS] })));
+  const answers: Answer[] = [
+    { when: EACH, type: "a\n" },
+    { when: LAST, type: "y\n", first: swap },
+  ];
+  const before = denials(home).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], answers);
+  expect([code, text.includes("(enablement.drifted)")]).toEqual([4, true]);
+  expect(text).toContain(`next: opensentience agents info ${id}`);
+  expect(denials(home).slice(before)).toMatchObject([{ subject: id, metadata: { code: "enablement.drifted" } }]);
+  expect((await info(id)).approval).toBeNull();
+
+  writeFileSync(path, original);
+  const again = [
+    { when: EACH, type: "a\n" },
+    { when: LAST, type: "y\n" },
+  ];
+  expect((await onTerminal(home, ["agents", "enable", id], again)).code).toBe(0);
+});
+
+test("an agent that is not installed is refused without a question, and that is recorded", async () => {
+  const id = "com.example.notinstalled";
+  await writeFiles(join(home.projects, "x"), { [MANIFEST]: manifestText(id, { permissions: [READ] }) });
+  await home.json(["agents", "scan"]);
+  const before = denials(home).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id]);
+  expect([code, text.includes("(install.not_installed)")]).toEqual([4, true]);
+  expect(denials(home).slice(before)).toMatchObject([{ subject: id, metadata: { code: "install.not_installed" } }]);
+});
+
+test("a build shows its plan and asks; no is the default", async () => {
+  const id = "com.example.askedbuild";
+  const build = { steps: [{ phase: "compile", argv: ["touch", "made"] }] };
+  await smallAgentAt(home, id, "installed", { build });
+  const no = await onTerminal(home, ["agents", "build", id], [{ when: "Build now? [y/N] ", type: "\n" }]);
+  expect([no.code, no.text.includes("nothing was built")]).toEqual([1, true]);
+  expect(no.text).toContain("executes third-party code: build com.example.askedbuild");
+  expect(no.text).toMatch(/1\. compile \(no network\): touch made/);
+  expect(existsSync(join(home.sourceOf(id), "made"))).toBe(false);
+  const yes = await onTerminal(home, ["agents", "build", id], [{ when: "Build now? [y/N] ", type: "y\n" }]);
+  expect([yes.code, existsSync(join(home.sourceOf(id), "made"))]).toEqual([0, true]);
+});
+
+test("after a change that only narrows one answer is enough; a widened one is asked in full again", async () => {
+  const id = "com.example.narrowed";
+  const repository = await smallAgentAt(home, id, "enabled", { permissions: [READ, EGRESS] });
+  const path = join(home.sourceOf(id), MANIFEST);
+  writeFileSync(path, manifestText(id, { permissions: ["filesystem:read:~/notes/a/**"] }));
+  const narrowed = await onTerminal(home, ["agents", "enable", id], [{ when: "that remain? [y/N] ", type: "y\n" }]);
+  expect([narrowed.code, narrowed.text.includes("It only asks for less")]).toEqual([0, true]);
+  expect((await info(id)).approval?.approved_permissions).toEqual(["filesystem:read:~/notes/a/**"]);
+
+  writeFileSync(path, manifestText(id, { permissions: ["filesystem:read:~/**"] }));
+  const widened = await onTerminal(
+    home,
+    ["agents", "enable", id],
+    [
+      { when: EACH, type: "n\n" },
+      { when: LAST, type: "n\n" },
+    ],
+  );
+  expect(widened.code).toBe(1);
+  expect(widened.text).toContain("It changed since its approval");
+  expect((await info(id)).drift?.diff.permissions.widened).toEqual([
+    { from: "filesystem:read:~/notes/a/**", to: "filesystem:read:~/**" },
+  ]);
+  expect(repository.head).toBe((await info(id)).source_commit);
+});
