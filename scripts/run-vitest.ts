@@ -4,7 +4,11 @@
  * A file that cannot be loaded and an error outside every test count as one failure each, and so does a project in
  * which no test ran. With CI set, a skipped test is a failure unless its reason (the note of `context.skip`) begins
  * with a name of ACCEPTED_SKIPS: a tool that can be installed is no reason.
+ *
+ * A test that loops without end cannot be timed out from inside its worker, so silence is watched from here: when no
+ * test has ended for SILENCE_MS, the files under way are named and the process ends with a failure.
  */
+import { relative } from "node:path";
 import type { TestCase, TestModule } from "vitest/node";
 import { startVitest } from "vitest/node";
 import type { Tally } from "./tally.ts";
@@ -12,11 +16,17 @@ import type { Tally } from "./tally.ts";
 /** What a machine may lack altogether, by name. */
 const ACCEPTED_SKIPS = ["delegated cgroup v2", "macOS"];
 
+const SILENCE_MS = 300_000;
+
 export type VitestProject = "unit" | "architecture" | "integration";
 
 export async function runVitest(projects: readonly VitestProject[], root: string): Promise<Tally> {
   const ended: { modules: readonly TestModule[]; errors: number } = { modules: [], errors: 0 };
+  const watch = new SilenceWatch(root);
   const counter = {
+    onTestModuleStart: (module: TestModule): void => watch.started(module),
+    onTestCaseResult: (): void => watch.heard(),
+    onTestModuleEnd: (module: TestModule): void => watch.ended(module),
     onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
       ended.modules = modules;
       ended.errors = errors.length;
@@ -29,6 +39,7 @@ export async function runVitest(projects: readonly VitestProject[], root: string
     reporters: ["default", counter],
   });
   await vitest.close();
+  watch.stop();
   // Vitest sets it for its own failures; the closing line decides here.
   process.exitCode = 0;
   const tally: Tally = { passed: 0, failed: ended.errors, skipped: 0 };
@@ -39,6 +50,43 @@ export async function runVitest(projects: readonly VitestProject[], root: string
     tally.failed += 1;
   }
   return tally;
+}
+
+class SilenceWatch {
+  readonly #root: string;
+  readonly #underWay = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#timer = setTimeout(() => this.#giveUp(), SILENCE_MS);
+  }
+
+  started(module: TestModule): void {
+    this.#underWay.add(relative(this.#root, module.moduleId));
+    this.heard();
+  }
+
+  ended(module: TestModule): void {
+    this.#underWay.delete(relative(this.#root, module.moduleId));
+    this.heard();
+  }
+
+  heard(): void {
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #giveUp(): never {
+    console.log(
+      `FAILED no test ended for ${SILENCE_MS / 1000} s; under way: ${[...this.#underWay].join(", ") || "none"}`,
+    );
+    console.log("\n0 passed, 1 failed");
+    process.exit(1);
+  }
 }
 
 function countModule(module: TestModule, tally: Tally): void {

@@ -134,6 +134,24 @@ test("a manifest that is swapped between the review and the approval is refused"
   expect((await onTerminal(home, ["agents", "enable", id], again)).code).toBe(0);
 });
 
+test("another commit that is installed between the review and the approval is refused", async () => {
+  const id = "com.example.replaced";
+  const repository = await smallAgentAt(home, id, "built", { permissions: [READ] });
+  const replace = async (): Promise<void> => {
+    await repository.commit({ "bin/other": "#!/bin/sh\n" });
+    await home.json(["agents", "install", id, "--allow-local"]);
+  };
+  const answers: Answer[] = [
+    { when: EACH, type: "a\n" },
+    { when: LAST, type: "y\n", first: replace },
+  ];
+  const before = denials(home).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], answers);
+  expect([code, text.includes("another commit was installed")]).toEqual([4, true]);
+  expect(denials(home).slice(before)).toMatchObject([{ subject: id, metadata: { code: "enablement.drifted" } }]);
+  expect((await info(id)).approval).toBeNull();
+});
+
 test("an agent that is not installed is refused without a question, and that is recorded", async () => {
   const id = "com.example.notinstalled";
   await writeFiles(join(home.projects, "x"), { [MANIFEST]: manifestText(id, { permissions: [READ] }) });

@@ -1,4 +1,4 @@
-/** The audit log as another program sees it: rows of the database file, read while Core runs. */
+/** The database as another program sees it: rows of its file, read while Core runs. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { CoreHome } from "./core-home.ts";
@@ -14,19 +14,27 @@ export type AuditRow = {
 
 /** In order; only of that type when one is given. */
 export function auditRows(home: CoreHome, type?: string): AuditRow[] {
+  return select(home, "SELECT * FROM audit_events ORDER BY seq")
+    .map((row) => ({
+      seq: Number(row["seq"]),
+      type: String(row["event_type"]),
+      outcome: String(row["outcome"]),
+      subject: String(row["subject_id"]),
+      correlation: row["correlation_id"] === null ? null : String(row["correlation_id"]),
+      metadata: JSON.parse(String(row["metadata_json"] ?? "{}")) as Record<string, unknown>,
+    }))
+    .filter((row) => type === undefined || row.type === type);
+}
+
+/** Every approval the agent ever had, oldest first, columns as they are. */
+export function approvalRows(home: CoreHome, agentId: string): Record<string, unknown>[] {
+  return select(home, "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY id", agentId);
+}
+
+function select(home: CoreHome, sql: string, ...values: string[]): Record<string, unknown>[] {
   const database = new DatabaseSync(join(home.folder, "state/core.sqlite3"), { readOnly: true });
   try {
-    const rows = database.prepare("SELECT * FROM audit_events ORDER BY seq").all();
-    return rows
-      .map((row) => ({
-        seq: Number(row["seq"]),
-        type: String(row["event_type"]),
-        outcome: String(row["outcome"]),
-        subject: String(row["subject_id"]),
-        correlation: row["correlation_id"] === null ? null : String(row["correlation_id"]),
-        metadata: JSON.parse(String(row["metadata_json"] ?? "{}")) as Record<string, unknown>,
-      }))
-      .filter((row) => type === undefined || row.type === type);
+    return database.prepare(sql).all(...values);
   } finally {
     database.close();
   }

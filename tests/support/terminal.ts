@@ -9,13 +9,15 @@ import { BINARY, type CliResult, type CoreHome } from "./core-home.ts";
 export type Answer = { when: string | RegExp; type: string; first?: () => Promise<void> };
 
 const TIMEOUT_MS = 60_000;
+/** Colours, and the wiping of a line. */
+const STYLING = /\u001b\[[0-9;]*[mK]/g;
 /** What a person answers who agrees with everything. */
 const QUESTIONS: [string, string][] = [
   ["[y/N/a/q] ", "a\n"],
   ["[y/N] ", "y\n"],
 ];
 
-/** Runs one command on a terminal. `text` is all that was shown, typed answers included, with plain line ends. */
+/** Runs one command on a terminal. `text` is all that was shown, typed answers included, without colours. */
 export async function onTerminal(
   home: CoreHome,
   args: string[],
@@ -75,11 +77,13 @@ async function converse(
   });
   const ended = whenExited(child);
   const limit = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+  let raw = "";
   let text = "";
   let looking: Promise<void> = Promise.resolve();
   child.stdin?.on("error", () => {});
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk.replaceAll("\r\n", "\n");
+    raw += chunk;
+    text = raw.replaceAll("\r\n", "\n").replaceAll(STYLING, "");
     looking = looking.then(async () => {
       const typed = await answer(text);
       if (typed !== undefined) child.stdin?.write(typed);
@@ -146,6 +150,12 @@ export class Following {
     const [{ exitCode }] = await Promise.all([this.#ended, this.#closed]);
     clearTimeout(limit);
     return { code: exitCode, lines: this.lines };
+  }
+
+  /** The end of the terminal it was started in, or worse. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#ended;
   }
 
   /** Ctrl-C, and what came of it. */

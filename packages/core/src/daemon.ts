@@ -21,6 +21,7 @@ import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
 import { loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { keepHeapSmall } from "./host/memory.ts";
 import { agentFolders, type Paths } from "./host/paths.ts";
 import { ensurePrivateFolder } from "./host/private-file.ts";
 import { Install } from "./install/install.ts";
@@ -51,6 +52,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     hasReported = true;
   };
   try {
+    keepHeapSmall();
+    // Whatever a library creates (the database and its journal) is private from its first moment.
+    process.umask(0o077);
     closeInheritedFds(options.background ? [REPORT_FD] : []);
     const core = await Core.start(options);
     if (core === undefined) {
@@ -179,6 +183,7 @@ export class Core {
       probe,
       settings: {
         stopGraceMs: config.get("launcher.stop_grace_ms"),
+        restartPolicy: config.get("restart.policy"),
         restart: {
           maxAttempts: config.get("restart.max_attempts"),
           windowMs: config.get("restart.window_ms"),
@@ -245,6 +250,7 @@ export class Core {
       degraded: this.#degraded,
       services: this.#services,
       held: describeHeld(this.#probe),
+      defaultRestartPolicy: this.#config.get("restart.policy"),
       environmentValue: (name) => this.#config.environmentValue(name),
       status: () => this.#status(),
       requestStop: () => void setImmediate(() => void this.stop(0)),

@@ -63,6 +63,7 @@ export const permissionJson = z.object({
 const change = z.object({ from: z.string(), to: z.string() });
 export const driftJson = z.object({
   layers: z.array(z.enum(DRIFT_LAYERS)),
+  next_step: z.string(),
   narrowing: z.boolean().describe("true when the change only narrows what was approved"),
   diff: z.object({
     permissions: z.object({
@@ -234,7 +235,7 @@ export const CONTROL_ROUTES = {
     path: "/agents/{agent_id}/enable",
     summary: "Approve some or all requested permissions for exactly this state of the agent",
     params: agentParams,
-    body: z.object({ all: z.boolean().optional(), approve: z.array(z.string().max(300)).max(500).optional(), expires: z.string().max(40).optional(), expected_manifest_hash: z.string().max(64).optional() }).strict(),
+    body: z.object({ all: z.boolean().optional(), approve: z.array(z.string().max(300)).max(500).optional(), expires: z.string().max(40).optional(), expected_manifest_hash: z.string().max(64).optional(), expected_commit: z.string().max(64).optional() }).strict(),
     response: agentDetailJson,
   },
   revoke_agent: { method: "post", path: "/agents/{agent_id}/revoke", summary: "Withdraw the approval and stop the agent", params: agentParams, body: empty, response: agentDetailJson },

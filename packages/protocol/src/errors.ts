@@ -46,7 +46,7 @@ export const ERROR_CODES = {
   "core.start_failed": { kind: "unavailable", meaning: "Core could not be started." },
   "core.already_running": { kind: "conflict", meaning: "Another Core owns this home." },
   "core.stopping": { kind: "unavailable", meaning: "Core is stopping and takes no new acts." },
-  "core.degraded": { kind: "unavailable", meaning: "Core runs without its database; only status and verify work." },
+  "core.degraded": { kind: "unavailable", meaning: "Core runs without its database; only status and stop work." },
   "core.unsafe_socket": {
     kind: "denied",
     meaning: "The control socket or its folder belongs to somebody else or can be written by others.",
@@ -116,6 +116,7 @@ export const ERROR_CODES = {
   "enablement.not_enabled": { kind: "denied", meaning: "No active approval exists for the agent." },
   "enablement.drifted": { kind: "denied", meaning: "The agent is no longer what was approved." },
   "enablement.expired": { kind: "denied", meaning: "The approval has expired." },
+  "enablement.human_only": { kind: "denied", meaning: "Only a human approves; an agent, a tool or Core itself cannot." },
   "enablement.not_requested": { kind: "denied", meaning: "A permission was to be approved that the manifest does not request." },
   "enablement.choice_required": {
     kind: "usage",

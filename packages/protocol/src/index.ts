@@ -4,4 +4,5 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./permissions.ts";
+export * from "./run-environment.ts";
 export * from "./words.ts";

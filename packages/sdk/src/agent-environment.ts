@@ -1,4 +1,5 @@
 /** The environment variables of a run, read once and checked. */
+import { RUN_VARIABLES } from "@opensentience/protocol";
 
 /** What Core tells an agent about its run. */
 export type AgentEnvironment = {
@@ -29,30 +30,20 @@ export class NotInARunError extends Error {
   }
 }
 
-const VARIABLES = {
-  agentId: "OPENSENTIENCE_AGENT_ID",
-  runId: "OPENSENTIENCE_RUN_ID",
-  dataFolder: "HOME",
-  temporaryFolder: "TMPDIR",
-  socketPath: "OPENSENTIENCE_SOCKET_PATH",
-  sessionToken: "OPENSENTIENCE_SESSION_TOKEN",
-  protocolVersion: "OPENSENTIENCE_PROTOCOL_VERSION",
-} as const satisfies Record<keyof AgentEnvironment, string>;
-
 /** Throws NotInARunError when a variable is missing, empty or, for the protocol version, no whole number. */
 export function agentEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): AgentEnvironment {
   const isSound = (name: string): boolean =>
-    name === VARIABLES.protocolVersion ? /^[1-9]\d{0,8}$/.test(env[name] ?? "") : (env[name] ?? "") !== "";
-  const missing = Object.values(VARIABLES).filter((name) => !isSound(name));
+    name === RUN_VARIABLES.protocolVersion ? /^[1-9]\d{0,8}$/.test(env[name] ?? "") : (env[name] ?? "") !== "";
+  const missing = Object.values(RUN_VARIABLES).filter((name) => !isSound(name));
   if (missing.length > 0) throw new NotInARunError(missing);
   const value = (name: string): string => env[name] ?? "";
   return {
-    agentId: value(VARIABLES.agentId),
-    runId: value(VARIABLES.runId),
-    dataFolder: value(VARIABLES.dataFolder),
-    temporaryFolder: value(VARIABLES.temporaryFolder),
-    socketPath: value(VARIABLES.socketPath),
-    sessionToken: value(VARIABLES.sessionToken),
-    protocolVersion: Number(value(VARIABLES.protocolVersion)),
+    agentId: value(RUN_VARIABLES.agentId),
+    runId: value(RUN_VARIABLES.runId),
+    dataFolder: value(RUN_VARIABLES.dataFolder),
+    temporaryFolder: value(RUN_VARIABLES.temporaryFolder),
+    socketPath: value(RUN_VARIABLES.socketPath),
+    sessionToken: value(RUN_VARIABLES.sessionToken),
+    protocolVersion: Number(value(RUN_VARIABLES.protocolVersion)),
   };
 }

@@ -26,7 +26,7 @@ import { verifyChain, type Head } from "./verification.ts";
 
 export { TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
-export { Redactor } from "./redaction.ts";
+export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
 export type { AuditFilter } from "./store.ts";
 
 /** Who asked, and the thread of events it belongs to. Attribution only, never authorization. */

@@ -11,7 +11,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, newId, shortId } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
@@ -31,7 +31,13 @@ export type BuildDeps = {
   folders: {
     runAgents: string;
     logs: string;
-    agent: (agentId: string) => { source: string; buildHome: string; trackedEntries: string; builtEntries: string; treeCache: string };
+    agent: (agentId: string) => {
+      source: string;
+      buildHome: string;
+      trackedEntries: string;
+      builtEntries: string;
+      treeCache: string;
+    };
   };
 };
 
@@ -46,7 +52,12 @@ export class Build {
   async plan(agentId: string, act: Act): Promise<BuildStep[]> {
     const agent = this.#installed(agentId);
     const steps = await this.#steps(agent);
-    this.#deps.audit.record({ type: "agent.build_plan_shown", act, subject: { type: "agent", id: agentId }, metadata: { commit: agent.commit, steps: summary(steps) } });
+    this.#deps.audit.record({
+      type: "agent.build_plan_shown",
+      act,
+      subject: { type: "agent", id: agentId },
+      metadata: { commit: agent.commit, steps: summary(steps) },
+    });
     return steps;
   }
 
@@ -54,9 +65,16 @@ export class Build {
    * Runs the plan. Throws install.not_installed, install.running, build.tool_missing, build.failed, build.timeout,
    * build.canceled, build.tracked_files_changed; the failure is recorded and `build_status` is `failed`.
    */
-  async build(agentId: string, act: Act, options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void } = {}): Promise<void> {
+  async build(
+    agentId: string,
+    act: Act,
+    options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void } = {},
+  ): Promise<void> {
     const agent = this.#installed(agentId);
-    if (agent.status === "running") throw new CoreError("install.running", `${agentId} is running`, { nextStep: `opensentience agents stop ${agentId}` });
+    if (agent.status === "running")
+      throw new CoreError("install.running", `${agentId} is running`, {
+        nextStep: `opensentience agents stop ${agentId}`,
+      });
     const release = this.#deps.catalog.claim(agentId);
     const startedMs = performance.now();
     try {
@@ -78,7 +96,13 @@ export class Build {
   /** At Core's start: a build that was under way is closed as failed. */
   reconcile(): number {
     const interrupted = this.#deps.catalog.all().filter((agent) => agent.buildStatus === "building");
-    for (const agent of interrupted) this.#recordFailure(agent, new CoreError("build.canceled", "Core ended during the build"), SYSTEM_ACT, performance.now());
+    for (const agent of interrupted)
+      this.#recordFailure(
+        agent,
+        new CoreError("build.canceled", "Core ended during the build"),
+        SYSTEM_ACT,
+        performance.now(),
+      );
     return interrupted.length;
   }
 
@@ -88,31 +112,51 @@ export class Build {
     return planBuild(source, file.manifest, this.#deps.probe.backend === "bubblewrap");
   }
 
-  async #runSteps(agent: AgentRecord, steps: BuildStep[], options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void }): Promise<void> {
+  async #runSteps(
+    agent: AgentRecord,
+    steps: BuildStep[],
+    options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void },
+  ): Promise<void> {
     const { folders, settings } = this.#deps;
     const own = folders.agent(agent.agentId);
     const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
     const temporary = join(own.buildHome, "tmp");
     await ensurePrivateFolder(own.buildHome);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
-    const env = { PATH: settings.toolPath, LANG: "C.UTF-8", HOME: own.buildHome, TMPDIR: temporary, MIX_ENV: "prod", CI: "1", ...settings.passEnvironment };
+    const env = {
+      PATH: settings.toolPath,
+      LANG: "C.UTF-8",
+      HOME: own.buildHome,
+      TMPDIR: temporary,
+      MIX_ENV: "prod",
+      CI: "1",
+      ...settings.passEnvironment,
+    };
     const deadlineMs = performance.now() + settings.timeoutMs;
-    for (const [index, step] of steps.entries()) {
-      options.progress?.(step.phase, `$ ${step.argv.join(" ")}`);
-      await runStep(step, {
-        agentId: agent.agentId,
-        cwd: own.source,
-        env,
-        toolPath: settings.toolPath,
-        probe: this.#deps.probe,
-        pipeFolder: join(folders.runAgents, `build-${agent.agentId.slice(0, 20)}`),
-        logPath: join(folders.logs, agent.agentId, `build-${stamp}-${index + 1}.log`),
-        logLimits: settings.logs,
-        redactor: this.#deps.redactor,
-        deadlineMs,
-        signal: options.signal,
-        onLine: (line) => options.progress?.(step.phase, line),
-      });
+    // A proxy address may carry a password: what the operator passes on is kept out of the build's log.
+    const forget = Object.entries(settings.passEnvironment).map(([name, value]) =>
+      this.#deps.redactor.protect(value, `env ${name}`),
+    );
+    try {
+      for (const [index, step] of steps.entries()) {
+        options.progress?.(step.phase, `$ ${step.argv.join(" ")}`);
+        await runStep(step, {
+          agentId: agent.agentId,
+          cwd: own.source,
+          env,
+          toolPath: settings.toolPath,
+          probe: this.#deps.probe,
+          pipeFolder: join(folders.runAgents, shortId(newId("run"))),
+          logPath: join(folders.logs, agent.agentId, `build-${stamp}-${index + 1}.log`),
+          logLimits: settings.logs,
+          redactor: this.#deps.redactor,
+          deadlineMs,
+          signal: options.signal,
+          onLine: (line) => options.progress?.(step.phase, line),
+        });
+      }
+    } finally {
+      for (const one of forget) one();
     }
   }
 
@@ -124,19 +168,33 @@ export class Build {
     const difference = diffTrees(tracked ?? [], after.entries);
     const touched = [...difference.changed, ...difference.removed];
     if (tracked === undefined || touched.length > 0) {
-      throw new CoreError("build.tracked_files_changed", `the build changed files that git tracks: ${touched.slice(0, 5).join(", ")}`, {
-        details: { files: touched.slice(0, 50) },
-        nextStep: reinstallCommand(agent),
-      });
+      throw new CoreError(
+        "build.tracked_files_changed",
+        `the build changed files that git tracks: ${touched.slice(0, 5).join(", ")}`,
+        {
+          details: { files: touched.slice(0, 50) },
+          nextStep: reinstallCommand(agent),
+        },
+      );
     }
     await saveEntries(own.builtEntries, after.entries);
     this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "built", commit: agent.commit, builtTreeHash: after.hash });
+      this.#deps.catalog.recordBuild(tx, agent.agentId, {
+        status: "built",
+        commit: agent.commit,
+        builtTreeHash: after.hash,
+      });
       record({
         type: "agent.built",
         act,
         subject: { type: "agent", id: agent.agentId },
-        metadata: { commit: agent.commit, steps: summary(steps), duration_ms: Math.round(performance.now() - startedMs), built_tree_hash: after.hash, trust_boundary: TRUST_BOUNDARY },
+        metadata: {
+          commit: agent.commit,
+          steps: summary(steps),
+          duration_ms: Math.round(performance.now() - startedMs),
+          built_tree_hash: after.hash,
+          trust_boundary: TRUST_BOUNDARY,
+        },
       });
     });
   }
@@ -144,12 +202,19 @@ export class Build {
   #recordStart(agent: AgentRecord, steps: BuildStep[], act: Act): string {
     return this.#deps.audit.transact((tx, record) => {
       this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "building", commit: null });
-      return record({ type: "agent.build_started", act, subject: { type: "agent", id: agent.agentId }, outcome: "unknown", metadata: { commit: agent.commit, steps: summary(steps), trust_boundary: TRUST_BOUNDARY } });
+      return record({
+        type: "agent.build_started",
+        act,
+        subject: { type: "agent", id: agent.agentId },
+        outcome: "unknown",
+        metadata: { commit: agent.commit, steps: summary(steps), trust_boundary: TRUST_BOUNDARY },
+      });
     });
   }
 
   #recordFailure(agent: AgentRecord, error: unknown, act: Act, startedMs: number): void {
-    const known = error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
+    const known =
+      error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
     this.#deps.audit.transact((tx, record) => {
       this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "failed", commit: null, lastError: known.message });
       record({
@@ -157,7 +222,15 @@ export class Build {
         act,
         subject: { type: "agent", id: agent.agentId },
         outcome: "failed",
-        metadata: { commit: agent.commit, code: known.code, message: known.message, step: known.details["step"], exit_code: known.details["exit_code"], duration_ms: Math.round(performance.now() - startedMs), trust_boundary: TRUST_BOUNDARY },
+        metadata: {
+          commit: agent.commit,
+          code: known.code,
+          message: known.message,
+          step: known.details["step"],
+          exit_code: known.details["exit_code"],
+          duration_ms: Math.round(performance.now() - startedMs),
+          trust_boundary: TRUST_BOUNDARY,
+        },
       });
     });
   }

@@ -37,7 +37,8 @@ export type AgentRecord = {
   buildLastAt: string | null;
   buildCommit: string | null;
   lastError: string | null;
-  restartPolicy: RestartPolicy;
+  /** null: the operator's default, `restart.policy`. */
+  restartPolicy: RestartPolicy | null;
 };
 
 export type Sighting = { folder: string; path: string; manifest: Manifest; manifestHash: string };
@@ -239,6 +240,6 @@ function fromRow(row: store.AgentRow): AgentRecord {
     buildLastAt: row.build_last_at,
     buildCommit: row.build_commit,
     lastError: row.last_error,
-    restartPolicy: (JSON.parse(row.restart_json) as { policy: RestartPolicy }).policy,
+    restartPolicy: row.restart_json === null ? null : (JSON.parse(row.restart_json) as { policy: RestartPolicy }).policy,
   };
 }

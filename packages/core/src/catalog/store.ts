@@ -25,7 +25,7 @@ export type AgentRow = {
   build_last_at: string | null;
   build_commit: string | null;
   last_error: string | null;
-  restart_json: string;
+  restart_json: string | null;
 };
 
 export function agentById(storage: Storage, agentId: string): AgentRow | undefined {

@@ -35,7 +35,8 @@ function agent(rest: Partial<AgentDetailJson>): AgentDetailJson {
 function drift(rest: Partial<DriftJson["diff"]>, narrowing: boolean): DriftJson {
   const permissions = { added: [], removed: [], widened: [], narrowed: [] };
   return {
-    layers: ["permissions"],
+    next_step: "opensentience agents enable org.example.agent",
+  layers: ["permissions"],
     narrowing,
     diff: {
       permissions,
@@ -132,12 +133,6 @@ describe("review", () => {
     expect(shown.join("\n")).toContain("+ permission x:new");
     expect(shown.join("\n")).toContain("entrypoint: a -> b");
     expect(shown.join("\n")).not.toContain("\u001b");
-  });
-
-  test("is refused before any question when the agent is not installed", async () => {
-    await expect(review(asker([]).asker, plain, agent({ install_path: null }))).rejects.toMatchObject({
-      code: "install.not_installed",
-    });
   });
 });
 

@@ -5,22 +5,15 @@
  * When an earlier approval exists and the agent has moved since, the difference comes first. A change that only asks
  * for less needs one answer: questions that come too often are clicked away. Says what to approve; approves nothing.
  */
-import { type AgentDetailJson, CoreError, type DriftJson, type PermissionJson } from "@opensentience/protocol";
+import type { AgentDetailJson, DriftJson, PermissionJson } from "@opensentience/protocol";
 import { driftText, heldBy } from "./agent-view.ts";
 import { counted, oneLine, shortHash, type Style } from "./format.ts";
 import type { Prompt } from "./prompt.ts";
 
 type Asker = Pick<Prompt, "show" | "ask" | "confirm">;
 
-/** The permissions to approve, or undefined when the person decided against it. `install.not_installed` before any question. */
+/** The permissions to approve, or undefined when the person decided against it. The agent must be installed. */
 export async function review(prompt: Asker, style: Style, agent: AgentDetailJson): Promise<string[] | undefined> {
-  if (agent.install_path === null) {
-    throw new CoreError(
-      "install.not_installed",
-      `${agent.agent_id} is not installed`,
-      agent.next_step === null ? {} : { nextStep: agent.next_step },
-    );
-  }
   prompt.show(`${style.paint("bold", agent.agent_id)}  ${oneLine(agent.name)} ${oneLine(agent.version)}`);
   if (agent.drift !== null) {
     prompt.show(`It changed since its approval:\n${driftText(style, agent.drift)}`);

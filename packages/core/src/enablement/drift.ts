@@ -53,6 +53,7 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
   if (layers.length === 0) return undefined;
   return {
     layers,
+    next_step: filesMoved ? reinstallCommand(agent) : `opensentience agents enable ${agent.agentId}`,
     narrowing: difference !== undefined && isNarrowing(difference) && !commitMoved && !filesMoved,
     diff: {
       permissions: difference?.permissions ?? { added: [], removed: [], widened: [], narrowed: [] },

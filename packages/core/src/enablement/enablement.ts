@@ -21,7 +21,7 @@ import { parseExpiry } from "./expiry.ts";
 import * as store from "./store.ts";
 
 export type Runnable = { agent: AgentRecord; manifest: ManifestFile; approvalId: string; approvedPermissions: string[] };
-export type EnableRequest = { all?: boolean; approve?: string[]; expires?: string; expectedManifestHash?: string };
+export type EnableRequest = { all?: boolean; approve?: string[]; expires?: string; expectedManifestHash?: string; expectedCommit?: string };
 
 export class Enablement {
   readonly #storage: Storage;
@@ -47,10 +47,20 @@ export class Enablement {
 
   /** null without an active approval or when nothing moved. Throws `agent.not_found`. */
   async drift(agentId: string): Promise<DriftJson | null> {
+    return (await this.inspect(agentId)).drift;
+  }
+
+  /**
+   * What an approval given now would be for: the manifest as it is on disk (undefined when nothing is installed or it
+   * cannot be read), and the drift. The catalog may be behind the disk until the next scan. Throws `agent.not_found`.
+   */
+  async inspect(agentId: string): Promise<{ manifest: ManifestFile | undefined; drift: DriftJson | null }> {
     const agent = this.#catalog.get(agentId);
+    if (agent.installPath === null) return { manifest: undefined, drift: null };
+    const disk = await readDiskState(agent, this.#treeFiles(agentId));
     const approval = store.activeApproval(this.#storage, agentId);
-    if (approval === undefined || agent.installPath === null) return null;
-    return compare(agent, approval, await readDiskState(agent, this.#treeFiles(agentId))) ?? null;
+    const drift = approval === undefined ? undefined : compare(agent, approval, disk);
+    return { manifest: disk.manifest, drift: drift ?? null };
   }
 
   /**
@@ -60,6 +70,8 @@ export class Enablement {
    */
   async approve(agentId: string, request: EnableRequest, act: Act): Promise<ApprovalJson> {
     const agent = this.#catalog.get(agentId);
+    // SECURITY: an agent or a registry must not widen anything by itself; pinned by "only a human approves".
+    if (act.actor.type !== "human") throw new CoreError("enablement.human_only", "only a human approves permissions", { nextStep: `opensentience agents enable ${agentId}` });
     if (agent.installPath === null) throw notInstalled(agent);
     const disk = await readDiskState(agent, this.#treeFiles(agentId));
     const asked = request.all === true ? (disk.manifest?.manifest.permissions ?? []) : (request.approve ?? []);
@@ -203,6 +215,11 @@ function approvable(agent: AgentRecord, disk: DiskState, request: EnableRequest)
   }
   if (request.expectedManifestHash !== undefined && request.expectedManifestHash !== disk.manifest.manifestHash) {
     throw new CoreError("enablement.drifted", "the manifest changed while you were reviewing it; review it again", { nextStep: `opensentience agents info ${agent.agentId}` });
+  }
+  // SECURITY: another commit may be installed while its predecessor is reviewed; pinned by "another commit that is
+  // installed between the review and the approval is refused".
+  if (request.expectedCommit !== undefined && request.expectedCommit !== agent.commit) {
+    throw new CoreError("enablement.drifted", "another commit was installed while you were reviewing; review it again", { nextStep: `opensentience agents info ${agent.agentId}` });
   }
   if (disk.manifest.manifest.id !== agent.agentId) {
     throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", { nextStep: reinstallCommand(agent) });

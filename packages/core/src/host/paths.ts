@@ -18,7 +18,6 @@ export type Paths = {
   config: string;
   stateFolder: string;
   database: string;
-  adminToken: string;
   auditKey: string;
   auditCheckpoints: string;
   runFolder: string;
@@ -43,7 +42,6 @@ export function pathsOf(home: string, runtimeFolder: string | undefined, uid: nu
     config: join(home, "config.toml"),
     stateFolder,
     database: join(stateFolder, "core.sqlite3"),
-    adminToken: join(stateFolder, "admin.token"),
     auditKey: join(stateFolder, "audit.key"),
     auditCheckpoints: join(stateFolder, "audit.checkpoints"),
     runFolder,

@@ -3,7 +3,7 @@
  * Core's environment; only names that were approved as `env:read:<NAME>` are handed over. Pinned by "gives an agent
  * nothing of Core's environment but what was approved".
  */
-import { CoreError, parsePermission } from "@opensentience/protocol";
+import { CoreError, parsePermission, PROTOCOL_VERSION, RUN_VARIABLES } from "@opensentience/protocol";
 
 export type RunEnvironment = { variables: Record<string, string>; /** values to protect in logs: name and value */ secrets: [string, string][] };
 
@@ -24,8 +24,8 @@ export function buildEnvironment(options: {
   const variables: Record<string, string> = {
     PATH: options.toolPath,
     LANG: "C.UTF-8",
-    HOME: options.dataFolder,
-    TMPDIR: options.temporaryFolder,
+    [RUN_VARIABLES.dataFolder]: options.dataFolder,
+    [RUN_VARIABLES.temporaryFolder]: options.temporaryFolder,
     // The agent's folder is what was approved; a run must not write caches into it.
     PYTHONDONTWRITEBYTECODE: "1",
     ...(options.isMixTask ? { MIX_ENV: "prod" } : {}),
@@ -45,11 +45,11 @@ export function buildEnvironment(options: {
   }
   // Last, so that an approved name can never replace what Core says about the run.
   Object.assign(variables, {
-    OPENSENTIENCE_AGENT_ID: options.agentId,
-    OPENSENTIENCE_RUN_ID: options.runId,
-    OPENSENTIENCE_SOCKET_PATH: options.socketPath,
-    OPENSENTIENCE_SESSION_TOKEN: options.sessionToken,
-    OPENSENTIENCE_PROTOCOL_VERSION: "1",
+    [RUN_VARIABLES.agentId]: options.agentId,
+    [RUN_VARIABLES.runId]: options.runId,
+    [RUN_VARIABLES.socketPath]: options.socketPath,
+    [RUN_VARIABLES.sessionToken]: options.sessionToken,
+    [RUN_VARIABLES.protocolVersion]: String(PROTOCOL_VERSION),
   });
   return { variables, secrets };
 }

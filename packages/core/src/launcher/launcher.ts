@@ -13,6 +13,7 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, newId, shortId, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -32,6 +33,8 @@ import * as store from "./store.ts";
 
 /** An agent that ends within this many ms of its start makes `run` fail with its last lines. */
 const START_WINDOW_MS = 300;
+/** How long one agent may hold up the stop of the next when Core stops, in ms. */
+const ORDERLY_STOP_MS = 1_000;
 
 export type LauncherDeps = {
   storage: Storage;
@@ -40,7 +43,7 @@ export type LauncherDeps = {
   enablement: Enablement;
   redactor: Redactor;
   probe: SandboxProbe;
-  settings: { stopGraceMs: number; restart: RestartLimits; logs: LogLimits; keepRuns: number; toolPath: string };
+  settings: { stopGraceMs: number; restartPolicy: RestartPolicy; restart: RestartLimits; logs: LogLimits; keepRuns: number; toolPath: string };
   folders: { runAgents: string; logs: string; agent: (agentId: string) => { source: string; data: string; temporary: string } };
   environmentValue: (name: string) => string | undefined;
   /** How each approved permission is held here; goes into the record of the run. */
@@ -153,17 +156,22 @@ export class Launcher {
   /** Starts again what an earlier Core lost and whose policy is `always`. */
   async resume(agentIds: string[]): Promise<void> {
     for (const agentId of agentIds) {
-      if (this.#deps.catalog.find(agentId)?.restartPolicy === "always") this.#scheduleRestart(agentId, 0, 1);
+      if (this.#policy(agentId) === "always") this.#scheduleRestart(agentId, 0, 1);
     }
   }
 
-  /** Ends every agent, newest first, and starts nothing any more. */
+  /** Ends every agent in order, newest first, and starts nothing any more. One that takes long holds the next up only briefly. */
   async stopAll(act: Act): Promise<void> {
     this.#stopping = true;
     for (const agentId of this.#pendingRestarts.keys()) this.#cancelRestart(agentId);
     await this.#queue.idle();
-    const newestFirst = [...this.#live.values()].toReversed();
-    await Promise.all(newestFirst.map((live) => live.stop(this.#deps.settings.stopGraceMs, act)));
+    const stops: Promise<void>[] = [];
+    for (const live of [...this.#live.values()].toReversed()) {
+      const stop = live.stop(this.#deps.settings.stopGraceMs, act);
+      stops.push(stop);
+      await Promise.race([stop, delay(ORDERLY_STOP_MS)]);
+    }
+    await Promise.all(stops);
   }
 
   async #start(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, restartCount: number, act: Act): Promise<LiveRun> {
@@ -282,9 +290,8 @@ export class Launcher {
     this.#cpuSamples.delete(runId);
     if (this.#live.get(agentId) === live) this.#live.delete(agentId);
     if (live.status !== "crashed" || end.leaked.length > 0 || this.#stopping) return;
-    const { settings, catalog } = this.#deps;
-    const policy = catalog.find(agentId)?.restartPolicy ?? "never";
-    const decision = decideRestart(policy, settings.restart, this.#history.get(agentId) ?? NO_RESTARTS, {
+    const { settings } = this.#deps;
+    const decision = decideRestart(this.#policy(agentId), settings.restart, this.#history.get(agentId) ?? NO_RESTARTS, {
       isFailure: end.exitCode !== 0,
       ranForMs: performance.now() - live.startedMs,
       nowMs: performance.now(),
@@ -302,6 +309,10 @@ export class Launcher {
       this.#deps.catalog.setLastError(tx, live.plan.agentId, reason);
       record({ type: "agent.run_crashed", act: SYSTEM_ACT, subject: { type: "run", id: live.plan.runId }, outcome: "failed", severity: "error", metadata: { agent_id: live.plan.agentId, reason, phase: "gave_up" } });
     });
+  }
+
+  #policy(agentId: string): RestartPolicy {
+    return this.#deps.catalog.find(agentId)?.restartPolicy ?? this.#deps.settings.restartPolicy;
   }
 
   #scheduleRestart(agentId: string, delayMs: number, restartCount: number): void {

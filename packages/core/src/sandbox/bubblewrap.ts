@@ -91,7 +91,7 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     stderr.readEnd.destroy();
     throw new CoreError("launcher.start_failed", "bubblewrap could not make the box", {
       ...(said ? { details: { reason: said } } : {}),
-      nextStep: "opensentience doctor",
+      nextStep: "opensentience core status",
       cause,
     });
   } finally {

@@ -1,12 +1,10 @@
 /** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
-import { describePermission, enforcementOf, parseManifest, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type PermissionJson, type RunJson } from "@opensentience/protocol";
+import { describePermission, enforcementOf, parseManifest, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type Manifest, type PermissionJson, type RunJson } from "@opensentience/protocol";
+import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { Domain, Services } from "./domain.ts";
 
-/** Shorter values cannot be told apart from ordinary text in a log. */
-const SHORTEST_SECRET_BYTES = 8;
-
-export function agentSummary(agent: AgentRecord): AgentJson {
+export function agentSummary(domain: Domain, agent: AgentRecord): AgentJson {
   return {
     agent_id: agent.agentId,
     name: agent.name,
@@ -25,21 +23,21 @@ export function agentSummary(agent: AgentRecord): AgentJson {
     discovered_path: agent.discoveredPath,
     missing_since: agent.missingSince,
     keywords: agent.keywords,
-    restart_policy: agent.restartPolicy,
+    restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
     next_step: nextStep(agent, agent.status === "enabled" || agent.status === "stopped" || agent.status === "running", null),
   };
 }
 
 /** Throws `agent.not_found`. */
 export async function agentDetail(domain: Domain, services: Services, agentId: string): Promise<AgentDetailJson> {
-  const agent = services.catalog.get(agentId);
+  const { manifest: file, drift } = await services.enablement.inspect(agentId);
+  const agent = asOnDisk(services.catalog.get(agentId), file);
   const approval = services.enablement.newest(agentId);
-  const drift = await services.enablement.drift(agentId);
   const run = services.launcher.find(agentId);
   const isEnabled = approval?.status === "active";
   const { manifest } = agent;
   return {
-    ...agentSummary(agent),
+    ...agentSummary(domain, agent),
     next_step: nextStep(agent, isEnabled, drift),
     entrypoint: { type: manifest.entrypoint.type, value: manifest.entrypoint.value, args: manifest.entrypoint.args ?? [] },
     requested_permissions: manifest.permissions.map((permission) => permissionView(domain, permission, approval)),
@@ -50,6 +48,14 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     held: domain.held.sentence,
     unknown_fields: unknownFields(manifest),
   };
+}
+
+/** What is reviewed and approved is what is installed now; the catalog learns of a change with the next scan only. */
+function asOnDisk(agent: AgentRecord, file: { manifest: Manifest; manifestHash: string } | undefined): AgentRecord {
+  if (file === undefined || file.manifest.id !== agent.agentId) return agent;
+  const { manifest, manifestHash } = file;
+  const { name, version, description, keywords = [] } = manifest;
+  return { ...agent, name, version, description, keywords, manifest, manifestHash };
 }
 
 function permissionView(domain: Domain, permission: string, approval: ApprovalJson | null): PermissionJson {

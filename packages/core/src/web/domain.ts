@@ -1,5 +1,5 @@
 /** What the API needs of Core, put together by the composition root. */
-import type { CoreError, CoreStatusJson } from "@opensentience/protocol";
+import type { CoreError, CoreStatusJson, RestartPolicy } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import type { Build } from "../build/build.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -27,6 +27,7 @@ export type Domain = {
   degraded: CoreError | null;
   services: Services | null;
   held: Held;
+  defaultRestartPolicy: RestartPolicy;
   /** A live value too short to be redacted exactly is a risk worth showing. */
   environmentValue: (name: string) => string | undefined;
   status: () => CoreStatusJson;

@@ -57,7 +57,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
 
   list_agents: (domain, { query }) => {
     const { items, next } = services(domain).catalog.list({ q: query["q"] as string | undefined, status: query["status"] as string | undefined, ...page(query) });
-    return { items: items.map((agent) => agentSummary(agent)), next };
+    return { items: items.map((agent) => agentSummary(domain, agent)), next };
   },
   get_agent: detail,
   install_agent: async (domain, { body, act, signal, progress }) => {
@@ -81,7 +81,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     return detail(domain, input);
   },
   enable_agent: async (domain, input) => {
-    const request = input.body as { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string };
+    const request = input.body as { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string; expected_commit?: string };
     await services(domain).enablement.approve(
       id(input),
       {
@@ -89,6 +89,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
         ...(request.approve === undefined ? {} : { approve: request.approve }),
         ...(request.expires === undefined ? {} : { expires: request.expires }),
         ...(request.expected_manifest_hash === undefined ? {} : { expectedManifestHash: request.expected_manifest_hash }),
+        ...(request.expected_commit === undefined ? {} : { expectedCommit: request.expected_commit }),
       },
       input.act,
     );

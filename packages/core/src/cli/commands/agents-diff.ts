@@ -8,5 +8,5 @@ export async function run(context: CommandContext): Promise<void> {
   context.output.result(answer, (style) =>
     answer.drift === null ? "nothing changed since the approval" : driftText(style, answer.drift),
   );
-  if (answer.drift !== null) context.output.nextStep(`opensentience agents enable ${agentId}`);
+  if (answer.drift !== null) context.output.nextStep(answer.drift.next_step);
 }

@@ -16,7 +16,7 @@ const AGENT = {
   status: "installed",
   install_path: "/x",
   manifest_hash: "a".repeat(64),
-  source_commit: null,
+  source_commit: "b".repeat(40),
   build_status: null,
   approval: null,
   drift: null,
@@ -34,6 +34,7 @@ function commandOf(verb: string): CommandSpec {
 async function enable(
   options: ParsedOptions,
   typed: string | undefined,
+  changes: Partial<AgentDetailJson> = {},
 ): Promise<{ exit: number | void; sent: unknown[] }> {
   const sent: unknown[] = [];
   const stderr = new PassThrough();
@@ -43,7 +44,7 @@ async function enable(
   const client = {
     call: (operation: string, request: { body?: unknown }) => {
       if (operation === "enable_agent") sent.push(request.body);
-      return Promise.resolve(AGENT);
+      return Promise.resolve({ ...AGENT, ...changes });
     },
   };
   const context: CommandContext = {
@@ -63,16 +64,27 @@ async function enable(
   return { exit: await run(context), sent };
 }
 
-test("approves exactly the manifest that was shown", async () => {
+test("approves exactly the state that was shown", async () => {
   expect(await enable({ expires: "30d" }, "y\ny\n")).toEqual({
     exit: 0,
-    sent: [{ approve: ["x:a"], expires: "30d", expected_manifest_hash: "a".repeat(64) }],
+    sent: [
+      {
+        approve: ["x:a"],
+        expires: "30d",
+        expected_manifest_hash: "a".repeat(64),
+        expected_commit: "b".repeat(40),
+      },
+    ],
   });
 });
 
 test("approves nothing when the person decides against it", async () => {
   expect(await enable({}, "q\n")).toEqual({ exit: 1, sent: [] });
   expect(await enable({}, "y\n\n")).toEqual({ exit: 1, sent: [] });
+});
+
+test("leaves it to Core to refuse what is not installed, without a question", async () => {
+  expect((await enable({}, "", { install_path: null })).sent).toEqual([{ approve: [] }]);
 });
 
 test("names the flags where nobody can be asked", async () => {

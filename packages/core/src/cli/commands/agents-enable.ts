@@ -2,7 +2,13 @@ import { type AgentDetailJson, CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
 
-type EnableBody = { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string };
+type EnableBody = {
+  all?: boolean;
+  approve?: string[];
+  expires?: string;
+  expected_manifest_hash?: string;
+  expected_commit?: string;
+};
 
 /** Approves by flag, or asks permission by permission on a terminal. Returns 1 when nothing was approved. */
 export async function run(context: CommandContext): Promise<number> {
@@ -55,8 +61,12 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
   const approve = await review(prompt, context.output.askStyle, agent);
   if (approve === undefined) return undefined;
   // SECURITY: the agent may be swapped while its permissions are being read; Core refuses any state but the one that
-  // was shown. Pinned by "approves exactly the manifest that was shown".
-  return { approve, ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }) };
+  // was shown. Pinned by "approves exactly the state that was shown".
+  return {
+    approve,
+    ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
+    ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
+  };
 }
 
 /** Values of --approve: a requested permission as it stands (it may hold a comma), else a list with commas. */

@@ -24,7 +24,7 @@ CREATE TABLE agents (
   build_last_at   TEXT,
   build_commit    TEXT,
   last_error      TEXT,
-  restart_json    TEXT NOT NULL DEFAULT '{"policy":"never"}'
+  restart_json    TEXT                        -- {"policy": …}; NULL: the setting restart.policy
 ) STRICT;
 CREATE INDEX agents_by_status ON agents (status, agent_id);
 

@@ -1,0 +1,262 @@
+/** What moved since an approval, said in words, and how an agent comes back: by a new approval, or by its old state. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  CONTROL_ROUTES,
+  type AgentDetailJson,
+  type ApprovalJson,
+  type DriftJson,
+  type RunJson,
+} from "@opensentience/protocol";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { isAlive, readProcess } from "../../packages/core/src/host/process-tree.ts";
+import { approvalRows, auditRows } from "../support/audit-rows.ts";
+import { type CoreHome, eventually, newHome, writeFiles } from "../support/core-home.ts";
+import { denials, refuse } from "../support/refuse.ts";
+import { MANIFEST, manifestText, smallAgentAt } from "../support/small-agent.ts";
+import { typeNextStep } from "../support/terminal.ts";
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome();
+  await home.json(["core", "start"]);
+});
+afterAll(() => home.dispose());
+
+async function driftOf(id: string): Promise<DriftJson | null> {
+  const { drift } = CONTROL_ROUTES.diff_agent.response.parse(await home.json(["agents", "diff", id]));
+  expect((await home.json<AgentDetailJson>(["agents", "info", id])).drift).toEqual(drift);
+  return drift;
+}
+
+function editManifest(id: string, changes: Record<string, unknown>): void {
+  writeFileSync(join(home.sourceOf(id), MANIFEST), manifestText(id, changes));
+}
+
+function driftEvents(id: string): ReturnType<typeof auditRows> {
+  return auditRows(home, "agent.manifest_drift_detected").filter(({ subject }) => subject === id);
+}
+
+const NOTHING = {
+  permissions: { added: [], removed: [], widened: [], narrowed: [] },
+  entrypoint: null,
+  commit: null,
+  fields: [],
+  files: { added: [], removed: [], changed: [] },
+};
+
+test("the diff says what was added, removed, widened and narrowed, and what else changed", async () => {
+  const id = "com.example.diff";
+  const permissions = [
+    "filesystem:read:~/a/**",
+    "filesystem:write:~/b/x",
+    "network:egress:example.com",
+    "env:read:OLD_NAME",
+  ];
+  await smallAgentAt(home, id, "enabled", { permissions });
+  expect(await driftOf(id)).toBeNull();
+  editManifest(id, {
+    name: "Smaller",
+    description: "Stays a while.",
+    entrypoint: { type: "command", value: "./bin/agent", args: ["--fast"] },
+    permissions: [
+      "filesystem:read:~/a/deep/**",
+      "filesystem:write:~/b/**",
+      "network:egress:example.com",
+      "env:read:NEW_NAME",
+    ],
+  });
+  expect(await driftOf(id)).toEqual({
+    layers: ["manifest", "permissions", "entrypoint"],
+    narrowing: false,
+    next_step: `opensentience agents enable ${id}`,
+    diff: {
+      ...NOTHING,
+      permissions: {
+        added: ["env:read:NEW_NAME"],
+        removed: ["env:read:OLD_NAME"],
+        widened: [{ from: "filesystem:write:~/b/x", to: "filesystem:write:~/b/**" }],
+        narrowed: [{ from: "filesystem:read:~/a/**", to: "filesystem:read:~/a/deep/**" }],
+      },
+      entrypoint: { from: "command ./bin/agent", to: 'command ./bin/agent "--fast"' },
+      fields: [
+        { field: "name", from: "Small", to: "Smaller" },
+        { field: "description", from: "Stays.", to: "Stays a while." },
+      ],
+    },
+  });
+  const agent = await home.json<AgentDetailJson>(["agents", "info", id]);
+  expect(agent).toMatchObject({ name: "Smaller", entrypoint: { args: ["--fast"] } });
+  expect(agent.requested_permissions.map(({ permission, approved }) => [permission, approved])).toContainEqual([
+    "env:read:NEW_NAME",
+    false,
+  ]);
+  const text = (await home.cli(["agents", "diff", id])).stdout;
+  for (const word of ["env:read:NEW_NAME", "env:read:OLD_NAME", "~/b/**", "~/a/deep/**", "--fast", "Smaller"])
+    expect(text).toContain(word);
+});
+
+test("the diff names files that were added, removed and changed, and both commits", async () => {
+  const id = "com.example.difffiles";
+  const repository = await smallAgentAt(home, id, "enabled", {}, { "a.txt": "a\n", "b.txt": "b\n" });
+  const source = home.sourceOf(id);
+  writeFileSync(join(source, "a.txt"), "A\n");
+  writeFileSync(join(source, "c.txt"), "c\n");
+  const from = repository.head;
+  const commitMoved = { layers: ["commit"], narrowing: false };
+  expect(await driftOf(id)).toEqual({
+    ...commitMoved,
+    next_step: `opensentience agents install ${id} --allow-local`,
+    diff: { ...NOTHING, files: { added: ["c.txt"], removed: [], changed: ["a.txt"] } },
+  });
+  const to = await repository.commit({ "b.txt": null, "d.txt": "d\n" });
+  await home.json(["agents", "install", id, "--allow-local"]);
+  expect(await driftOf(id)).toEqual({
+    ...commitMoved,
+    next_step: `opensentience agents enable ${id}`,
+    diff: { ...NOTHING, commit: { from, to } },
+  });
+});
+
+test.each<[what: string, narrowing: boolean, permissions: string[], changes: Record<string, unknown>]>([
+  ["a permission less", true, ["filesystem:read:~/a/**"], {}],
+  ["a narrower permission", true, ["filesystem:read:~/a/**", "network:egress:api.example.com"], {}],
+  ["a permission less and another description", true, ["filesystem:read:~/a/**"], { description: "x" }],
+  ["another description alone", false, ["filesystem:read:~/a/**", "network:egress:*"], { description: "x" }],
+  ["a permission less and another name", false, ["filesystem:read:~/a/**"], { name: "Other" }],
+  ["a permission less and another one", false, ["filesystem:read:~/b/**"], {}],
+  ["write instead of read", false, ["filesystem:write:~/a/**"], {}],
+  [
+    "a permission less and other arguments",
+    false,
+    [],
+    { entrypoint: { type: "command", value: "./bin/agent", args: ["x"] } },
+  ],
+])("%s: narrowing is %s", async (_, narrowing, permissions, changes) => {
+  const id = "com.example.narrowing";
+  const original = ["filesystem:read:~/a/**", "network:egress:*"];
+  const isKnown = auditRows(home, "agent.enabled").some(({ subject }) => subject === id);
+  if (!isKnown) await smallAgentAt(home, id, "enabled", { permissions: original });
+  editManifest(id, { permissions, ...changes });
+  expect((await driftOf(id))?.narrowing).toBe(narrowing);
+  editManifest(id, { permissions: original });
+  expect(await driftOf(id)).toBeNull();
+});
+
+test("drift is recorded once per state, by whichever door sees it first", async () => {
+  const id = "com.example.once";
+  await smallAgentAt(home, id, "enabled");
+  editManifest(id, { description: "First." });
+  // Scans see it and its watch may see it; runs and looks see it too.
+  for (let round = 0; round < 2; round += 1) {
+    await home.json(["agents", "scan"]);
+    await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+    await driftOf(id);
+  }
+  expect(driftEvents(id).map(({ outcome, metadata }) => [outcome, metadata["layers"]])).toEqual([
+    ["denied", ["manifest"]],
+  ]);
+  editManifest(id, { description: "Second." });
+  await eventually(() => driftEvents(id).length === 2, "the watch to see the second change");
+  await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+  expect(driftEvents(id)).toHaveLength(2);
+});
+
+test("approving again makes the changed agent run, and supersedes the old approval", async () => {
+  const id = "com.example.again";
+  const repository = await smallAgentAt(home, id, "enabled", { permissions: ["filesystem:read:~/a/**"] });
+  const first = (await home.json<AgentDetailJson>(["agents", "info", id])).approval as ApprovalJson;
+  editManifest(id, { permissions: ["filesystem:read:~/**"] });
+  await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+  await typeNextStep(home, `opensentience agents diff ${id}`);
+  // What the diff says to do next, answered with yes to everything.
+  await typeNextStep(home, `opensentience agents enable ${id}`);
+  const second = (await home.json<AgentDetailJson>(["agents", "info", id])).approval as ApprovalJson;
+  expect(second).toMatchObject({ status: "active", approved_permissions: ["filesystem:read:~/**"] });
+  expect(await driftOf(id)).toBeNull();
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  expect(approvalRows(home, id)).toMatchObject([
+    { id: first.approval_id, status: "superseded", source_commit: repository.head },
+    { id: second.approval_id, status: "active", source_commit: repository.head },
+  ]);
+  const enabled = auditRows(home, "agent.enabled").filter(({ subject }) => subject === id);
+  expect(enabled.map(({ metadata }) => metadata["superseded"])).toEqual([false, true]);
+});
+
+test("a new approval replaces a wider one: there is one active approval per agent", async () => {
+  const id = "com.example.fewer";
+  const permissions = ["filesystem:read:~/a/**", "network:egress:*"];
+  await smallAgentAt(home, id, "enabled", { permissions });
+  await home.json(["agents", "enable", id, "--approve", permissions[0] ?? ""]);
+  expect(approvalRows(home, id).map(({ status }) => status)).toEqual(["superseded", "active"]);
+  const agent = await home.json<AgentDetailJson>(["agents", "info", id]);
+  expect(agent.approval?.approved_permissions).toEqual([permissions[0]]);
+});
+
+test("revoking stops a running agent at once, and it does not run until it is approved again", async () => {
+  const id = "com.example.revoked";
+  await smallAgentAt(home, id, "enabled");
+  const run = await home.json<RunJson>(["agents", "run", id, "--restart", "always"]);
+  const live = { pid: run.pid ?? 0, startTime: readProcess(run.pid ?? 0)?.startTime ?? "" };
+  expect(isAlive(live)).toBe(true);
+  const agent = await home.json<AgentDetailJson>(["agents", "revoke", id]);
+  expect(isAlive(live)).toBe(false);
+  expect(agent).toMatchObject({ approval: { status: "revoked" }, run: { run_id: run.run_id, status: "stopped" } });
+  expect(await home.json(["agents", "ps"])).toMatchObject({
+    items: expect.not.arrayContaining([expect.objectContaining({ agent_id: id })]),
+  });
+  const events = auditRows(home).filter(({ subject, metadata }) => subject === id || metadata["agent_id"] === id);
+  expect(events.slice(-3).map(({ type, outcome }) => `${type} ${outcome}`)).toEqual([
+    "agent.permissions_revoked ok",
+    "agent.run_stopped unknown",
+    "agent.run_stopped ok",
+  ]);
+  const next = `opensentience agents enable ${id}`;
+  await refuse(home, ["agents", "run", id], { code: "enablement.not_enabled", exit: 4, next, about: id });
+  await refuse(home, ["agents", "revoke", id], { code: "enablement.not_enabled", exit: 4, about: id });
+  await typeNextStep(home, next);
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+});
+
+test("an approval is bound to its commit: the same one again needs a build and no approval", async () => {
+  const id = "com.example.bound";
+  const repository = await smallAgentAt(home, id, "enabled", {}, { "notes.txt": "1\n" });
+  const first = repository.head;
+  const approval = (await home.json<AgentDetailJson>(["agents", "info", id])).approval;
+  const install = (...options: string[]): Promise<unknown> =>
+    home.json(["agents", "install", id, "--allow-local", ...options]);
+
+  await install();
+  expect(await driftOf(id)).toBeNull();
+  await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4, about: id });
+  await home.json(["agents", "build", id, "--yes"]);
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  await home.json(["agents", "stop", id]);
+
+  await repository.commit({ "notes.txt": "2\n" });
+  await install();
+  await home.json(["agents", "build", id, "--yes"]);
+  await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+
+  await install("--ref", first);
+  expect(readFileSync(join(home.sourceOf(id), "notes.txt"), "utf8")).toBe("1\n");
+  await home.json(["agents", "build", id, "--yes"]);
+  const before = denials(home).length;
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  expect((await home.json<AgentDetailJson>(["agents", "info", id])).approval).toEqual(approval);
+  expect(approvalRows(home, id)).toHaveLength(1);
+  expect(denials(home)).toHaveLength(before);
+});
+
+test("another copy on disk never counts as drift", async () => {
+  const id = "com.example.copy";
+  await smallAgentAt(home, id, "enabled");
+  await writeFiles(join(home.projects, "copy"), {
+    [MANIFEST]: manifestText(id, { permissions: ["network:egress:*"] }),
+  });
+  await home.json(["agents", "scan"]);
+  expect(await driftOf(id)).toBeNull();
+  const agent = await home.json<AgentDetailJson>(["agents", "info", id]);
+  expect(agent).toMatchObject({ discovered_path: join(home.projects, "copy"), requested_permissions: [] });
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+});

@@ -1,0 +1,115 @@
+/** `--json` of every command in the table: one document (or JSON Lines where that is promised), of the promised shape. */
+import {
+  agentDetailJson,
+  auditEventJson,
+  CONTROL_ROUTES,
+  coreStatusJson,
+  logRecordJson,
+} from "@opensentience/protocol";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commandName, COMMANDS } from "../../packages/core/src/cli/commands.ts";
+import { type CoreHome, newHome } from "../support/core-home.ts";
+import { smallAgentAt } from "../support/small-agent.ts";
+import { Following } from "../support/terminal.ts";
+
+const ID = "com.example.shapes";
+
+type Schema = { parse: (value: unknown) => unknown };
+type Shape = { args: string[]; schema?: Schema; keys?: string[]; lines?: true; codes?: number[] };
+
+/** In an order in which each can succeed. */
+const SHAPES: Record<string, Shape> = {
+  "core start": { args: [], schema: coreStatusJson },
+  "core status": { args: [], schema: coreStatusJson },
+  "core restart": { args: [], schema: coreStatusJson },
+  "agents scan": { args: [], schema: CONTROL_ROUTES.scan.response },
+  "agents list": { args: [], schema: CONTROL_ROUTES.list_agents.response },
+  "agents search": { args: ["small"], schema: CONTROL_ROUTES.list_agents.response },
+  "agents install": { args: [ID, "--allow-local"], schema: agentDetailJson },
+  "agents info": { args: [ID], schema: agentDetailJson },
+  "agents build": { args: [ID, "--yes"], schema: agentDetailJson },
+  "agents enable": { args: [ID, "--all"], schema: agentDetailJson },
+  "agents diff": { args: [ID], schema: CONTROL_ROUTES.diff_agent.response },
+  "agents run": { args: [ID, "--yes"], schema: CONTROL_ROUTES.run_agent.response },
+  "agents ps": { args: ["--all"], schema: CONTROL_ROUTES.list_runs.response },
+  "agents restart": { args: [ID], schema: CONTROL_ROUTES.restart_agent.response },
+  "agents logs": { args: [ID], schema: logRecordJson, lines: true },
+  "agents stop": { args: [ID], schema: CONTROL_ROUTES.stop_agent.response },
+  "agents revoke": { args: [ID], schema: agentDetailJson },
+  "audit tail": { args: [], schema: CONTROL_ROUTES.list_audit.response },
+  "audit list": { args: [], schema: CONTROL_ROUTES.list_audit.response },
+  "audit show": { args: ["EVENT"], schema: auditEventJson },
+  "audit verify": { args: [], schema: CONTROL_ROUTES.verify_audit.response },
+  "audit checkpoint": { args: [], schema: CONTROL_ROUTES.checkpoint_audit.response },
+  "audit export": { args: [], schema: auditEventJson, lines: true },
+  explain: {
+    args: ["enablement.drifted"],
+    keys: ["code", "exit_code", "http_status", "kind", "meaning", "what_to_do"],
+  },
+  help: { args: ["agents", "run"] },
+  "core stop": { args: [], keys: ["home", "pid", "running", "socket_path", "was_running"] },
+};
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome();
+  await smallAgentAt(home, ID, "installed");
+});
+afterAll(() => home.dispose());
+
+test("no command is left out", () => {
+  const all = COMMANDS.map((command) => commandName(command));
+  expect([...Object.keys(SHAPES), "serve"].sort()).toEqual(all.sort());
+});
+
+describe("--json of", () => {
+  test.each(Object.entries(SHAPES))("%s", async (name, { args, schema, keys, lines }) => {
+    const event = async (): Promise<string> =>
+      (await home.json<{ items: { event_id: string }[] }>(["audit", "list", "--limit", "1"])).items[0]?.event_id ?? "";
+    const own = args[0] === "EVENT" ? [await event()] : args;
+    const command = [...name.split(" "), ...own];
+    const documents = lines === true ? await home.jsonLines(command) : [await home.json(command)];
+    expect(documents.length).toBeGreaterThan(0);
+    for (const document of documents) {
+      // Nothing of it may be lost: what the schema keeps is all there is.
+      if (schema !== undefined) expect(schema.parse(document)).toEqual(document);
+      if (keys !== undefined) expect(Object.keys(document as object).sort()).toEqual(keys);
+      expect(document).toBeTypeOf("object");
+    }
+  });
+
+  test("serve, which goes on until Ctrl-C", async () => {
+    const following = new Following(home, ["serve", "--json"]);
+    const [line = ""] = await following.until(/socket_path/);
+    expect(JSON.parse(line)).toMatchObject({ pid: await home.corePid(), home: home.folder });
+    expect(await following.interrupt()).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("--version, and of help without a command", async () => {
+    expect(await home.json(["--version"])).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+    expect(await home.json(["--help"])).toBeTypeOf("object");
+  });
+});
+
+test("empty lists are empty lists", async () => {
+  const empty = await newHome();
+  const nothing = { items: [], next: null };
+  for (const args of [
+    ["agents", "list"],
+    ["agents", "search", "x"],
+    ["agents", "ps"],
+    ["agents", "ps", "--all"],
+  ])
+    expect(await empty.json(args)).toEqual(nothing);
+  expect(await empty.json(["audit", "list", "--type", "agent.enabled"])).toEqual(nothing);
+  expect(await empty.jsonLines(["audit", "export", "--type", "agent.enabled"])).toEqual([]);
+  await empty.dispose();
+});
+
+test("text for people never mixes with it: a pipe gets no colours, no progress and no questions", async () => {
+  const listed = await home.cli(["agents", "list"]);
+  expect(listed.stdout).toContain(ID);
+  expect(`${listed.stdout}${listed.stderr}`).not.toContain("\u001b");
+  const built = await home.cli(["agents", "build", ID, "--yes"]);
+  expect([built.code, built.stdout.includes("\u001b"), built.stderr.includes("\r")]).toEqual([0, false, false]);
+});
