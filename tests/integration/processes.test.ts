@@ -202,12 +202,12 @@ describe("output", () => {
     await enabled(agentId, files);
     const memory = watchMemory(await home.corePid());
     const started = await run(agentId);
-    await hasWritten(started.pid, 40 * MEBI);
+    await hasWritten(started.pid, 24 * MEBI);
     const askedAt = performance.now();
     expect(await home.json(["agents", "ps"])).toMatchObject({ items: [{ run_id: started.run_id, status: "running" }] });
     expect(performance.now() - askedAt).toBeLessThan(5_000);
     expect((await logs(agentId, "--tail", "5")).length).toBeGreaterThan(0);
-    await hasWritten(started.pid, 80 * MEBI);
+    await hasWritten(started.pid, 48 * MEBI);
     expect(await stop(agentId)).toMatchObject({ status: "stopped", logs_degraded: false });
     expect(memory.risenBytes()).toBeLessThan(MAX_RISE);
     const folder = join(home.folder, "logs", agentId);

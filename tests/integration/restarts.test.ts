@@ -25,22 +25,18 @@ beforeAll(async () => {
 afterAll(() => home.dispose());
 
 /** Runs of the agent, oldest first. */
-async function runsOf(agentId: string): Promise<RunJson[]> {
-  const { items } = await home.json<{ items: RunJson[] }>(["agents", "ps", "--all"]);
+async function runsOf(where: CoreHome, agentId: string): Promise<RunJson[]> {
+  const { items } = await where.json<{ items: RunJson[] }>(["agents", "ps", "--all"]);
   return items.filter((run) => run.agent_id === agentId).toReversed();
 }
-const info = (agentId: string) =>
-  home.json<{ status: string; last_error: string | null; restart_policy: string; run: RunJson }>([
-    "agents",
-    "info",
-    agentId,
-  ]);
-const say = (agentId: string, word: string): void =>
-  writeFileSync(join(home.folder, "agents", agentId, "data/word"), `${word}\n`);
+type Agent = { status: string; last_error: string | null; restart_policy: string; run: RunJson };
+const info = (where: CoreHome, agentId: string): Promise<Agent> => where.json<Agent>(["agents", "info", agentId]);
+const say = (where: CoreHome, agentId: string, word: string): void =>
+  writeFileSync(join(where.folder, "agents", agentId, "data/word"), `${word}\n`);
 const isLive = (run: RunJson | undefined): boolean => run?.status === "running";
-const restarted = (agentId: string, times: number): Promise<RunJson[]> =>
+const restarted = (where: CoreHome, agentId: string, times: number): Promise<RunJson[]> =>
   eventually(async () => {
-    const runs = await runsOf(agentId);
+    const runs = await runsOf(where, agentId);
     return runs.length > times && isLive(runs.at(-1)) ? runs : undefined;
   }, `${agentId} to be started again`);
 
@@ -58,12 +54,12 @@ describe("an agent that crashes again and again", () => {
       exit: 1,
     });
     const { last_error: lastError } = await eventually(async () => {
-      const agent = await info("loop.fail");
+      const agent = await info(home, "loop.fail");
       return agent.last_error?.startsWith("gave up") === true ? agent : undefined;
     }, "Core to give up");
     expect(lastError).toBe(`gave up after ${MAX_RESTARTS} restarts within 60 s; last: no settings`);
-    expect(await info("loop.fail")).toMatchObject({ status: "error", restart_policy: "on-failure" });
-    const runs = await runsOf("loop.fail");
+    expect(await info(home, "loop.fail")).toMatchObject({ status: "error", restart_policy: "on-failure" });
+    const runs = await runsOf(home, "loop.fail");
     expect(runs.map((run) => [run.status, run.exit_code, run.restart_count])).toEqual(
       Array.from({ length: MAX_RESTARTS + 1 }, (_, index) => ["crashed", 3, index]),
     );
@@ -82,7 +78,7 @@ describe("an agent that crashes again and again", () => {
       code: "launcher.exited_early",
       exit: 1,
     });
-    expect((await info("loop.fail")).run).toMatchObject({ restart_count: 0, status: "crashed" });
+    expect((await info(home, "loop.fail")).run).toMatchObject({ restart_count: 0, status: "crashed" });
   });
 });
 
@@ -92,16 +88,16 @@ describe("the policy", () => {
     await smallAgentAt(home, "policy.always", "enabled", {}, misbehaving("ends-on-word.sh"));
     await home.json(["agents", "run", "policy.failure", "--restart", "on-failure"]);
     await home.json(["agents", "run", "policy.always", "--restart", "always"]);
-    say("policy.failure", "code 0");
-    await eventually(async () => (await info("policy.failure")).run.status === "crashed", "the end without a failure");
+    say(home, "policy.failure", "code 0");
+    await eventually(async () => (await info(home, "policy.failure")).run.status === "crashed", "the end without a failure");
     // What ends later is started again twice, which takes longer than the only delay the other could be waiting for.
     for (const times of [1, 2]) {
-      say("policy.always", "code 0");
-      await restarted("policy.always", times);
+      say(home, "policy.always", "code 0");
+      await restarted(home, "policy.always", times);
     }
-    expect(await runsOf("policy.failure")).toHaveLength(1);
-    say("policy.always", "signal KILL");
-    const runs = await restarted("policy.always", 3);
+    expect(await runsOf(home, "policy.failure")).toHaveLength(1);
+    say(home, "policy.always", "signal KILL");
+    const runs = await restarted(home, "policy.always", 3);
     expect(runs.at(-2)).toMatchObject({ status: "crashed", signal: "SIGKILL" });
     await home.json(["agents", "stop", "policy.always"]);
   });
@@ -110,65 +106,60 @@ describe("the policy", () => {
     await smallAgentAt(home, "policy.gate", "enabled", {}, misbehaving("ends-on-word.sh"));
     await home.json(["agents", "run", "policy.gate", "--restart", "always"]);
     writeFileSync(join(home.folder, "agents/policy.gate/src/planted.js"), "");
-    say("policy.gate", "code 1");
+    say(home, "policy.gate", "code 1");
     await eventually(
       () => auditRows(home, "agent.manifest_drift_detected").some(({ subject }) => subject === "policy.gate"),
       "the restart to be refused",
     );
-    expect(await runsOf("policy.gate")).toHaveLength(1);
+    expect(await runsOf(home, "policy.gate")).toHaveLength(1);
     expect(home.coreLog()).toContain("a restart of policy.gate was refused: enablement.drifted");
   });
 });
 
 describe("a pending restart", () => {
+  /** At least half of it passes before the restart: time enough to act on it. */
+  const LONG_DELAY_MS = 4_000;
+  let slow: CoreHome;
+  beforeAll(async () => {
+    slow = await newHome({ settings: { "restart.initial_ms": LONG_DELAY_MS } });
+  });
+  afterAll(() => slow.dispose());
+
   async function crashed(agentId: string): Promise<void> {
-    await smallAgentAt(home, agentId, "enabled", {}, misbehaving("ends-on-word.sh"));
-    await home.json(["agents", "run", agentId, "--restart", "always"]);
-    say(agentId, "code 1");
-    await eventually(async () => (await info(agentId)).run.status === "crashed", `${agentId} to crash`);
+    await smallAgentAt(slow, agentId, "enabled", {}, misbehaving("ends-on-word.sh"));
+    await slow.json(["agents", "run", agentId, "--restart", "always"]);
+    say(slow, agentId, "code 1");
+    await eventually(async () => (await info(slow, agentId)).run.status === "crashed", `${agentId} to crash`);
   }
 
-  /** Longer than any first delay: another agent that crashed later has been started again twice. */
-  async function outlastDelay(agentId: string): Promise<void> {
-    await crashed(agentId);
-    await restarted(agentId, 1);
-    say(agentId, "code 1");
-    await restarted(agentId, 2);
-    await home.json(["agents", "stop", agentId]);
-  }
+  test("is forgotten when Core stops", async () => {
+    await crashed("pending.core");
+    expect((await slow.cli(["core", "stop"])).code).toBe(0);
+    expect(slow.processes()).toEqual([]);
+  });
 
-  test("is cancelled by a stop", async () => {
+  test("is cancelled by a stop, which answers with the run that crashed", async () => {
     await crashed("pending.stop");
-    expect(await home.json(["agents", "stop", "pending.stop"])).toMatchObject({ status: "crashed", exit_code: 1 });
-    await outlastDelay("pending.other");
-    expect(await runsOf("pending.stop")).toHaveLength(1);
+    expect(await slow.json(["agents", "stop", "pending.stop"])).toMatchObject({ status: "crashed", exit_code: 1 });
   });
 
   test("is cancelled by a revocation", async () => {
     await crashed("pending.revoke");
-    await home.json(["agents", "revoke", "pending.revoke"]);
-    await outlastDelay("pending.another");
-    expect(await runsOf("pending.revoke")).toHaveLength(1);
-    expect(home.coreLog()).not.toContain("a restart of pending.revoke was refused");
+    await slow.json(["agents", "revoke", "pending.revoke"]);
   });
 
   test("does not come on top of a run that was asked for meanwhile", async () => {
     await crashed("pending.run");
-    const run = await home.json<RunJson>(["agents", "run", "pending.run"]);
-    await outlastDelay("pending.third");
-    expect((await runsOf("pending.run")).map(({ run_id: id, status }) => [id, status]).at(-1)).toEqual([
-      run.run_id,
-      "running",
-    ]);
-    expect(await runsOf("pending.run")).toHaveLength(2);
-    await home.json(["agents", "stop", "pending.run"]);
+    await slow.json(["agents", "run", "pending.run"]);
   });
 
-  test("is forgotten when Core stops", async () => {
-    await crashed("pending.core");
-    expect((await home.cli(["core", "stop"])).code).toBe(0);
-    expect(home.processes()).toEqual([]);
-    await outlastDelay("pending.fourth");
-    expect(await runsOf("pending.core")).toHaveLength(1);
+  test("never comes afterwards: another agent that crashed last has been started again twice, which takes longer", async () => {
+    await crashed("pending.other");
+    await restarted(slow, "pending.other", 1);
+    say(slow, "pending.other", "code 1");
+    await restarted(slow, "pending.other", 2);
+    for (const agentId of ["pending.core", "pending.stop", "pending.revoke"]) expect(await runsOf(slow, agentId), agentId).toHaveLength(1);
+    expect((await runsOf(slow, "pending.run")).map(({ status }) => status)).toEqual(["crashed", "running"]);
+    expect(slow.coreLog()).not.toContain("was refused");
   });
 });

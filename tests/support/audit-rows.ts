@@ -12,18 +12,28 @@ export type AuditRow = {
   metadata: Record<string, unknown>;
 };
 
+type EventRow = {
+  seq: number;
+  event_type: string;
+  outcome: string;
+  subject_id: string;
+  correlation_id: string | null;
+  metadata_json: string | null;
+};
+
 /** In order; only of that type when one is given. */
 export function auditRows(home: CoreHome, type?: string): AuditRow[] {
-  return select(home, "SELECT * FROM audit_events ORDER BY seq")
+  const rows = select(home, "SELECT * FROM audit_events ORDER BY seq") as EventRow[];
+  return rows
+    .filter((row) => type === undefined || row.event_type === type)
     .map((row) => ({
-      seq: Number(row["seq"]),
-      type: String(row["event_type"]),
-      outcome: String(row["outcome"]),
-      subject: String(row["subject_id"]),
-      correlation: row["correlation_id"] === null ? null : String(row["correlation_id"]),
-      metadata: JSON.parse(String(row["metadata_json"] ?? "{}")) as Record<string, unknown>,
-    }))
-    .filter((row) => type === undefined || row.type === type);
+      seq: row.seq,
+      type: row.event_type,
+      outcome: row.outcome,
+      subject: row.subject_id,
+      correlation: row.correlation_id,
+      metadata: JSON.parse(row.metadata_json ?? "{}") as Record<string, unknown>,
+    }));
 }
 
 /** Every approval the agent ever had, oldest first, columns as they are. */

@@ -14,7 +14,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll } from "vitest";
 import { findProgram, runTool } from "../../packages/core/src/host/child-process.ts";
 
-export const REPOSITORY: string = resolve(import.meta.dirname, "../..");
+const REPOSITORY: string = resolve(import.meta.dirname, "../..");
 export const BINARY: string = join(REPOSITORY, "packages/core/bin/opensentience");
 export const EXAMPLES: string = join(REPOSITORY, "examples/agents");
 

@@ -5,7 +5,7 @@ import { gitRepository } from "./core-home.ts";
 export const MANIFEST = "opensentience.agent.json";
 
 /** Says "started", then its arguments, and stays until it is told to end. */
-export const STAYING_PROGRAM = '#!/bin/sh\necho "started $*"\nexec sleep 1000\n';
+const STAYING_PROGRAM = '#!/bin/sh\necho "started $*"\nexec sleep 1000\n';
 
 export function manifestOf(agentId: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
   return {

@@ -1,0 +1,182 @@
+/** Core's own life: one per home, an orderly end, and what a violent end leaves (nothing that runs, nothing half done). */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CoreStatusJson, RunJson } from "@opensentience/protocol";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/host/process-tree.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { refuse } from "../support/refuse.ts";
+import { marked, membersOf, misbehaving, stillAlive } from "../support/run-trees.ts";
+import { smallAgentAt } from "../support/small-agent.ts";
+import { Following, typeNextStep } from "../support/terminal.ts";
+
+type Run = RunJson & { pid: number };
+
+let home: CoreHome;
+beforeEach(async () => {
+  home = await newHome({ env: { OPENSENTIENCE_STOP_GRACE_MS: "1000" } });
+});
+afterEach(() => home.dispose());
+
+const status = (): Promise<CoreStatusJson> => home.json<CoreStatusJson>(["core", "status"]);
+const types = (): string[] => auditRows(home).map(({ type }) => type);
+
+/** kill -9, and the moment at which the kernel has ended it. */
+async function killCore(pid?: number): Promise<void> {
+  const core = readProcess(pid ?? (await home.corePid())) as ProcessInfo;
+  process.kill(core.pid, "SIGKILL");
+  await eventually(() => !isAlive(core), "Core to be dead");
+}
+
+describe("one Core per home", () => {
+  test("eight first commands at once start one Core, and all of them succeed", async () => {
+    const results = await Promise.all(Array.from({ length: 8 }, () => home.cli(["agents", "list", "--json"])));
+    for (const result of results) expect(result).toEqual({ code: 0, stdout: expect.stringContaining('"items"'), stderr: "" });
+    expect(types().filter((type) => type === "core.started")).toHaveLength(1);
+    expect(home.processes().map(({ pid }) => pid)).toEqual([await home.corePid()]);
+  });
+
+  test("eight first commands after a kill find the stale socket and agree as well", async () => {
+    await home.json(["core", "start"]);
+    await killCore();
+    expect(existsSync(join(home.folder, "run/core.sock"))).toBe(true);
+    const results = await Promise.all(Array.from({ length: 8 }, () => home.cli(["agents", "list", "--json"])));
+    expect(results.map(({ code }) => code)).toEqual(Array.from({ length: 8 }, () => 0));
+    expect(types().filter((type) => type === "core.started")).toHaveLength(2);
+  });
+
+  test("a second one in the foreground is refused, and the first is not disturbed", async () => {
+    await home.json(["core", "start"]);
+    const pid = await home.corePid();
+    const { next_step: nextStep } = await refuse(home, ["serve"], { code: "core.already_running", exit: 6, next: "opensentience core status" });
+    expect(await typeNextStep(home, nextStep)).toContain(String(pid));
+    expect(await home.corePid()).toBe(pid);
+  });
+
+  test("started again and again it is the same; --no-start starts none", async () => {
+    await refuse(home, ["agents", "list", "--no-start"], { code: "core.unreachable", exit: 5, next: "opensentience core start" });
+    expect((await home.cli(["core", "status"])).code).toBe(5);
+    await typeNextStep(home, "opensentience core start");
+    const pid = await home.corePid();
+    expect(await home.json(["core", "start"])).toMatchObject({ pid });
+  });
+});
+
+describe("an orderly end", () => {
+  test("`core stop` ends every agent, the newest first, then Core, and leaves nothing", async () => {
+    const runs: Run[] = [];
+    for (const agentId of ["stop.one", "stop.two", "stop.three"]) {
+      await smallAgentAt(home, agentId, "enabled", {}, agentId === "stop.two" ? misbehaving("refuses-to-die.sh") : {});
+      runs.push(await home.json<Run>(["agents", "run", agentId]));
+    }
+    const members = runs.flatMap((run) => membersOf(run));
+    const pid = await home.corePid();
+    expect(await home.json(["core", "stop"])).toMatchObject({ running: false, was_running: true, pid });
+    expect(stillAlive(members)).toEqual([]);
+    expect(home.processes()).toEqual([]);
+    expect(existsSync(join(home.folder, "run/core.sock"))).toBe(false);
+    const ends = auditRows(home, "agent.run_stopped");
+    const requested = ends.filter(({ metadata }) => metadata["phase"] === "requested").map(({ subject }) => subject);
+    expect(requested).toEqual(runs.map((run) => run.run_id).toReversed());
+    expect(ends.filter(({ metadata }) => metadata["phase"] === "ended")).toHaveLength(3);
+    expect(types().at(-1)).toBe("core.stopped");
+    expect(await home.json(["core", "stop"])).toMatchObject({ running: false, was_running: false });
+    const { items } = await home.json<{ items: Run[] }>(["agents", "ps", "--all"]);
+    expect(items.map((run) => run.status)).toEqual(["stopped", "stopped", "stopped"]);
+    expect(types()).not.toContain("core.reconciled");
+  });
+
+  test("Ctrl-C on `serve` is the same", async () => {
+    const serving = new Following(home, ["serve"]);
+    await serving.until(/OpenSentience Core is running/);
+    await smallAgentAt(home, "serve.agent", "enabled");
+    const run = await home.json<Run>(["agents", "run", "serve.agent"]);
+    const members = membersOf(run);
+    expect(await serving.interrupt()).toMatchObject({ code: 0, stderr: "" });
+    expect(stillAlive(members)).toEqual([]);
+    expect(types().slice(-2)).toEqual(["agent.run_stopped", "core.stopped"]);
+    expect(existsSync(join(home.folder, "run/core.sock"))).toBe(false);
+  });
+
+  test("a second Ctrl-C does not wait for a stubborn agent, which ends all the same", async () => {
+    const serving = new Following(home, ["serve", "--set", "launcher.stop_grace_ms=600000"]);
+    await serving.until(/OpenSentience Core is running/);
+    await smallAgentAt(home, "serve.stubborn", "enabled", {}, misbehaving("ignores-sigterm.sh"));
+    const run = await home.json<Run>(["agents", "run", "serve.stubborn"]);
+    const members = membersOf(run);
+    process.kill(await home.corePid(), "SIGTERM");
+    await eventually(() => auditRows(home, "agent.run_stopped").length > 0, "the stop to be asked for");
+    expect((await serving.interrupt()).code).toBe(130);
+    await eventually(() => stillAlive(members).length === 0, "the agent to be gone");
+    expect((await home.json<{ run: Run }>(["agents", "info", "serve.stubborn"])).run).toMatchObject({ status: "crashed", reason: "core_lost" });
+  });
+});
+
+describe("kill -9 of Core", () => {
+  test("while agents run: nothing of them lives on, and the next start tells and mends", async () => {
+    await smallAgentAt(home, "lost.stubborn", "enabled", {}, misbehaving("refuses-to-die.sh"));
+    await smallAgentAt(home, "lost.always", "enabled");
+    const stubborn = await home.json<Run>(["agents", "run", "lost.stubborn"]);
+    const always = await home.json<Run>(["agents", "run", "lost.always", "--restart", "always"]);
+    await eventually(() => membersOf(stubborn).length >= 3, "the whole tree");
+    const members = [...membersOf(stubborn), ...membersOf(always)];
+    await killCore();
+    await eventually(() => stillAlive(members).length === 0, () => `nothing to be alive, but ${stillAlive(members).join(" ")}`, 5_000);
+    expect(marked(stubborn.run_id)).toEqual([]);
+    // Nothing has told the database yet.
+    expect(types().at(-1)).toBe("agent.run_started");
+
+    expect((await home.json<{ run: Run }>(["agents", "info", "lost.stubborn"])).run).toMatchObject({ run_id: stubborn.run_id, status: "crashed", reason: "core_lost" });
+    const resumed = await eventually(async () => {
+      const { run } = await home.json<{ run: Run }>(["agents", "info", "lost.always"]);
+      return run.status === "running" ? run : undefined;
+    }, "the agent whose policy is always");
+    expect(resumed).toMatchObject({ restart_count: 1 });
+    expect(resumed.run_id).not.toBe(always.run_id);
+    const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
+    expect(items.map((run) => run.run_id)).toEqual([resumed.run_id]);
+    expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([{ runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0 }]);
+    const crashes = auditRows(home, "agent.run_crashed");
+    expect(crashes.map(({ subject, metadata }) => [subject, metadata["reason"]])).toEqual([stubborn, always].map((run) => [run.run_id, "core_lost"]));
+    expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+  });
+
+  test("during a build: its tree is gone, the build is closed as failed, and can be done again", async () => {
+    const build = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
+    const files = { "build.sh": '[ -e "$HOME/second" ] && exit 0\ntouch "$HOME/second"\n(setsid sleep 1000 &)\necho half > half-built\nsleep 1000\n' };
+    await smallAgentAt(home, "lost.build", "installed", build, files);
+    const building = home.cli(["agents", "build", "lost.build", "--yes", "--json"]);
+    await eventually(() => existsSync(join(home.folder, "agents/lost.build/src/half-built")), "the build to be half done");
+    await killCore();
+    await eventually(() => marked("build-lost.build").length === 0, "the build's tree to be gone", 5_000);
+    const { code, stderr } = await building;
+    expect([code, JSON.parse(stderr)]).toEqual([5, { error: expect.objectContaining({ code: "core.unreachable", next_step: "opensentience core status" }) }]);
+    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({ status: "error", build_status: "failed", last_error: "Core ended during the build" });
+    expect(auditRows(home, "core.reconciled").at(-1)?.metadata).toMatchObject({ builds_closed: 1 });
+    expect(auditRows(home, "agent.build_failed").at(-1)).toMatchObject({ outcome: "failed", metadata: { code: "build.canceled" } });
+    await refuse(home, ["agents", "run", "lost.build"], { code: "build.not_built", exit: 4, next: "opensentience agents build lost.build" });
+    await typeNextStep(home, "opensentience agents build lost.build");
+    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({ status: "installed", build_status: "built", last_error: null });
+    expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+  });
+
+  test("right after an act was answered: the act is there", async () => {
+    await smallAgentAt(home, "lost.act", "enabled");
+    await killCore();
+    expect(await home.json(["agents", "info", "lost.act"])).toMatchObject({ status: "enabled", build_status: "built" });
+    expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+    expect((await status()).degraded).toBeNull();
+  });
+
+  test("leaves a log that the next Core goes on with", async () => {
+    await smallAgentAt(home, "lost.log", "running");
+    const { log_path: logPath } = (await home.json<{ run: Run }>(["agents", "info", "lost.log"])).run;
+    await eventually(() => readFileSync(logPath ?? "", "utf8").includes("started"), "the first line");
+    await killCore();
+    const records = await home.jsonLines<{ line: string }>(["agents", "logs", "lost.log"]);
+    expect(records.map(({ line }) => line)).toEqual(["started "]);
+    await home.json(["agents", "run", "lost.log"]);
+    expect(home.coreLog().split("started: version")).toHaveLength(3);
+  });
+});
