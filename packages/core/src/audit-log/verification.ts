@@ -12,14 +12,22 @@ const BATCH = 2_000;
 export type Head = { seq: number; hash: string };
 
 /**
- * `first_bad_seq` is the first row that is not what was written; for a cut, the first row that is gone.
+ * `first_bad_seq` is the first row that is not what was written; for a cut under a running Core, the first row that is
+ * gone. A cut that Core found at its start is known by the checkpoints only, and Core has appended since: the position
+ * is then the first row after the last checkpoint that still fits, because which rows came after the cut does not show.
  * A row rewritten together with all its successors is found by the next checkpoint: the position is then the first row
  * after the last checkpoint that still fits.
  */
 export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], head: Head): Promise<VerifyJson> {
   const newest = checkpoints.at(-1);
-  const checkpoint = newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
-  const report = (status: VerifyJson["status"], events: number, badSeq: number | null, message: string): VerifyJson => ({
+  const checkpoint =
+    newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
+  const report = (
+    status: VerifyJson["status"],
+    events: number,
+    badSeq: number | null,
+    message: string,
+  ): VerifyJson => ({
     status,
     events,
     first_bad_seq: badSeq,
@@ -27,7 +35,8 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
     message,
   });
   const invalid = checkpoints.find((one) => !one.valid);
-  if (invalid !== undefined) return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
+  if (invalid !== undefined)
+    return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
   try {
     const hashAt = new Map(checkpoints.map((one) => [one.size, one.hash]));
     const erased = erasedSeqs(storage);
@@ -41,15 +50,40 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
         if (problem !== undefined) return report("tampered", previous.seq, previous.seq + 1, problem);
         previous = { seq: row.seq, hash: row.row_hash };
         const expected = hashAt.get(row.seq);
-        if (expected !== undefined && expected !== row.row_hash) return report("tampered", row.seq, lastFitting + 1, `the chain was rewritten: it does not fit the checkpoint of ${row.seq} events`);
+        if (expected !== undefined && expected !== row.row_hash)
+          return report(
+            "tampered",
+            row.seq,
+            lastFitting + 1,
+            `the chain was rewritten: it does not fit the checkpoint of ${row.seq} events`,
+          );
         if (expected !== undefined) lastFitting = row.seq;
       }
       if (rows.length < BATCH || previous.seq >= head.seq) break;
       await nextTurn();
     }
-    const known = Math.max(head.seq, ...checkpoints.map((one) => one.size));
-    if (previous.seq < known) return report("truncated", previous.seq, previous.seq + 1, `${known - previous.seq} events at the end are gone`);
-    if (previous.hash !== head.hash) return report("tampered", previous.seq, lastFitting + 1, "the chain was rewritten: it does not fit the head that Core knows");
+    if (previous.seq < head.seq)
+      return report(
+        "truncated",
+        previous.seq,
+        previous.seq + 1,
+        `${head.seq - previous.seq} events at the end are gone`,
+      );
+    const signed = Math.max(0, ...checkpoints.map((one) => one.size));
+    if (previous.seq < signed)
+      return report(
+        "truncated",
+        previous.seq,
+        lastFitting + 1,
+        `events up to ${signed} were signed, and there are only ${previous.seq}; what follows event ${lastFitting} cannot be relied on`,
+      );
+    if (previous.hash !== head.hash)
+      return report(
+        "tampered",
+        previous.seq,
+        lastFitting + 1,
+        "the chain was rewritten: it does not fit the head that Core knows",
+      );
     return report("intact", previous.seq, null, `${previous.seq} events, every hash fits`);
   } catch {
     return report("unreadable", 0, null, "the audit log cannot be read");
@@ -63,5 +97,7 @@ function rowProblem(row: AuditRow, previous: Head, erased: ReadonlySet<number>):
   if (row.metadata_json === null || row.meta_salt === null) {
     return erased.has(row.seq) ? undefined : `the metadata of event ${row.seq} was removed without a tombstone`;
   }
-  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest ? undefined : `the metadata of event ${row.seq} was changed`;
+  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest
+    ? undefined
+    : `the metadata of event ${row.seq} was changed`;
 }

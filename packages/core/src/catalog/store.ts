@@ -43,11 +43,22 @@ export function countAgents(storage: Storage): number {
 export function pageOfAgents(storage: Storage, status: string | undefined, afterId: string, limit: number): AgentRow[] {
   return status === undefined
     ? storage.all("SELECT * FROM agents WHERE agent_id > ? ORDER BY agent_id LIMIT ?", afterId, limit)
-    : storage.all("SELECT * FROM agents WHERE status = ? AND agent_id > ? ORDER BY agent_id LIMIT ?", status, afterId, limit);
+    : storage.all(
+        "SELECT * FROM agents WHERE status = ? AND agent_id > ? ORDER BY agent_id LIMIT ?",
+        status,
+        afterId,
+        limit,
+      );
 }
 
 /** Full text over id, name, description and keywords; in order of id, so that paging by key stays exact. */
-export function searchAgents(storage: Storage, words: string, status: string | undefined, afterId: string, limit: number): AgentRow[] {
+export function searchAgents(
+  storage: Storage,
+  words: string,
+  status: string | undefined,
+  afterId: string,
+  limit: number,
+): AgentRow[] {
   const query = ftsQuery(words);
   if (query === "") return [];
   return storage.all(
@@ -61,9 +72,17 @@ export function searchAgents(storage: Storage, words: string, status: string | u
   );
 }
 
-type ManifestColumns = Pick<AgentRow, "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json">;
+type ManifestColumns = Pick<
+  AgentRow,
+  "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json"
+>;
 
-export function insertAgent(storage: Storage, tx: Tx, agent: ManifestColumns & Pick<AgentRow, "agent_id" | "source_git_url" | "source_ref" | "discovered_path">, at: string): void {
+export function insertAgent(
+  storage: Storage,
+  tx: Tx,
+  agent: ManifestColumns & Pick<AgentRow, "agent_id" | "source_git_url" | "source_ref" | "discovered_path">,
+  at: string,
+): void {
   storage.run(
     tx,
     `INSERT INTO agents (agent_id, name, version, description, keywords_json, source_git_url, source_ref, manifest_path, manifest_hash, manifest_json, discovered_path, discovered_at, last_seen_at, status)
@@ -101,7 +120,13 @@ export function updateManifest(storage: Storage, tx: Tx, agentId: string, manife
 
 /** Governs nothing: when and where a copy was last seen. */
 export function touchSeen(storage: Storage, tx: Tx, agentId: string, discoveredPath: string | null, at: string): void {
-  storage.run(tx, "UPDATE agents SET last_seen_at = ?, missing_since = NULL, discovered_path = ? WHERE agent_id = ?", at, discoveredPath, agentId);
+  storage.run(
+    tx,
+    "UPDATE agents SET last_seen_at = ?, missing_since = NULL, discovered_path = ? WHERE agent_id = ?",
+    at,
+    discoveredPath,
+    agentId,
+  );
 }
 
 export function markMissing(storage: Storage, tx: Tx, agentId: string, at: string): void {
