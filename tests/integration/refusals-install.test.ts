@@ -110,6 +110,7 @@ test("a repository that carries another id is refused, whoever asks", async () =
 describe("a manifest that cannot be trusted is refused by install and reported by scan:", () => {
   const good = manifestOf("com.example.manifest");
   const json = (changes: Record<string, unknown>): string => JSON.stringify({ ...good, ...changes });
+  const rejected: ScanReportJson["rejected"] = [];
   const without = (field: string): string => JSON.stringify({ ...good, [field]: undefined });
   test.each<[what: string, text: string | null, code: ErrorCode, exit: number, message: RegExp]>([
     ["none", null, "manifest.missing", 3, /opensentience\.agent\.json/],
@@ -137,16 +138,20 @@ describe("a manifest that cannot be trusted is refused by install and reported b
     ["a permission that is none", json({ permissions: ["everything"] }), "manifest.invalid", 1, /permissions/],
     ["no permissions", without("permissions"), "manifest.invalid", 1, /permissions/],
     ["text that reorders itself", json({ name: "a\u202eb" }), "manifest.invalid", 1, /name/],
-  ])("%s", async (what, text, code, exit, message) => {
+  ])("%s", async (_, text, code, exit, message) => {
     const repository = await gitRepository("bad", text === null ? { "README.md": "nothing\n" } : { [MANIFEST]: text });
     const error = await refuse(home, ["agents", "install", repository.url, "--allow-local"], { code, exit });
     expect(error.message).toMatch(message);
     expect(readdirSync(join(home.folder, "agents", ".staging"))).toEqual([]);
+    if (text !== null) rejected.push({ path: repository.path, code, message: error.message });
+  });
+
+  test("and by a scan, which finds the good one among them", async () => {
     await writeFiles(join(home.projects, "good"), { [MANIFEST]: manifestText("com.example.good") });
-    const report = await home.json<ScanReportJson>(["agents", "scan", repository.path, join(home.projects, "good")]);
+    const folders = [...rejected.map(({ path }) => path), join(home.projects, "good")];
+    const report = await home.json<ScanReportJson>(["agents", "scan", ...folders]);
     expect(report.found).toBe(1);
-    const expected = text === null ? [] : [{ path: repository.path, code, message: error.message }];
-    expect(report.rejected, what).toEqual(expected);
+    expect(report.rejected.toSorted(byPath)).toEqual(rejected.toSorted(byPath));
   });
 
   test("bytes that are no UTF-8, and a link in place of the file", async () => {
@@ -254,6 +259,10 @@ test("every failed install is one event, and no folder is left", () => {
   expect(existsSync("/tmp/owned")).toBe(false);
   expect(failed.filter(({ metadata }) => JSON.stringify(metadata).includes(SECRET))).toEqual([]);
 });
+
+function byPath(left: { path: string }, right: { path: string }): number {
+  return left.path < right.path ? -1 : 1;
+}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ErrorCode } from "@opensentience/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
-import { type CoreHome, newHome } from "../support/core-home.ts";
+import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { denials, refuse } from "../support/refuse.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { typeNextStep } from "../support/terminal.ts";
@@ -20,6 +20,7 @@ beforeAll(async () => {
 afterAll(() => home.dispose());
 
 describe("a command line that breaks the table is refused with the help to read:", () => {
+  const typed = new Set<string>();
   test.each<[args: string[], message: RegExp, next: string]>([
     [["agent", "list"], /did you mean "agents"/, "opensentience help"],
     [["agents", "lsit"], /did you mean "(agents )?list"/, "opensentience help agents"],
@@ -47,9 +48,10 @@ describe("a command line that breaks the table is refused with the help to read:
   ])("%j", async (args, message, next) => {
     const error = await refuse(home, args, { code: "usage.invalid", exit: 2, next });
     expect(error.message).toMatch(message);
-    expect(await typeNextStep(home, next)).toContain(
-      next.startsWith("opensentience help") ? "opensentience" : home.folder,
-    );
+    if (typed.has(next)) return;
+    typed.add(next);
+    const isHelp = next.startsWith("opensentience help");
+    expect(await typeNextStep(home, next)).toContain(isHelp ? "opensentience" : home.folder);
   });
 
   test("for people the same, on stderr alone", async () => {
@@ -155,7 +157,7 @@ describe("a Core that is not there", () => {
       const error = await refuse(own, ["agents", "list"], expected);
       expect(error.message).toMatch(message);
     }
-    expect(own.processes()).toEqual([]);
+    await eventually(() => own.processes().length === 0, "what could not start to be gone");
     writeFileSync(config, "[launcher]\nstop_grace_ms = 1000\n");
     await refuse(own, ["core", "start", "--set", "launcher.grace=1"], expected);
     const status = await own.json<{ config: { key: string; value: unknown; origin: string }[] }>(["core", "start"]);

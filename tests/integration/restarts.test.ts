@@ -148,12 +148,12 @@ describe("a pending restart", () => {
 
   test("is cancelled by a revocation", async () => {
     await crashed("pending.revoke");
-    await slow.json(["agents", "revoke", "pending.revoke"]);
+    expect(await slow.json(["agents", "revoke", "pending.revoke"])).toMatchObject({ approval: { status: "revoked" } });
   });
 
   test("does not come on top of a run that was asked for meanwhile", async () => {
     await crashed("pending.run");
-    await slow.json(["agents", "run", "pending.run"]);
+    expect(await slow.json(["agents", "run", "pending.run"])).toMatchObject({ status: "running", restart_count: 0 });
   });
 
   test("never comes afterwards: another agent that crashed last has been started again twice, which takes longer", async () => {

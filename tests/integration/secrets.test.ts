@@ -176,6 +176,9 @@ test("a build that prints credentials", async () => {
   const build = { build: { steps: [{ phase: "compile", argv: ["cat", "shapes.txt"] }] } };
   await smallAgentAt(home, "secret.build", "installed", build, { "shapes.txt": SHAPES });
   await show("agents", "build", "secret.build", "--yes");
+  const folder = join(home.folder, "logs/secret.build");
+  const log = readdirSync(folder).find((name) => name.startsWith("build-"));
+  expect(readFileSync(join(folder, log ?? ""), "utf8").split("[redacted:").length).toBeGreaterThan(corpus.go.length);
 });
 
 test("credentials in a URL to install from", async () => {
