@@ -12,7 +12,14 @@ import { readdir, rm, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { CoreError, enforcementOf, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
+import {
+  CoreError,
+  enforcementOf,
+  errorToJson,
+  newId,
+  toCoreError,
+  type CoreStatusJson,
+} from "@opensentience/protocol";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
 import { Catalog } from "./catalog/catalog.ts";
@@ -60,7 +67,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     if (core === undefined) {
       report({ held: true });
       if (options.background) return 0;
-      throw new CoreError("core.already_running", "another Core owns this home", { nextStep: "opensentience core status" });
+      throw new CoreError("core.already_running", "another Core owns this home", {
+        nextStep: "opensentience core status",
+      });
     }
     report({ ready: true });
     options.onReady({ socketPath: options.paths.controlSocket });
@@ -90,7 +99,14 @@ export class Core {
   #expiryTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  private constructor(parts: { paths: Paths; config: Config; lock: Lock; log: TextLog; redactor: Redactor; probe: SandboxProbe }) {
+  private constructor(parts: {
+    paths: Paths;
+    config: Config;
+    lock: Lock;
+    log: TextLog;
+    redactor: Redactor;
+    probe: SandboxProbe;
+  }) {
     this.#paths = parts.paths;
     this.#config = parts.config;
     this.#lock = parts.lock;
@@ -105,7 +121,15 @@ export class Core {
   /** undefined when another Core holds the home. */
   static async start(options: Pick<ServeOptions, "paths" | "flags">): Promise<Core | undefined> {
     const { paths } = options;
-    for (const folder of [paths.home, paths.stateFolder, paths.runFolder, paths.runAgentsFolder, paths.agentsFolder, paths.logsFolder]) await ensurePrivateFolder(folder);
+    for (const folder of [
+      paths.home,
+      paths.stateFolder,
+      paths.runFolder,
+      paths.runAgentsFolder,
+      paths.agentsFolder,
+      paths.logsFolder,
+    ])
+      await ensurePrivateFolder(folder);
     const lock = acquireLock(paths.lock);
     if (lock === undefined) return undefined;
     try {
@@ -134,7 +158,9 @@ export class Core {
       this.#log.line(`degraded: ${error.code}: ${error.message}`);
     }
     this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket);
-    this.#log.line(`started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`);
+    this.#log.line(
+      `started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`,
+    );
     this.#services?.discovery.start();
   }
 
@@ -142,16 +168,43 @@ export class Core {
     const services = await this.#makeServices(storage);
     const { audit, install, build, launcher, enablement } = services;
     this.#services = services;
-    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: this.#subject(), metadata: { version: VERSION, pid: process.pid, node: process.version, isolation: describeHeld(this.#probe).isolation } });
+    audit.record({
+      type: "core.started",
+      act: SYSTEM_ACT,
+      subject: this.#subject(),
+      metadata: {
+        version: VERSION,
+        pid: process.pid,
+        node: process.version,
+        isolation: describeHeld(this.#probe).isolation,
+      },
+    });
     const installs = await install.reconcile();
     const builds = build.reconcile();
     const { closed, processesEnded } = await launcher.reconcile();
     if (installs + builds + closed.length > 0) {
-      audit.record({ type: "core.reconciled", act: SYSTEM_ACT, subject: this.#subject(), metadata: { runs_closed: closed.length, processes_ended: processesEnded, builds_closed: builds, installs_closed: installs } });
+      audit.record({
+        type: "core.reconciled",
+        act: SYSTEM_ACT,
+        subject: this.#subject(),
+        metadata: {
+          runs_closed: closed.length,
+          processes_ended: processesEnded,
+          builds_closed: builds,
+          installs_closed: installs,
+        },
+      });
     }
-    for (const name of await readdir(this.#paths.runAgentsFolder)) await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.#paths.runAgentsFolder))
+      await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
     await launcher.resume(closed);
-    this.#expiryTimer = setInterval(() => void enablement.expireDue(SYSTEM_ACT).catch((error: unknown) => this.#fault("expiring approvals failed", error)), EXPIRY_INTERVAL_MS).unref();
+    this.#expiryTimer = setInterval(
+      () =>
+        void enablement
+          .expireDue(SYSTEM_ACT)
+          .catch((error: unknown) => this.#fault("expiring approvals failed", error)),
+      EXPIRY_INTERVAL_MS,
+    ).unref();
   }
 
   async #makeServices(storage: Storage): Promise<NonNullable<Domain["services"]>> {
@@ -162,7 +215,13 @@ export class Core {
     const onFault = (what: string, error: unknown): void => this.#fault(what, error);
     const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
     const logs = logLimits(config);
-    const folders = { agents: paths.agentsFolder, staging: paths.stagingFolder, logs: paths.logsFolder, runAgents: paths.runAgentsFolder, agent };
+    const folders = {
+      agents: paths.agentsFolder,
+      staging: paths.stagingFolder,
+      logs: paths.logsFolder,
+      runAgents: paths.runAgentsFolder,
+      agent,
+    };
     const audit = new AuditLog({
       storage,
       redactor,
@@ -197,7 +256,8 @@ export class Core {
       },
       folders,
       environmentValue: (name) => config.environmentValue(name),
-      describePermissions: (approved) => Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
+      describePermissions: (approved) =>
+        Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
       onFault,
     });
     const install = new Install({
@@ -226,13 +286,23 @@ export class Core {
         timeoutMs: config.get("build.timeout_ms"),
         logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
         toolPath: config.toolPath,
-        passEnvironment: Object.fromEntries(config.get("build.pass_env").flatMap((name) => (config.environmentValue(name) === undefined ? [] : [[name, config.environmentValue(name) as string]]))),
+        passEnvironment: Object.fromEntries(
+          config
+            .get("build.pass_env")
+            .flatMap((name) =>
+              config.environmentValue(name) === undefined ? [] : [[name, config.environmentValue(name) as string]],
+            ),
+        ),
       },
       folders,
     });
     const discovery = new Discovery({
       catalog,
-      settings: { roots: config.get("scan_roots"), prune: config.get("scan_prune"), intervalMs: config.get("scan_interval_ms") },
+      settings: {
+        roots: config.get("scan_roots"),
+        prune: config.get("scan_prune"),
+        intervalMs: config.get("scan_interval_ms"),
+      },
       agentsFolder: paths.agentsFolder,
       systemAct: SYSTEM_ACT,
       onUpdated: async (agentIds) => {
@@ -311,7 +381,12 @@ export class Core {
       this.#server?.closeAllConnections();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
-      services.audit.record({ type: "core.stopped", act: SYSTEM_ACT, subject: this.#subject(), metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) } });
+      services.audit.record({
+        type: "core.stopped",
+        act: SYSTEM_ACT,
+        subject: this.#subject(),
+        metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) },
+      });
       await services.audit.close();
     }
     this.#storage?.close();
@@ -337,7 +412,12 @@ export class Core {
 
   /** The one place where a cause is written down: Core's own log, redacted. */
   #fault(what: string, error: unknown): void {
-    const cause = error instanceof CoreError ? `${error.code}: ${error.message}${error.cause === undefined ? "" : ` (${String(error.cause)})`}` : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const cause =
+      error instanceof CoreError
+        ? `${error.code}: ${error.message}${error.cause === undefined ? "" : ` (${String(error.cause)})`}`
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : String(error);
     this.#log.line(`${what}: ${cause}`);
   }
 
@@ -347,7 +427,11 @@ export class Core {
 }
 
 function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {
-  return { maxLineBytes: config.get("logs.max_line_bytes"), maxFileBytes: config.get("logs.max_file_bytes"), maxFiles: config.get("logs.max_files") };
+  return {
+    maxLineBytes: config.get("logs.max_line_bytes"),
+    maxFileBytes: config.get("logs.max_file_bytes"),
+    maxFiles: config.get("logs.max_files"),
+  };
 }
 
 /** Attribution of the control socket: its owner. */

@@ -102,6 +102,7 @@ export const ERROR_CODES = {
   "install.running": { kind: "conflict", meaning: "The agent is running; stop it first." },
   "install.io_failed": { kind: "unavailable", meaning: "Files could not be written." },
   "install.git_missing": { kind: "unavailable", meaning: "git is not installed, or not on tools.path." },
+  "install.no_previous": { kind: "not_found", meaning: "There is no earlier tree to go back to." },
   "install.canceled": { kind: "canceled", meaning: "The install was canceled; nothing was changed." },
   "install.no_source": { kind: "usage", meaning: "Nothing says which git URL to install from." },
 

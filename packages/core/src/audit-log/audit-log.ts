@@ -117,10 +117,15 @@ export class AuditLog {
   }
 
   /** Newest first; `next` is the cursor of the following page. */
-  list(filter: AuditFilter, page: { limit: number; cursor?: string | undefined }): { items: AuditEventJson[]; next: string | null } {
+  list(
+    filter: AuditFilter,
+    page: { limit: number; cursor?: string | undefined },
+  ): { items: AuditEventJson[]; next: string | null } {
     const before = page.cursor === undefined ? undefined : Number(page.cursor);
     if (before !== undefined && !Number.isSafeInteger(before)) {
-      throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", { nextStep: "opensentience audit list" });
+      throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", {
+        nextStep: "opensentience audit list",
+      });
     }
     const rows = rowsMatching(this.#deps.storage, filter, { order: "newest", before, limit: page.limit + 1 });
     const items = rows.slice(0, page.limit).map(toJson);
@@ -159,7 +164,10 @@ export class AuditLog {
   checkpoint(): Promise<{ note: string; size: number }> {
     const { seq, hash } = this.#head;
     this.#checkpointed = seq;
-    const written = this.#checkpointQueue.then(async () => ({ note: await this.#deps.checkpoints.write(seq, hash, new Date().toISOString()), size: seq }));
+    const written = this.#checkpointQueue.then(async () => ({
+      note: await this.#deps.checkpoints.write(seq, hash, new Date().toISOString()),
+      size: seq,
+    }));
     this.#checkpointQueue = written.catch(() => undefined);
     return written;
   }
@@ -174,7 +182,9 @@ export class AuditLog {
   #append(tx: Tx, event: AuditEvent): AuditRow {
     const definition = AUDIT_EVENTS[event.type];
     const nowMs = Date.now();
-    const metadataJson = JSON.stringify(this.#deps.redactor.metadata(allowed(event.metadata ?? {}, definition.metadata)));
+    const metadataJson = JSON.stringify(
+      this.#deps.redactor.metadata(allowed(event.metadata ?? {}, definition.metadata)),
+    );
     const salt = randomBytes(16).toString("hex");
     const fields: Omit<AuditRow, "row_hash"> = {
       seq: this.#head.seq + 1,
@@ -230,5 +240,8 @@ function isSqliteError(error: unknown): boolean {
 }
 
 function unavailable(cause: unknown): CoreError {
-  return new CoreError("audit.unavailable", "the audit log cannot be written, so nothing was done", { cause, nextStep: "opensentience audit verify" });
+  return new CoreError("audit.unavailable", "the audit log cannot be written, so nothing was done", {
+    cause,
+    nextStep: "opensentience audit verify",
+  });
 }

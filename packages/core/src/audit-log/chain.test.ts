@@ -25,7 +25,22 @@ const ROW: Omit<AuditRow, "row_hash"> = {
 
 describe("the hash of a row", () => {
   test("is the one that the docs describe, made here from nothing but SHA-256 and JSON", () => {
-    const fields = [1, ROW.event_id, ROW.at, "core.started", "info", "ok", "core_0190", "system", "system:core", "core", "core_0190", null, null, ROW.meta_digest];
+    const fields = [
+      1,
+      ROW.event_id,
+      ROW.at,
+      "core.started",
+      "info",
+      "ok",
+      "core_0190",
+      "system",
+      "system:core",
+      "core",
+      "core_0190",
+      null,
+      null,
+      ROW.meta_digest,
+    ];
     const expected = createHash("sha256")
       .update(Buffer.of(0))
       .update(Buffer.alloc(32))
@@ -36,13 +51,16 @@ describe("the hash of a row", () => {
 
   test("is final: rows that were written once must fit for ever", () => {
     expect(hashRow(ROW)).toBe("224ae52b836436ce5b4edf940d2bd4a6cf678b1cc5a662c37a3ed796e8d34808");
-    expect(digestMetadata("00112233445566778899aabbccddeeff", '{"version":"0.1.0"}')).toBe("b0125b62279fb431e2bf54cc5633c9c5d0bdfedef062df3e8f7788158ce760b1");
+    expect(digestMetadata("00112233445566778899aabbccddeeff", '{"version":"0.1.0"}')).toBe(
+      "b0125b62279fb431e2bf54cc5633c9c5d0bdfedef062df3e8f7788158ce760b1",
+    );
   });
 
   test("changes with every field but the metadata themselves, which their digest stands for", () => {
     const stored: Record<string, unknown> = ROW;
     for (const key of Object.keys(ROW)) {
-      const value = typeof stored[key] === "number" ? 2 : key === "prev_hash" ? "11".repeat(32) : `${String(stored[key])}x`;
+      const value =
+        typeof stored[key] === "number" ? 2 : key === "prev_hash" ? "11".repeat(32) : `${String(stored[key])}x`;
       const changed = hashRow({ ...ROW, [key]: value } as Omit<AuditRow, "row_hash">);
       expect(changed === hashRow(ROW), key).toBe(key === "metadata_json" || key === "meta_salt");
     }

@@ -12,7 +12,15 @@
  * rewriting it, shows. Whoever can read the key can forge a note: copies kept elsewhere are what a same-user attacker
  * cannot reach (docs/audit-log.md says so).
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign, verify, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hash,
+  sign,
+  verify,
+  type KeyObject,
+} from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { appendPrivateFile, writePrivateFile } from "../host/private-file.ts";
 
@@ -34,7 +42,9 @@ export class Checkpoints {
     this.#privateKey = privateKey;
     this.#publicKey = createPublicKey(privateKey);
     const raw = Buffer.from(this.#publicKey.export({ format: "jwk" }).x ?? "", "base64url");
-    this.#keyId = Buffer.from(hash("sha256", Buffer.concat([Buffer.from(`${KEY_NAME}\n`), Buffer.of(ED25519), raw]), "buffer")).subarray(0, 4);
+    this.#keyId = Buffer.from(
+      hash("sha256", Buffer.concat([Buffer.from(`${KEY_NAME}\n`), Buffer.of(ED25519), raw]), "buffer"),
+    ).subarray(0, 4);
   }
 
   /** Makes the key on first use; it stays in a 0600 file and is never shown. */
@@ -62,19 +72,22 @@ export class Checkpoints {
   }
 
   #parse(note: string): Checkpoint {
-    const match = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/=]+)\nat ([^\n]+)\n\n\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)\n$/.exec(note);
+    const match = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/=]+)\nat ([^\n]+)\n\n\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)\n$/.exec(
+      note,
+    );
     if (match === null) return { size: 0, hash: "", at: "", valid: false };
     const [, origin, size, rootHash = "", at = "", , signature = ""] = match;
     const blob = Buffer.from(signature, "base64");
     const text = note.slice(0, note.indexOf("\n\n") + 1);
-    const valid = origin === ORIGIN && blob.subarray(0, 4).equals(this.#keyId) && verify(null, Buffer.from(text), this.#publicKey, blob.subarray(4));
+    const valid =
+      origin === ORIGIN &&
+      blob.subarray(0, 4).equals(this.#keyId) &&
+      verify(null, Buffer.from(text), this.#publicKey, blob.subarray(4));
     return { size: Number(size), hash: Buffer.from(rootHash, "base64").toString("hex"), at, valid };
   }
 }
 
 /** Notes stand one after another, each ended by its signature line and a blank line. */
 function splitNotes(text: string): string[] {
-  return text
-    .split(/(?<=\n\u2014 [^\n]*\n)\n/)
-    .filter((note) => note.trim() !== "");
+  return text.split(/(?<=\n\u2014 [^\n]*\n)\n/).filter((note) => note.trim() !== "");
 }

@@ -10,28 +10,132 @@ type EventDefinition = { severity: Severity; meaning: string; metadata: readonly
 const BOUNDARY = "trust_boundary";
 
 export const AUDIT_EVENTS = {
-  "core.started": { severity: "info", meaning: "Core took the home and opened its database.", metadata: ["version", "pid", "isolation", "node"] },
-  "core.stopped": { severity: "info", meaning: "Core stopped cleanly; no agent of it is alive.", metadata: ["uptime_ms"] },
-  "core.reconciled": { severity: "warn", meaning: "At its start Core closed what an earlier Core left half done.", metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed"] },
+  "core.started": {
+    severity: "info",
+    meaning: "Core took the home and opened its database.",
+    metadata: ["version", "pid", "isolation", "node"],
+  },
+  "core.stopped": {
+    severity: "info",
+    meaning: "Core stopped cleanly; no agent of it is alive.",
+    metadata: ["uptime_ms"],
+  },
+  "core.reconciled": {
+    severity: "warn",
+    meaning: "At its start Core closed what an earlier Core left half done.",
+    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed"],
+  },
 
-  "agent.discovered": { severity: "info", meaning: "A scan found a manifest with a new id.", metadata: ["path", "version", "manifest_hash"] },
-  "agent.updated": { severity: "info", meaning: "A known manifest changed.", metadata: ["path", "version", "manifest_hash", "previous_manifest_hash"] },
-  "agent.installed": { severity: "info", meaning: "A commit was fetched and moved into place; nothing of it ran.", metadata: ["git_url", "ref", "commit", "path", "tree_hash", "files", "skipped", "phase", "previous_commit"] },
-  "agent.install_failed": { severity: "warn", meaning: "An install ended without changing anything.", metadata: ["git_url", "ref", "code", "message"] },
-  "agent.build_plan_shown": { severity: "info", meaning: "The plan of a build was shown before it ran.", metadata: ["steps", "commit"] },
-  "agent.build_started": { severity: "warn", meaning: "A build is about to execute third-party code.", metadata: ["commit", "steps", BOUNDARY] },
-  "agent.built": { severity: "info", meaning: "A build ended well.", metadata: ["commit", "steps", "duration_ms", "built_tree_hash", BOUNDARY] },
-  "agent.build_failed": { severity: "warn", meaning: "A build failed.", metadata: ["commit", "step", "code", "message", "exit_code", "duration_ms", BOUNDARY] },
-  "agent.enable_requested": { severity: "info", meaning: "Somebody asked to approve permissions.", metadata: ["permissions", "all", "manifest_hash", "requested_permissions_hash"] },
-  "agent.enabled": { severity: "security", meaning: "Permissions were approved for one exact state of the agent.", metadata: ["approval_id", "approved_permissions", "manifest_hash", "requested_permissions_hash", "commit", "ref", "expires_at", "superseded"] },
-  "agent.permissions_revoked": { severity: "security", meaning: "The approval was withdrawn.", metadata: ["approval_id", "reason"] },
-  "agent.manifest_drift_detected": { severity: "security", meaning: "The agent is no longer what was approved.", metadata: ["approval_id", "layers", "manifest_hash", "commit"] },
-  "agent.removed": { severity: "info", meaning: "An agent's folders were removed.", metadata: ["path"] },
-  "agent.run_started": { severity: "warn", meaning: "A run is about to execute third-party code (outcome unknown: intent; ok: it runs).", metadata: ["agent_id", "approval_id", "manifest_hash", "commit", "pid", "permissions", "isolation", "restart_count", "phase", BOUNDARY] },
-  "agent.run_stopped": { severity: "info", meaning: "A run ended after a stop was asked for.", metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"] },
-  "agent.run_crashed": { severity: "warn", meaning: "A run ended without a stop being asked for, or could not start.", metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"] },
-  "security.denied": { severity: "security", meaning: "An act was refused by policy.", metadata: ["code", "message", "act", "door"] },
-  "audit.erased": { severity: "security", meaning: "The operator erased the metadata of an earlier row.", metadata: ["reason"] },
+  "agent.discovered": {
+    severity: "info",
+    meaning: "A scan found a manifest with a new id.",
+    metadata: ["path", "version", "manifest_hash"],
+  },
+  "agent.updated": {
+    severity: "info",
+    meaning: "A known manifest changed.",
+    metadata: ["path", "version", "manifest_hash", "previous_manifest_hash"],
+  },
+  "agent.installed": {
+    severity: "info",
+    meaning: "A commit was fetched and moved into place; nothing of it ran.",
+    metadata: ["git_url", "ref", "commit", "path", "tree_hash", "files", "skipped", "phase", "previous_commit"],
+  },
+  "agent.install_failed": {
+    severity: "warn",
+    meaning: "An install ended without changing anything.",
+    metadata: ["git_url", "ref", "code", "message"],
+  },
+  "agent.build_plan_shown": {
+    severity: "info",
+    meaning: "The plan of a build was shown before it ran.",
+    metadata: ["steps", "commit"],
+  },
+  "agent.build_started": {
+    severity: "warn",
+    meaning: "A build is about to execute third-party code.",
+    metadata: ["commit", "steps", BOUNDARY],
+  },
+  "agent.built": {
+    severity: "info",
+    meaning: "A build ended well.",
+    metadata: ["commit", "steps", "duration_ms", "built_tree_hash", BOUNDARY],
+  },
+  "agent.build_failed": {
+    severity: "warn",
+    meaning: "A build failed.",
+    metadata: ["commit", "step", "code", "message", "exit_code", "duration_ms", BOUNDARY],
+  },
+  "agent.enable_requested": {
+    severity: "info",
+    meaning: "Somebody asked to approve permissions.",
+    metadata: ["permissions", "all", "manifest_hash", "requested_permissions_hash"],
+  },
+  "agent.enabled": {
+    severity: "security",
+    meaning: "Permissions were approved for one exact state of the agent.",
+    metadata: [
+      "approval_id",
+      "approved_permissions",
+      "manifest_hash",
+      "requested_permissions_hash",
+      "commit",
+      "ref",
+      "expires_at",
+      "superseded",
+    ],
+  },
+  "agent.permissions_revoked": {
+    severity: "security",
+    meaning: "The approval was withdrawn.",
+    metadata: ["approval_id", "reason"],
+  },
+  "agent.manifest_drift_detected": {
+    severity: "security",
+    meaning: "The agent is no longer what was approved.",
+    metadata: ["approval_id", "layers", "manifest_hash", "commit"],
+  },
+  "agent.removed": {
+    severity: "info",
+    meaning: "What was installed of an agent was removed.",
+    metadata: ["path", "kept_data", "phase"],
+  },
+  "agent.run_started": {
+    severity: "warn",
+    meaning: "A run is about to execute third-party code (outcome unknown: intent; ok: it runs).",
+    metadata: [
+      "agent_id",
+      "approval_id",
+      "manifest_hash",
+      "commit",
+      "pid",
+      "permissions",
+      "isolation",
+      "restart_count",
+      "phase",
+      BOUNDARY,
+    ],
+  },
+  "agent.run_stopped": {
+    severity: "info",
+    meaning: "A run ended after a stop was asked for.",
+    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"],
+  },
+  "agent.run_crashed": {
+    severity: "warn",
+    meaning: "A run ended without a stop being asked for, or could not start.",
+    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"],
+  },
+  "security.denied": {
+    severity: "security",
+    meaning: "An act was refused by policy.",
+    metadata: ["code", "message", "act", "door"],
+  },
+  "audit.erased": {
+    severity: "security",
+    meaning: "The operator erased the metadata of an earlier row.",
+    metadata: ["reason"],
+  },
 } as const satisfies Record<string, EventDefinition>;
 
 export type AuditEventType = keyof typeof AUDIT_EVENTS;

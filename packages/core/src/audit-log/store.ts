@@ -90,5 +90,9 @@ export function rowsMatching(
   if (page.after !== undefined) add("seq > ?", page.after);
   const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`;
   const order = page.order === "newest" ? "DESC" : "ASC";
-  return storage.all(`SELECT ${COLUMNS} FROM audit_events ${clause} ORDER BY seq ${order} LIMIT ?`, ...values, page.limit);
+  return storage.all(
+    `SELECT ${COLUMNS} FROM audit_events ${clause} ORDER BY seq ${order} LIMIT ?`,
+    ...values,
+    page.limit,
+  );
 }

@@ -18,8 +18,14 @@ export type Head = { seq: number; hash: string };
  */
 export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], head: Head): Promise<VerifyJson> {
   const newest = checkpoints.at(-1);
-  const checkpoint = newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
-  const report = (status: VerifyJson["status"], events: number, badSeq: number | null, message: string): VerifyJson => ({
+  const checkpoint =
+    newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
+  const report = (
+    status: VerifyJson["status"],
+    events: number,
+    badSeq: number | null,
+    message: string,
+  ): VerifyJson => ({
     status,
     events,
     first_bad_seq: badSeq,
@@ -27,7 +33,8 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
     message,
   });
   const invalid = checkpoints.find((one) => !one.valid);
-  if (invalid !== undefined) return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
+  if (invalid !== undefined)
+    return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
   try {
     const hashAt = new Map(checkpoints.map((one) => [one.size, one.hash]));
     const erased = erasedSeqs(storage);
@@ -41,15 +48,28 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
         if (problem !== undefined) return report("tampered", previous.seq, previous.seq + 1, problem);
         previous = { seq: row.seq, hash: row.row_hash };
         const expected = hashAt.get(row.seq);
-        if (expected !== undefined && expected !== row.row_hash) return report("tampered", row.seq, lastFitting + 1, `the chain was rewritten: it does not fit the checkpoint of ${row.seq} events`);
+        if (expected !== undefined && expected !== row.row_hash)
+          return report(
+            "tampered",
+            row.seq,
+            lastFitting + 1,
+            `the chain was rewritten: it does not fit the checkpoint of ${row.seq} events`,
+          );
         if (expected !== undefined) lastFitting = row.seq;
       }
       if (rows.length < BATCH || previous.seq >= head.seq) break;
       await nextTurn();
     }
     const known = Math.max(head.seq, ...checkpoints.map((one) => one.size));
-    if (previous.seq < known) return report("truncated", previous.seq, previous.seq + 1, `${known - previous.seq} events at the end are gone`);
-    if (previous.hash !== head.hash) return report("tampered", previous.seq, lastFitting + 1, "the chain was rewritten: it does not fit the head that Core knows");
+    if (previous.seq < known)
+      return report("truncated", previous.seq, previous.seq + 1, `${known - previous.seq} events at the end are gone`);
+    if (previous.hash !== head.hash)
+      return report(
+        "tampered",
+        previous.seq,
+        lastFitting + 1,
+        "the chain was rewritten: it does not fit the head that Core knows",
+      );
     return report("intact", previous.seq, null, `${previous.seq} events, every hash fits`);
   } catch {
     return report("unreadable", 0, null, "the audit log cannot be read");
@@ -63,5 +83,7 @@ function rowProblem(row: AuditRow, previous: Head, erased: ReadonlySet<number>):
   if (row.metadata_json === null || row.meta_salt === null) {
     return erased.has(row.seq) ? undefined : `the metadata of event ${row.seq} was removed without a tombstone`;
   }
-  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest ? undefined : `the metadata of event ${row.seq} was changed`;
+  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest
+    ? undefined
+    : `the metadata of event ${row.seq} was changed`;
 }

@@ -10,23 +10,50 @@ export type BuildStep = BuildPlanJson["steps"][number];
 
 /** `canIsolate`: the compile phase has no network where a network namespace is to be had; the plan says what is true. */
 export async function planBuild(source: string, manifest: Manifest, canIsolate: boolean): Promise<BuildStep[]> {
-  const step = (phase: BuildStep["phase"], ...argv: string[]): BuildStep => ({ phase, argv, network: phase === "fetch" || !canIsolate });
+  const step = (phase: BuildStep["phase"], ...argv: string[]): BuildStep => ({
+    phase,
+    argv,
+    network: phase === "fetch" || !canIsolate,
+  });
   if (manifest.build?.steps !== undefined) return manifest.build.steps.map((own) => step(own.phase, ...own.argv));
   const steps: BuildStep[] = [];
-  if (await isFile(source, "mix.exs")) steps.push(step("fetch", "mix", "deps.get"), step("compile", "mix", "deps.compile"), step("compile", "mix", "compile"));
+  if (await isFile(source, "mix.exs"))
+    steps.push(
+      step("fetch", "mix", "deps.get"),
+      step("compile", "mix", "deps.compile"),
+      step("compile", "mix", "compile"),
+    );
   if (await isFile(source, "package-lock.json")) {
-    steps.push(step("fetch", "npm", "ci", "--ignore-scripts"), step("compile", "npm", "rebuild"), step("compile", "npm", "run", "build", "--if-present"));
+    steps.push(
+      step("fetch", "npm", "ci", "--ignore-scripts"),
+      step("compile", "npm", "rebuild"),
+      step("compile", "npm", "run", "build", "--if-present"),
+    );
   }
   if (await isFile(source, "uv.lock")) steps.push(step("fetch", "uv", "sync", "--frozen"));
   else if (await hasRequirements(source)) {
-    steps.push(step("fetch", "python3", "-m", "venv", ".venv"), step("fetch", ".venv/bin/pip", "install", "--only-binary=:all:", "--disable-pip-version-check", "-r", "requirements.txt"));
+    steps.push(
+      step("fetch", "python3", "-m", "venv", ".venv"),
+      step(
+        "fetch",
+        ".venv/bin/pip",
+        "install",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "-r",
+        "requirements.txt",
+      ),
+    );
   }
   // All fetching first: after it nothing needs the network.
   return [...steps.filter((one) => one.phase === "fetch"), ...steps.filter((one) => one.phase === "compile")];
 }
 
 async function isFile(folder: string, name: string): Promise<boolean> {
-  return stat(join(folder, name)).then((found) => found.isFile(), () => false);
+  return stat(join(folder, name)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 /** A file without a requirement needs no virtual environment. */

@@ -8,7 +8,13 @@ import { checkProgram, startBoxed, type ProcessEnd, type SandboxProbe } from "..
 import type { BuildStep } from "./plan.ts";
 
 /** Programs the detected plans use, and the Debian package that brings each. */
-const PACKAGES: Record<string, string> = { mix: "elixir", npm: "npm", node: "nodejs", python3: "python3 python3-venv", uv: "uv" };
+const PACKAGES: Record<string, string> = {
+  mix: "elixir",
+  npm: "npm",
+  node: "nodejs",
+  python3: "python3 python3-venv",
+  uv: "uv",
+};
 
 export type StepOptions = {
   agentId: string;
@@ -42,13 +48,23 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       marker: `build-${options.agentId}`,
       network: step.network,
     });
-    const capture = captureLogs({ stdout: box.stdout, stderr: box.stderr, path: options.logPath, limits: options.logLimits, redactor: options.redactor, onLine: (record) => options.onLine(record.line) });
+    const capture = captureLogs({
+      stdout: box.stdout,
+      stderr: box.stderr,
+      path: options.logPath,
+      limits: options.logLimits,
+      redactor: options.redactor,
+      onLine: (record) => options.onLine(record.line),
+    });
     let isLate = false;
     const stop = (): void => void box.stop(GRACE_MS);
-    const timer = setTimeout(() => {
-      isLate = true;
-      stop();
-    }, Math.max(0, options.deadlineMs - performance.now()));
+    const timer = setTimeout(
+      () => {
+        isLate = true;
+        stop();
+      },
+      Math.max(0, options.deadlineMs - performance.now()),
+    );
     options.signal?.addEventListener("abort", stop, { once: true });
     if (options.signal?.aborted === true) stop();
     box.release();
@@ -56,16 +72,33 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
     await capture.drainAndClose(1_000);
-    judge(step, end, { isLate, isCanceled: options.signal?.aborted === true, lastLines: capture.lastLines, agentId: options.agentId, home: options.env["HOME"] ?? "" });
+    judge(step, end, {
+      isLate,
+      isCanceled: options.signal?.aborted === true,
+      lastLines: capture.lastLines,
+      agentId: options.agentId,
+      home: options.env["HOME"] ?? "",
+    });
   } finally {
     await rm(options.pipeFolder, { recursive: true, force: true });
   }
 }
 
-function judge(step: BuildStep, end: ProcessEnd, seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; agentId: string; home: string }): void {
+function judge(
+  step: BuildStep,
+  end: ProcessEnd,
+  seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; agentId: string; home: string },
+): void {
   const shown = step.argv.join(" ").slice(0, 200);
-  if (seen.isCanceled) throw new CoreError("build.canceled", "the build was canceled", { nextStep: `opensentience agents build ${seen.agentId}` });
-  if (seen.isLate) throw new CoreError("build.timeout", `"${shown}" was ended: the build took longer than build.timeout_ms`, { details: { step: shown }, nextStep: "opensentience core status" });
+  if (seen.isCanceled)
+    throw new CoreError("build.canceled", "the build was canceled", {
+      nextStep: `opensentience agents build ${seen.agentId}`,
+    });
+  if (seen.isLate)
+    throw new CoreError("build.timeout", `"${shown}" was ended: the build took longer than build.timeout_ms`, {
+      details: { step: shown },
+      nextStep: "opensentience core status",
+    });
   if (end.exitCode === 0) return;
   // Hex, the package manager of mix, is an archive of its own that a fresh HOME does not have.
   if (step.argv[0] === "mix" && seen.lastLines.some((line) => /Could not find Hex|mix local\.hex/.test(line))) {
@@ -89,7 +122,8 @@ async function resolveProgram(step: BuildStep, options: StepOptions): Promise<st
     const debian = PACKAGES[name];
     throw new CoreError("build.tool_missing", `${name} is not on tools.path (${options.toolPath})`, {
       details: { program: name },
-      nextStep: debian === undefined ? `install ${name}, or set tools.path in config.toml` : `sudo apt-get install ${debian}`,
+      nextStep:
+        debian === undefined ? `install ${name}, or set tools.path in config.toml` : `sudo apt-get install ${debian}`,
       cause: error,
     });
   }

@@ -15,7 +15,15 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "os-catalog-"));
   storage = Storage.open(":memory:");
   const checkpoints = await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints"));
-  audit = new AuditLog({ storage, redactor: new Redactor(), checkpoints, observer: "core_test", checkpointEvents: 1_000, checkpointIntervalMs: 3_600_000, onCheckpointError: () => {} });
+  audit = new AuditLog({
+    storage,
+    redactor: new Redactor(),
+    checkpoints,
+    observer: "core_test",
+    checkpointEvents: 1_000,
+    checkpointIntervalMs: 3_600_000,
+    onCheckpointError: () => {},
+  });
   catalog = new Catalog({ storage, audit });
 });
 afterEach(async () => {
@@ -36,9 +44,19 @@ function sighting(id: string, change: Partial<Manifest> = {}, place: Partial<Sig
     capabilities: [],
     ...change,
   } as Manifest;
-  return { folder: `/p/${id}`, path: `/p/${id}/opensentience.agent.json`, manifest, manifestHash: `hash-of-${JSON.stringify(manifest).length}`, ...place };
+  return {
+    folder: `/p/${id}`,
+    path: `/p/${id}/opensentience.agent.json`,
+    manifest,
+    manifestHash: `hash-of-${JSON.stringify(manifest).length}`,
+    ...place,
+  };
 }
-const observe = (...seen: Sighting[]) => catalog.observe(seen.map((kept) => ({ kept, other: null })), SYSTEM_ACT);
+const observe = (...seen: Sighting[]) =>
+  catalog.observe(
+    seen.map((kept) => ({ kept, other: null })),
+    SYSTEM_ACT,
+  );
 const events = (): string[] => audit.after({}, 0).map((event) => `${event.event_type} ${event.subject_id}`);
 
 function install(from: Sighting, commit = "c1"): void {
@@ -53,10 +71,19 @@ function facts(agentId: string, change: { build?: "built" | "failed"; approved?:
   audit.transact((tx, record) => {
     if (change.build !== undefined) catalog.recordBuild(tx, agentId, { status: change.build, commit: "c1" });
     if (change.approved === true)
-      storage.run(tx, "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('apr', ?, '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')", agentId);
+      storage.run(
+        tx,
+        "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('apr', ?, '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')",
+        agentId,
+      );
     if (change.approved === false) storage.run(tx, "UPDATE permission_approvals SET status = 'revoked'");
     if (change.run !== undefined)
-      storage.run(tx, "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('run', ?, '9999', ?, 'h', 'apr', '{}') ON CONFLICT DO UPDATE SET status = excluded.status", agentId, change.run);
+      storage.run(
+        tx,
+        "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('run', ?, '9999', ?, 'h', 'apr', '{}') ON CONFLICT DO UPDATE SET status = excluded.status",
+        agentId,
+        change.run,
+      );
     catalog.refresh(tx, agentId);
     record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "c" } });
   });
@@ -82,8 +109,15 @@ describe("what a scan saw", () => {
     observe(sighting("a.one"));
     install(installed);
     const seen = events().length;
-    expect(observe(sighting("a.one", { version: "6.6.6", permissions: ["filesystem:write:/**"] }))).toEqual(["unchanged"]);
-    expect(catalog.get("a.one")).toMatchObject({ version: "1.0.0", manifest: installed.manifest, installPath: "/home/agents/a.one/src", discoveredPath: "/p/a.one" });
+    expect(observe(sighting("a.one", { version: "6.6.6", permissions: ["filesystem:write:/**"] }))).toEqual([
+      "unchanged",
+    ]);
+    expect(catalog.get("a.one")).toMatchObject({
+      version: "1.0.0",
+      manifest: installed.manifest,
+      installPath: "/home/agents/a.one/src",
+      discoveredPath: "/p/a.one",
+    });
     expect(events()).toHaveLength(seen);
   });
 
@@ -137,14 +171,22 @@ describe("the status is derived: running > error > stopped > enabled > installed
     install(sighting("a.one"));
     facts("a.one", { build: "failed" });
     install(sighting("a.one"), "c2");
-    expect(catalog.get("a.one")).toMatchObject({ status: "installed", buildStatus: "not_built", buildCommit: null, lastError: null, commit: "c2" });
+    expect(catalog.get("a.one")).toMatchObject({
+      status: "installed",
+      buildStatus: "not_built",
+      buildCommit: null,
+      lastError: null,
+      commit: "c2",
+    });
   });
 });
 
 describe("one act at a time", () => {
   test("a second claim is refused at once, another agent is free, and letting go frees it", () => {
     const release = catalog.claim("a.one");
-    expect(() => catalog.claim("a.one")).toThrow(expect.objectContaining({ code: "install.busy", nextStep: expect.any(String) }));
+    expect(() => catalog.claim("a.one")).toThrow(
+      expect.objectContaining({ code: "install.busy", nextStep: expect.any(String) }),
+    );
     catalog.claim("a.two")();
     release();
     catalog.claim("a.one")();
@@ -153,7 +195,9 @@ describe("one act at a time", () => {
 
 describe("reading", () => {
   test("an unknown agent is agent.not_found, with a bounded id", () => {
-    expect(() => catalog.get("x".repeat(5_000))).toThrow(expect.objectContaining({ code: "agent.not_found", details: { agent_id: "x".repeat(200) } }));
+    expect(() => catalog.get("x".repeat(5_000))).toThrow(
+      expect.objectContaining({ code: "agent.not_found", details: { agent_id: "x".repeat(200) } }),
+    );
     expect(catalog.find("a.none")).toBeUndefined();
   });
 
@@ -170,7 +214,10 @@ describe("reading", () => {
   });
 
   test("searches id, name, description and keywords by beginnings of words, updated texts included", () => {
-    observe(sighting("a.one", { name: "Disk watcher", keywords: ["storage"] }), sighting("a.two", { description: "checks links", keywords: ["web"] }));
+    observe(
+      sighting("a.one", { name: "Disk watcher", keywords: ["storage"] }),
+      sighting("a.two", { description: "checks links", keywords: ["web"] }),
+    );
     const found = (q: string): string[] => catalog.list({ q, limit: 10 }).items.map((agent) => agent.agentId);
     expect(found("disk")).toEqual(["a.one"]);
     expect(found("stor")).toEqual(["a.one"]);

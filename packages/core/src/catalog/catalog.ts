@@ -43,6 +43,9 @@ export type AgentRecord = {
 
 export type Sighting = { folder: string; path: string; manifest: Manifest; manifestHash: string };
 
+/** What an install put in place; a folder that is run in place has no commit and no tree hash (it is not pinned). */
+export type SourceState = { gitUrl: string | null; ref: string | null; commit: string | null; treeHash: string | null };
+
 export class Catalog {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
@@ -81,7 +84,10 @@ export class Catalog {
    */
   claim(agentId: string): () => void {
     if (this.#claims.has(agentId)) {
-      throw new CoreError("install.busy", "another act on this agent is under way; try again when it is done", { details: { agent_id: agentId.slice(0, 200) }, nextStep: "opensentience agents list" });
+      throw new CoreError("install.busy", "another act on this agent is under way; try again when it is done", {
+        details: { agent_id: agentId.slice(0, 200) },
+        nextStep: "opensentience agents list",
+      });
     }
     this.#claims.add(agentId);
     return () => {
@@ -101,7 +107,10 @@ export class Catalog {
   }
 
   /** In order of id; `q` searches id, name, description and keywords. The cursor is the last id of the page before. */
-  list(query: { q?: string | undefined; status?: string | undefined; limit: number; cursor?: string | undefined }): { items: AgentRecord[]; next: string | null } {
+  list(query: { q?: string | undefined; status?: string | undefined; limit: number; cursor?: string | undefined }): {
+    items: AgentRecord[];
+    next: string | null;
+  } {
     const after = query.cursor ?? "";
     const rows =
       query.q === undefined
@@ -119,11 +128,22 @@ export class Catalog {
     const at = new Date().toISOString();
     const judged = seen.map(({ kept, other }) => {
       const known = this.find(kept.manifest.id);
-      return { kept, known, discoveredPath: known?.installPath === kept.folder ? other : kept.folder, outcome: judge(kept, known) };
+      return {
+        kept,
+        known,
+        discoveredPath: known?.installPath === kept.folder ? other : kept.folder,
+        outcome: judge(kept, known),
+      };
     });
     const change = (tx: Tx, record: RecordEvent | undefined): void => {
       for (const { kept, known, discoveredPath, outcome } of judged) {
-        if (outcome === "new") this.#insert(tx, kept, { gitUrl: kept.manifest.source.git_url, ref: kept.manifest.source.ref ?? null }, discoveredPath);
+        if (outcome === "new")
+          this.#insert(
+            tx,
+            kept,
+            { gitUrl: kept.manifest.source.git_url, ref: kept.manifest.source.ref ?? null },
+            discoveredPath,
+          );
         if (outcome === "updated") store.updateManifest(this.#storage, tx, kept.manifest.id, manifestColumns(kept));
         store.touchSeen(this.#storage, tx, kept.manifest.id, discoveredPath, at);
         if (outcome === "unchanged") continue;
@@ -131,7 +151,12 @@ export class Catalog {
           type: outcome === "new" ? "agent.discovered" : "agent.updated",
           act,
           subject: { type: "agent", id: kept.manifest.id },
-          metadata: { path: kept.path, version: kept.manifest.version, manifest_hash: kept.manifestHash, previous_manifest_hash: known?.manifestHash },
+          metadata: {
+            path: kept.path,
+            version: kept.manifest.version,
+            manifest_hash: kept.manifestHash,
+            previous_manifest_hash: known?.manifestHash,
+          },
         });
       }
     };
@@ -149,7 +174,7 @@ export class Catalog {
   }
 
   /** Makes or renews the row of a freshly installed agent, inside the install's transaction. */
-  recordInstall(tx: Tx, sighting: Sighting, install: { gitUrl: string; ref: string | null; commit: string; treeHash: string }): void {
+  recordInstall(tx: Tx, sighting: Sighting, install: SourceState): void {
     const { id } = sighting.manifest;
     if (this.find(id) === undefined) this.#insert(tx, sighting, install, null);
     else store.updateManifest(this.#storage, tx, id, manifestColumns(sighting));
@@ -157,7 +182,22 @@ export class Catalog {
     this.refresh(tx, id);
   }
 
-  recordBuild(tx: Tx, agentId: string, build: { status: "building" | "built" | "failed"; commit: string | null; builtTreeHash?: string; lastError?: string }): void {
+  /** Nothing is installed any more; what is known of the agent, its runs and its events stay. */
+  recordRemoval(tx: Tx, agentId: string): void {
+    store.setRemoved(this.#storage, tx, agentId);
+    this.refresh(tx, agentId);
+  }
+
+  recordBuild(
+    tx: Tx,
+    agentId: string,
+    build: {
+      status: "building" | "built" | "failed";
+      commit: string | null;
+      builtTreeHash?: string;
+      lastError?: string;
+    },
+  ): void {
     store.setBuild(this.#storage, tx, agentId, {
       status: build.status,
       at: new Date().toISOString(),
@@ -181,11 +221,22 @@ export class Catalog {
     store.deriveStatus(this.#storage, tx, agentId);
   }
 
-  #insert(tx: Tx, sighting: Sighting, source: { gitUrl: string; ref: string | null }, discoveredPath: string | null): void {
+  #insert(
+    tx: Tx,
+    sighting: Sighting,
+    source: { gitUrl: string | null; ref: string | null },
+    discoveredPath: string | null,
+  ): void {
     store.insertAgent(
       this.#storage,
       tx,
-      { agent_id: sighting.manifest.id, source_git_url: source.gitUrl, source_ref: source.ref, discovered_path: discoveredPath, ...manifestColumns(sighting) },
+      {
+        agent_id: sighting.manifest.id,
+        source_git_url: source.gitUrl,
+        source_ref: source.ref,
+        discovered_path: discoveredPath,
+        ...manifestColumns(sighting),
+      },
       new Date().toISOString(),
     );
   }
@@ -193,6 +244,8 @@ export class Catalog {
 
 /** The command that fetches the agent again; a local source has to be allowed each time. */
 export function reinstallCommand(agent: AgentRecord): string {
+  if (agent.installPath !== null && agent.commit === null)
+    return `opensentience agents install --dev ${agent.installPath}`;
   const isLocal = agent.gitUrl?.startsWith("file:") === true || agent.gitUrl?.startsWith("/") === true;
   return `opensentience agents install ${agent.agentId}${isLocal ? " --allow-local" : ""}`;
 }
@@ -204,7 +257,12 @@ function judge(kept: Sighting, known: AgentRecord | undefined): "new" | "updated
   return known.manifestHash === kept.manifestHash && known.manifestPath === kept.path ? "unchanged" : "updated";
 }
 
-function manifestColumns(sighting: Sighting): Pick<store.AgentRow, "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json"> {
+function manifestColumns(
+  sighting: Sighting,
+): Pick<
+  store.AgentRow,
+  "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json"
+> {
   const { manifest } = sighting;
   return {
     name: manifest.name,
@@ -240,6 +298,7 @@ function fromRow(row: store.AgentRow): AgentRecord {
     buildLastAt: row.build_last_at,
     buildCommit: row.build_commit,
     lastError: row.last_error,
-    restartPolicy: row.restart_json === null ? null : (JSON.parse(row.restart_json) as { policy: RestartPolicy }).policy,
+    restartPolicy:
+      row.restart_json === null ? null : (JSON.parse(row.restart_json) as { policy: RestartPolicy }).policy,
   };
 }

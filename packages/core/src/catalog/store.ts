@@ -43,11 +43,22 @@ export function countAgents(storage: Storage): number {
 export function pageOfAgents(storage: Storage, status: string | undefined, afterId: string, limit: number): AgentRow[] {
   return status === undefined
     ? storage.all("SELECT * FROM agents WHERE agent_id > ? ORDER BY agent_id LIMIT ?", afterId, limit)
-    : storage.all("SELECT * FROM agents WHERE status = ? AND agent_id > ? ORDER BY agent_id LIMIT ?", status, afterId, limit);
+    : storage.all(
+        "SELECT * FROM agents WHERE status = ? AND agent_id > ? ORDER BY agent_id LIMIT ?",
+        status,
+        afterId,
+        limit,
+      );
 }
 
 /** Full text over id, name, description and keywords; in order of id, so that paging by key stays exact. */
-export function searchAgents(storage: Storage, words: string, status: string | undefined, afterId: string, limit: number): AgentRow[] {
+export function searchAgents(
+  storage: Storage,
+  words: string,
+  status: string | undefined,
+  afterId: string,
+  limit: number,
+): AgentRow[] {
   const query = ftsQuery(words);
   if (query === "") return [];
   return storage.all(
@@ -61,9 +72,17 @@ export function searchAgents(storage: Storage, words: string, status: string | u
   );
 }
 
-type ManifestColumns = Pick<AgentRow, "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json">;
+type ManifestColumns = Pick<
+  AgentRow,
+  "name" | "version" | "description" | "keywords_json" | "manifest_path" | "manifest_hash" | "manifest_json"
+>;
 
-export function insertAgent(storage: Storage, tx: Tx, agent: ManifestColumns & Pick<AgentRow, "agent_id" | "source_git_url" | "source_ref" | "discovered_path">, at: string): void {
+export function insertAgent(
+  storage: Storage,
+  tx: Tx,
+  agent: ManifestColumns & Pick<AgentRow, "agent_id" | "source_git_url" | "source_ref" | "discovered_path">,
+  at: string,
+): void {
   storage.run(
     tx,
     `INSERT INTO agents (agent_id, name, version, description, keywords_json, source_git_url, source_ref, manifest_path, manifest_hash, manifest_json, discovered_path, discovered_at, last_seen_at, status)
@@ -101,7 +120,13 @@ export function updateManifest(storage: Storage, tx: Tx, agentId: string, manife
 
 /** Governs nothing: when and where a copy was last seen. */
 export function touchSeen(storage: Storage, tx: Tx, agentId: string, discoveredPath: string | null, at: string): void {
-  storage.run(tx, "UPDATE agents SET last_seen_at = ?, missing_since = NULL, discovered_path = ? WHERE agent_id = ?", at, discoveredPath, agentId);
+  storage.run(
+    tx,
+    "UPDATE agents SET last_seen_at = ?, missing_since = NULL, discovered_path = ? WHERE agent_id = ?",
+    at,
+    discoveredPath,
+    agentId,
+  );
 }
 
 export function markMissing(storage: Storage, tx: Tx, agentId: string, at: string): void {
@@ -112,7 +137,13 @@ export function setInstalled(
   storage: Storage,
   tx: Tx,
   agentId: string,
-  install: { gitUrl: string; ref: string | null; commit: string; treeHash: string; installPath: string },
+  install: {
+    gitUrl: string | null;
+    ref: string | null;
+    commit: string | null;
+    treeHash: string | null;
+    installPath: string;
+  },
 ): void {
   storage.run(
     tx,
@@ -123,6 +154,15 @@ export function setInstalled(
     install.commit,
     install.treeHash,
     install.installPath,
+    agentId,
+  );
+}
+
+export function setRemoved(storage: Storage, tx: Tx, agentId: string): void {
+  storage.run(
+    tx,
+    `UPDATE agents SET install_path = NULL, source_commit = NULL, tree_hash = NULL, built_tree_hash = NULL, build_status = NULL,
+       build_commit = NULL, build_last_at = NULL, last_error = NULL, restart_json = NULL WHERE agent_id = ?`,
     agentId,
   );
 }
@@ -167,7 +207,7 @@ export function deriveStatus(storage: Storage, tx: Tx, agentId: string): void {
              FROM runs r WHERE r.agent_id = agents.agent_id ORDER BY r.run_id DESC LIMIT 1) THEN 'error'
        WHEN EXISTS (SELECT 1 FROM permission_approvals p WHERE p.agent_id = agents.agent_id AND p.status = 'active') THEN
          CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.agent_id = agents.agent_id) THEN 'stopped' ELSE 'enabled' END
-       WHEN install_path IS NOT NULL THEN 'installed'
+       WHEN install_path IS NOT NULL THEN CASE WHEN source_commit IS NULL THEN 'local_dev' ELSE 'installed' END
        ELSE 'local_uninstalled' END
      WHERE agent_id = ?`,
     agentId,

@@ -10,6 +10,7 @@ const SEVERITY_CHOICES = ["info", "warn", "error", "security"];
 
 const AGENT: PositionalSpec = { name: "ID", summary: "id of the agent, e.g. com.example.echo", required: true };
 const FOLLOW: OptionSpec = { type: "boolean", short: "f", summary: "keep going until Ctrl-C" };
+const ALLOW_LOCAL: OptionSpec = { type: "boolean", summary: "allow a repository on this machine" };
 const YES: OptionSpec = { type: "boolean", summary: "do not ask" };
 const SET: OptionSpec = {
   type: "string",
@@ -136,17 +137,58 @@ export const COMMANDS: readonly CommandSpec[] = [
     noun: "agents",
     verb: "install",
     summary: "Fetch an agent from git; executes nothing of it",
-    positionals: [{ name: "ID|URL", summary: "a known agent, or the git URL of one", required: true }],
+    positionals: [
+      { name: "ID|URL", summary: "a known agent, the git URL of one, or with --dev a folder", required: true },
+    ],
     options: {
       "git-url": { type: "string", value: "URL", summary: "git URL to install the agent ID from" },
       ref: { type: "string", value: "REF", summary: "branch, tag or commit" },
-      "allow-local": { type: "boolean", summary: "allow a repository on this machine" },
+      "allow-local": ALLOW_LOCAL,
+      dev: { type: "boolean", summary: "run the folder PATH in place, for its author; its code is not pinned" },
     },
     examples: [
       "opensentience agents install https://example.com/echo.git --ref v1.0.0",
       "opensentience agents install com.example.echo",
+      "opensentience agents install --dev ~/Projects/echo",
     ],
     load: () => import("./commands/agents-install.ts"),
+  },
+  {
+    noun: "agents",
+    verb: "update",
+    summary: "Fetch an installed agent again and move to the newest commit; executes nothing of it",
+    positionals: [AGENT],
+    options: {
+      ref: { type: "string", value: "REF", summary: "another branch, tag or commit" },
+      "allow-local": ALLOW_LOCAL,
+    },
+    examples: [
+      "opensentience agents update com.example.echo",
+      "opensentience agents update com.example.echo --ref v2.0.0",
+    ],
+    load: () => import("./commands/agents-update.ts"),
+  },
+  {
+    noun: "agents",
+    verb: "rollback",
+    summary: "Go back to what was installed before the last install or update",
+    positionals: [AGENT],
+    options: {},
+    notes: ["An approval that fits the earlier state counts again; a second rollback goes forth again."],
+    examples: ["opensentience agents rollback com.example.echo"],
+    load: () => import("./commands/agents-rollback.ts"),
+  },
+  {
+    noun: "agents",
+    verb: "remove",
+    summary: "Remove an installed agent, its data and its approval; runs and audit events stay",
+    positionals: [AGENT],
+    options: { "keep-data": { type: "boolean", summary: "leave the agent's own data" }, yes: YES },
+    examples: [
+      "opensentience agents remove com.example.echo",
+      "opensentience agents remove com.example.echo --keep-data --yes",
+    ],
+    load: () => import("./commands/agents-remove.ts"),
   },
   {
     noun: "agents",

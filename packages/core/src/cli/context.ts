@@ -95,7 +95,8 @@ export class OptionValues {
   count(name: string): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
-    if (!/^\d{1,9}$/.test(value)) throw new CoreError("usage.invalid", `--${name} must be a whole number`, { nextStep: "opensentience help" });
+    if (!/^\d{1,9}$/.test(value))
+      throw new CoreError("usage.invalid", `--${name} must be a whole number`, { nextStep: "opensentience help" });
     return Number(value);
   }
 

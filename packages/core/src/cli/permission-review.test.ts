@@ -36,7 +36,7 @@ function drift(rest: Partial<DriftJson["diff"]>, narrowing: boolean): DriftJson 
   const permissions = { added: [], removed: [], widened: [], narrowed: [] };
   return {
     next_step: "opensentience agents enable org.example.agent",
-  layers: ["permissions"],
+    layers: ["permissions"],
     narrowing,
     diff: {
       permissions,

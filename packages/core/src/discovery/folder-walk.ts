@@ -1,7 +1,6 @@
 import { type Dirent, readdir } from "node:fs";
 import { MANIFEST_NAME } from "../manifest/manifest.ts";
 
-
 export type ScanProblem = {
   path: string;
   code: "discovery.root_missing" | "discovery.unreadable" | "discovery.limit_reached";

@@ -27,7 +27,11 @@ export type DiskState = {
 /** Reads and hashes what is installed now. Throws `install.not_installed`. */
 export async function readDiskState(agent: AgentRecord, files: TreeFiles): Promise<DiskState> {
   if (agent.installPath === null) throw notInstalled(agent);
-  const state: DiskState = { manifest: undefined, manifestProblem: undefined, files: { added: [], removed: [], changed: [] } };
+  const state: DiskState = {
+    manifest: undefined,
+    manifestProblem: undefined,
+    files: { added: [], removed: [], changed: [] },
+  };
   try {
     state.manifest = await readManifest(agent.installPath);
   } catch (error) {
@@ -45,7 +49,8 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
   const after = disk.manifest?.manifest;
   const difference = after === undefined ? undefined : diffManifests(before, after);
   if (disk.manifest?.manifestHash !== approval.manifest_hash) layers.push("manifest");
-  if (disk.manifest !== undefined && disk.manifest.requestedPermissionsHash !== approval.requested_permissions_hash) layers.push("permissions");
+  if (disk.manifest !== undefined && disk.manifest.requestedPermissionsHash !== approval.requested_permissions_hash)
+    layers.push("permissions");
   if (after !== undefined && JSON.stringify(after.entrypoint) !== approval.entrypoint_json) layers.push("entrypoint");
   const commitMoved = agent.commit !== approval.source_commit;
   const filesMoved = disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
@@ -59,7 +64,12 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
       permissions: difference?.permissions ?? { added: [], removed: [], widened: [], narrowed: [] },
       entrypoint: difference?.entrypoint ?? null,
       commit: commitMoved ? { from: approval.source_commit ?? "none", to: agent.commit ?? "none" } : null,
-      fields: [...(difference?.fields ?? []), ...(disk.manifestProblem === undefined ? [] : [{ field: "(manifest)", from: "valid", to: disk.manifestProblem }])],
+      fields: [
+        ...(difference?.fields ?? []),
+        ...(disk.manifestProblem === undefined
+          ? []
+          : [{ field: "(manifest)", from: "valid", to: disk.manifestProblem }]),
+      ],
       files: { added: names(disk.files.added), removed: names(disk.files.removed), changed: names(disk.files.changed) },
     },
   };
@@ -71,10 +81,14 @@ export function filesMoved(disk: DiskState): boolean {
 }
 
 export function notInstalled(agent: AgentRecord): CoreError {
-  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, { nextStep: reinstallCommand(agent) });
+  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
+    nextStep: reinstallCommand(agent),
+  });
 }
 
 async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles): Promise<DiskState["files"]> {
+  // A folder that is run in place is not pinned: its code may change, and the interfaces say so.
+  if (agent.commit === null) return { added: [], removed: [], changed: [] };
   const isBuilt = agent.buildStatus === "built";
   const expectedHash = isBuilt ? agent.builtTreeHash : agent.treeHash;
   let current: Awaited<ReturnType<typeof hashTree>>;
@@ -89,7 +103,8 @@ async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles):
   const expected = await loadEntries(isBuilt ? files.builtEntries : files.trackedEntries);
   // SECURITY: the list names the files, the hash in the database is what counts; a forged list shows as a drift.
   // Pinned by "a forged list of files does not hide a change".
-  if (expected === undefined || hashEntries(expected) !== expectedHash) return { added: [], removed: [], changed: ["(the list of installed files is damaged)"] };
+  if (expected === undefined || hashEntries(expected) !== expectedHash)
+    return { added: [], removed: [], changed: ["(the list of installed files is damaged)"] };
   const difference = diffTrees(expected, current.entries);
   const isSource = (path: string): boolean => path !== MANIFEST_NAME;
   return {

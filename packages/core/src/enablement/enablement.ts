@@ -20,8 +20,19 @@ import { compare, filesMoved, notInstalled, readDiskState, type DiskState, type 
 import { parseExpiry } from "./expiry.ts";
 import * as store from "./store.ts";
 
-export type Runnable = { agent: AgentRecord; manifest: ManifestFile; approvalId: string; approvedPermissions: string[] };
-export type EnableRequest = { all?: boolean; approve?: string[]; expires?: string; expectedManifestHash?: string; expectedCommit?: string };
+export type Runnable = {
+  agent: AgentRecord;
+  manifest: ManifestFile;
+  approvalId: string;
+  approvedPermissions: string[];
+};
+export type EnableRequest = {
+  all?: boolean;
+  approve?: string[];
+  expires?: string;
+  expectedManifestHash?: string;
+  expectedCommit?: string;
+};
 
 export class Enablement {
   readonly #storage: Storage;
@@ -32,7 +43,12 @@ export class Enablement {
   /** Drift already recorded, per approval: the state it was recorded for. */
   readonly #recordedDrift = new Map<string, string>();
 
-  constructor(deps: { storage: Storage; audit: AuditLog; catalog: Catalog; treeFiles: (agentId: string) => TreeFiles }) {
+  constructor(deps: {
+    storage: Storage;
+    audit: AuditLog;
+    catalog: Catalog;
+    treeFiles: (agentId: string) => TreeFiles;
+  }) {
     this.#storage = deps.storage;
     this.#audit = deps.audit;
     this.#catalog = deps.catalog;
@@ -71,7 +87,10 @@ export class Enablement {
   async approve(agentId: string, request: EnableRequest, act: Act): Promise<ApprovalJson> {
     const agent = this.#catalog.get(agentId);
     // SECURITY: an agent or a registry must not widen anything by itself; pinned by "only a human approves".
-    if (act.actor.type !== "human") throw new CoreError("enablement.human_only", "only a human approves permissions", { nextStep: `opensentience agents enable ${agentId}` });
+    if (act.actor.type !== "human")
+      throw new CoreError("enablement.human_only", "only a human approves permissions", {
+        nextStep: `opensentience agents enable ${agentId}`,
+      });
     if (agent.installPath === null) throw notInstalled(agent);
     const disk = await readDiskState(agent, this.#treeFiles(agentId));
     const asked = request.all === true ? (disk.manifest?.manifest.permissions ?? []) : (request.approve ?? []);
@@ -80,7 +99,12 @@ export class Enablement {
       act,
       subject: { type: "agent", id: agentId },
       outcome: "unknown",
-      metadata: { permissions: asked, all: request.all === true, manifest_hash: disk.manifest?.manifestHash, requested_permissions_hash: disk.manifest?.requestedPermissionsHash },
+      metadata: {
+        permissions: asked,
+        all: request.all === true,
+        manifest_hash: disk.manifest?.manifestHash,
+        requested_permissions_hash: disk.manifest?.requestedPermissionsHash,
+      },
     });
     const manifest = approvable(agent, disk, request);
     const approved = chosenPermissions(agentId, manifest, request);
@@ -95,6 +119,47 @@ export class Enablement {
     if (active === undefined) throw notEnabled(agentId, "info");
     this.#end(active, "revoked", act);
     await Promise.all([...this.#revokeListeners].map((listener) => listener(agentId, act)));
+  }
+
+  /** For a removal: what is not there any more is not approved any more. */
+  async revokeIfActive(agentId: string, act: Act): Promise<void> {
+    if (store.activeApproval(this.#storage, agentId) !== undefined) await this.revoke(agentId, act);
+  }
+
+  /**
+   * After a rollback: an approval that was only superseded and fits exactly what is on disk again needs no new
+   * decision, so it takes the place of the active one. A revoked or expired one never comes back.
+   */
+  async reinstate(agentId: string, act: Act): Promise<void> {
+    const agent = this.#catalog.get(agentId);
+    const active = store.activeApproval(this.#storage, agentId);
+    if (agent.installPath === null || active === undefined) return;
+    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    if (compare(agent, active, disk) === undefined) return;
+    const now = new Date().toISOString();
+    const fitting = store
+      .supersededApprovals(this.#storage, agentId)
+      .find((row) => (row.expires_at === null || row.expires_at > now) && compare(agent, row, disk) === undefined);
+    if (fitting === undefined) return;
+    this.#audit.transact((tx, record) => {
+      store.endApproval(this.#storage, tx, agentId, "superseded", act.actor.id, now);
+      store.reinstateApproval(this.#storage, tx, fitting.id);
+      this.#catalog.refresh(tx, agentId);
+      record({
+        type: "agent.enabled",
+        act,
+        subject: { type: "agent", id: agentId },
+        metadata: {
+          approval_id: fitting.id,
+          approved_permissions: JSON.parse(fitting.approved_permissions_json),
+          manifest_hash: fitting.manifest_hash,
+          commit: fitting.source_commit,
+          ref: fitting.source_ref,
+          expires_at: fitting.expires_at,
+          superseded: true,
+        },
+      });
+    });
   }
 
   /** Ends approvals whose time has come; called on a timer and before each run. */
@@ -114,13 +179,17 @@ export class Enablement {
     const agent = this.#catalog.get(agentId);
     if (agent.installPath === null) throw notInstalled(agent);
     if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) {
-      throw new CoreError("build.not_built", `${agentId} has not been built at the installed commit`, { nextStep: `opensentience agents build ${agentId}` });
+      throw new CoreError("build.not_built", `${agentId} has not been built at the installed commit`, {
+        nextStep: `opensentience agents build ${agentId}`,
+      });
     }
     await this.expireDue(act);
     const approval = store.activeApproval(this.#storage, agentId);
     if (approval === undefined) {
       if (store.newestApproval(this.#storage, agentId)?.status === "expired") {
-        throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, { nextStep: `opensentience agents enable ${agentId}` });
+        throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, {
+          nextStep: `opensentience agents enable ${agentId}`,
+        });
       }
       throw notEnabled(agentId, "enable");
     }
@@ -130,7 +199,12 @@ export class Enablement {
       this.#recordDrift(agent, approval, drift, disk, act);
       throw drifted(agent, drift, disk);
     }
-    return { agent, manifest: disk.manifest, approvalId: approval.id, approvedPermissions: JSON.parse(approval.approved_permissions_json) as string[] };
+    return {
+      agent,
+      manifest: disk.manifest,
+      approvalId: approval.id,
+      approvedPermissions: JSON.parse(approval.approved_permissions_json) as string[],
+    };
   }
 
   /** Looks for drift of one agent after a scan or a change on disk, and records it once per state. */
@@ -191,11 +265,22 @@ export class Enablement {
     this.#audit.transact((tx, record) => {
       store.endApproval(this.#storage, tx, approval.agent_id, status, act.actor.id, new Date().toISOString());
       this.#catalog.refresh(tx, approval.agent_id);
-      record({ type: "agent.permissions_revoked", act, subject: { type: "agent", id: approval.agent_id }, metadata: { approval_id: approval.id, reason: status } });
+      record({
+        type: "agent.permissions_revoked",
+        act,
+        subject: { type: "agent", id: approval.agent_id },
+        metadata: { approval_id: approval.id, reason: status },
+      });
     });
   }
 
-  #recordDrift(agent: AgentRecord, approval: store.ApprovalRow, drift: DriftJson | undefined, disk: DiskState, act: Act): void {
+  #recordDrift(
+    agent: AgentRecord,
+    approval: store.ApprovalRow,
+    drift: DriftJson | undefined,
+    disk: DiskState,
+    act: Act,
+  ): void {
     const state = JSON.stringify([disk.manifest?.manifestHash, agent.commit, disk.files]);
     if (this.#recordedDrift.get(approval.id) === state) return;
     this.#audit.record({
@@ -203,7 +288,12 @@ export class Enablement {
       act,
       subject: { type: "agent", id: agent.agentId },
       outcome: "denied",
-      metadata: { approval_id: approval.id, layers: drift?.layers, manifest_hash: disk.manifest?.manifestHash, commit: agent.commit },
+      metadata: {
+        approval_id: approval.id,
+        layers: drift?.layers,
+        manifest_hash: disk.manifest?.manifestHash,
+        commit: agent.commit,
+      },
     });
     this.#recordedDrift.set(approval.id, state);
   }
@@ -211,18 +301,30 @@ export class Enablement {
 
 function approvable(agent: AgentRecord, disk: DiskState, request: EnableRequest): ManifestFile {
   if (disk.manifest === undefined) {
-    throw new CoreError("manifest.invalid", `the manifest of ${agent.agentId} cannot be approved: ${disk.manifestProblem ?? "unreadable"}`, { nextStep: reinstallCommand(agent) });
+    throw new CoreError(
+      "manifest.invalid",
+      `the manifest of ${agent.agentId} cannot be approved: ${disk.manifestProblem ?? "unreadable"}`,
+      { nextStep: reinstallCommand(agent) },
+    );
   }
   if (request.expectedManifestHash !== undefined && request.expectedManifestHash !== disk.manifest.manifestHash) {
-    throw new CoreError("enablement.drifted", "the manifest changed while you were reviewing it; review it again", { nextStep: `opensentience agents info ${agent.agentId}` });
+    throw new CoreError("enablement.drifted", "the manifest changed while you were reviewing it; review it again", {
+      nextStep: `opensentience agents info ${agent.agentId}`,
+    });
   }
   // SECURITY: another commit may be installed while its predecessor is reviewed; pinned by "another commit that is
   // installed between the review and the approval is refused".
   if (request.expectedCommit !== undefined && request.expectedCommit !== agent.commit) {
-    throw new CoreError("enablement.drifted", "another commit was installed while you were reviewing; review it again", { nextStep: `opensentience agents info ${agent.agentId}` });
+    throw new CoreError(
+      "enablement.drifted",
+      "another commit was installed while you were reviewing; review it again",
+      { nextStep: `opensentience agents info ${agent.agentId}` },
+    );
   }
   if (disk.manifest.manifest.id !== agent.agentId) {
-    throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", { nextStep: reinstallCommand(agent) });
+    throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", {
+      nextStep: reinstallCommand(agent),
+    });
   }
   if (filesMoved(disk)) throw drifted(agent, undefined, disk);
   return disk.manifest;
@@ -240,10 +342,14 @@ function chosenPermissions(agentId: string, file: ManifestFile, request: EnableR
   const approved = canonicalPermissions(request.approve);
   const unknown = approved.filter((permission) => !requested.includes(permission));
   if (unknown.length > 0) {
-    throw new CoreError("enablement.not_requested", `not requested by the manifest: ${unknown.slice(0, 5).join(", ")}`, {
-      details: { not_requested: unknown, requested_permissions: requested },
-      nextStep: `opensentience agents info ${agentId}`,
-    });
+    throw new CoreError(
+      "enablement.not_requested",
+      `not requested by the manifest: ${unknown.slice(0, 5).join(", ")}`,
+      {
+        details: { not_requested: unknown, requested_permissions: requested },
+        nextStep: `opensentience agents info ${agentId}`,
+      },
+    );
   }
   return approved;
 }
@@ -251,14 +357,20 @@ function chosenPermissions(agentId: string, file: ManifestFile, request: EnableR
 function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskState): CoreError {
   const isTampered = filesMoved(disk);
   const layers = drift?.layers ?? ["commit"];
-  return new CoreError("enablement.drifted", `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`, {
-    details: { layers, diff: drift?.diff ?? { files: disk.files } },
-    nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents diff ${agent.agentId}`,
-  });
+  return new CoreError(
+    "enablement.drifted",
+    `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
+    {
+      details: { layers, diff: drift?.diff ?? { files: disk.files } },
+      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents diff ${agent.agentId}`,
+    },
+  );
 }
 
 function notEnabled(agentId: string, nextVerb: "enable" | "info"): CoreError {
-  return new CoreError("enablement.not_enabled", `${agentId} has no active approval`, { nextStep: `opensentience agents ${nextVerb} ${agentId}` });
+  return new CoreError("enablement.not_enabled", `${agentId} has no active approval`, {
+    nextStep: `opensentience agents ${nextVerb} ${agentId}`,
+  });
 }
 
 function toJson(row: store.ApprovalRow): ApprovalJson {

@@ -33,11 +33,17 @@ describe("an expiry", () => {
     ["999999d", "over ten years as a duration"],
     ["tomorrow", "words"],
   ])("%s is refused: %s", (text) => {
-    expect(() => parseExpiry(text, NOW)).toThrow(expect.objectContaining({ code: "enablement.invalid_expiry", nextStep: "opensentience help agents enable" }));
+    expect(() => parseExpiry(text, NOW)).toThrow(
+      expect.objectContaining({ code: "enablement.invalid_expiry", nextStep: "opensentience help agents enable" }),
+    );
   });
 
   test("whatever is accepted lies in the future, at most ten years away", () => {
-    const text = fc.oneof(fc.string(), fc.stringMatching(/^[0-9]{1,7}[mhds]$/), fc.date({ noInvalidDate: true }).map((date) => date.toISOString()));
+    const text = fc.oneof(
+      fc.string(),
+      fc.stringMatching(/^[0-9]{1,7}[mhds]$/),
+      fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+    );
     fc.assert(
       fc.property(text, (some) => {
         let at = "";

@@ -20,20 +20,46 @@ export type ApprovalRow = {
   revoked_by: string | null;
 };
 
-/** The newest approval of the agent, whatever its status. */
+/** The active approval of the agent, or else its newest one. */
 export function newestApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
-  return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY id DESC LIMIT 1", agentId);
+  return storage.get(
+    "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY status = 'active' DESC, id DESC LIMIT 1",
+    agentId,
+  );
 }
 
 export function activeApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
   return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'active'", agentId);
 }
 
-export function expiredApprovals(storage: Storage, now: string): ApprovalRow[] {
-  return storage.all("SELECT * FROM permission_approvals WHERE status = 'active' AND expires_at IS NOT NULL AND expires_at <= ?", now);
+/** Newest first. */
+export function supersededApprovals(storage: Storage, agentId: string): ApprovalRow[] {
+  return storage.all(
+    "SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'superseded' ORDER BY id DESC LIMIT 50",
+    agentId,
+  );
 }
 
-export function insertApproval(storage: Storage, tx: Tx, row: Omit<ApprovalRow, "status" | "revoked_at" | "revoked_by">): void {
+export function reinstateApproval(storage: Storage, tx: Tx, id: string): void {
+  storage.run(
+    tx,
+    "UPDATE permission_approvals SET status = 'active', revoked_at = NULL, revoked_by = NULL WHERE id = ? AND status = 'superseded'",
+    id,
+  );
+}
+
+export function expiredApprovals(storage: Storage, now: string): ApprovalRow[] {
+  return storage.all(
+    "SELECT * FROM permission_approvals WHERE status = 'active' AND expires_at IS NOT NULL AND expires_at <= ?",
+    now,
+  );
+}
+
+export function insertApproval(
+  storage: Storage,
+  tx: Tx,
+  row: Omit<ApprovalRow, "status" | "revoked_at" | "revoked_by">,
+): void {
   storage.run(
     tx,
     `INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, source_ref, source_commit, unsandboxed, expires_at, status)
@@ -55,6 +81,20 @@ export function insertApproval(storage: Storage, tx: Tx, row: Omit<ApprovalRow, 
 }
 
 /** Ends the active approval, if any; returns how many rows that were (0 or 1). */
-export function endApproval(storage: Storage, tx: Tx, agentId: string, status: "revoked" | "superseded" | "expired", by: string, at: string): number {
-  return storage.run(tx, "UPDATE permission_approvals SET status = ?, revoked_at = ?, revoked_by = ? WHERE agent_id = ? AND status = 'active'", status, at, by, agentId);
+export function endApproval(
+  storage: Storage,
+  tx: Tx,
+  agentId: string,
+  status: "revoked" | "superseded" | "expired",
+  by: string,
+  at: string,
+): number {
+  return storage.run(
+    tx,
+    "UPDATE permission_approvals SET status = ?, revoked_at = ?, revoked_by = ? WHERE agent_id = ? AND status = 'active'",
+    status,
+    at,
+    by,
+    agentId,
+  );
 }

@@ -61,7 +61,12 @@ describe("where a value comes from", () => {
   });
 
   test("lists and switches can be given as text", async () => {
-    const config = await load(undefined, { "build.pass_env": "A:B", "install.allow_ssh": "true", "install.allow_local": "0", "restart.policy": "always" });
+    const config = await load(undefined, {
+      "build.pass_env": "A:B",
+      "install.allow_ssh": "true",
+      "install.allow_local": "0",
+      "restart.policy": "always",
+    });
     expect(config.get("build.pass_env")).toEqual(["A", "B"]);
     expect(config.get("install.allow_ssh")).toBe(true);
     expect(config.get("install.allow_local")).toBe(false);
@@ -71,7 +76,10 @@ describe("where a value comes from", () => {
   test("~ in a scan root is the operator's home, and Core's own agents folder follows the home", async () => {
     vi.stubEnv("HOME", "/home/me");
     expect((await load()).get("scan_roots")).toEqual(["/home/me/Projects", join(home, "agents")]);
-    expect((await load('scan_roots = ["~/src", "/srv/agents"]')).get("scan_roots")).toEqual(["/home/me/src", "/srv/agents"]);
+    expect((await load('scan_roots = ["~/src", "/srv/agents"]')).get("scan_roots")).toEqual([
+      "/home/me/src",
+      "/srv/agents",
+    ]);
   });
 });
 

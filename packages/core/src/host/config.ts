@@ -20,7 +20,11 @@ const MEBI = 1024 * 1024;
 
 /** Every key of config.toml. Sizes are bytes, `_ms` are milliseconds. */
 export const SETTINGS = {
-  scan_roots: { default: ["~/Projects", "~/.opensentience/agents"], kind: "path_list", environment: "OPENSENTIENCE_SCAN_ROOTS" },
+  scan_roots: {
+    default: ["~/Projects", "~/.opensentience/agents"],
+    kind: "path_list",
+    environment: "OPENSENTIENCE_SCAN_ROOTS",
+  },
   scan_interval_ms: { default: 300_000, kind: "count", environment: "OPENSENTIENCE_SCAN_INTERVAL_MS" },
   scan_prune: { default: [".git", "node_modules", "_build", "deps", ".venv", "target"], kind: "texts" },
   "install.allow_ssh": { default: false, kind: "boolean" },
@@ -48,7 +52,17 @@ export const SETTINGS = {
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;
-type ValueOf<K extends Kind> = K extends "text" ? string : K extends "texts" | "path_list" ? string[] : K extends "boolean" ? boolean : K extends "count" ? number : K extends "policy" ? RestartPolicy : string;
+type ValueOf<K extends Kind> = K extends "text"
+  ? string
+  : K extends "texts" | "path_list"
+    ? string[]
+    : K extends "boolean"
+      ? boolean
+      : K extends "count"
+        ? number
+        : K extends "policy"
+          ? RestartPolicy
+          : string;
 
 export class Config {
   readonly paths: Paths;
@@ -108,7 +122,10 @@ export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey,
           : file.has(key)
             ? [checked(key, setting.kind, file.get(key)), "file"]
             : [setting.default, "default"];
-    const value = setting.kind === "path_list" ? expandHome(chosen[0] as string[], paths.home, environment.HOME ?? homedir()) : chosen[0];
+    const value =
+      setting.kind === "path_list"
+        ? expandHome(chosen[0] as string[], paths.home, environment.HOME ?? homedir())
+        : chosen[0];
     values.set(key, { value, origin: chosen[1] });
   }
   return new Config(paths, values, environment);
@@ -122,7 +139,9 @@ export function terminalEnvironment(): { noColor: boolean; ci: boolean } {
 
 /** Environment for the background Core that a command starts: the operator's own, as `serve` would have had. */
 export function inheritedEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 async function readConfigFile(path: string): Promise<Map<string, unknown>> {
@@ -131,7 +150,10 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
     text = readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
-    throw new CoreError("config.invalid", `cannot read ${path}`, { cause: error, nextStep: `check the permissions of ${path}` });
+    throw new CoreError("config.invalid", `cannot read ${path}`, {
+      cause: error,
+      nextStep: `check the permissions of ${path}`,
+    });
   }
   let table: Record<string, unknown>;
   // Only Core reads the file; commands must not pay for the parser.
@@ -140,16 +162,22 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
     table = parseToml(text);
   } catch (error) {
     const line = (error as { line?: number }).line;
-    throw new CoreError("config.invalid", `${path} is not valid TOML${line === undefined ? "" : ` (line ${line})`}`, { nextStep: `mend ${path}` });
+    throw new CoreError("config.invalid", `${path} is not valid TOML${line === undefined ? "" : ` (line ${line})`}`, {
+      nextStep: `mend ${path}`,
+    });
   }
   const flat = new Map<string, unknown>();
   flatten(table, "", flat);
   for (const key of flat.keys()) {
     if (Object.hasOwn(SETTINGS, key)) continue;
-    throw new CoreError("config.invalid", `unknown setting "${key.slice(0, 80)}" in ${path}; did you mean "${nearest(key, Object.keys(SETTINGS))}"?`, {
-      details: { key: key.slice(0, 80) },
-      nextStep: `mend ${path}`,
-    });
+    throw new CoreError(
+      "config.invalid",
+      `unknown setting "${key.slice(0, 80)}" in ${path}; did you mean "${nearest(key, Object.keys(SETTINGS))}"?`,
+      {
+        details: { key: key.slice(0, 80) },
+        nextStep: `mend ${path}`,
+      },
+    );
   }
   return flat;
 }
@@ -163,23 +191,34 @@ function flatten(table: Record<string, unknown>, prefix: string, into: Map<strin
 }
 
 function fromText(key: string, kind: Kind, text: string): unknown {
-  if (kind === "texts" || kind === "path_list") return checked(key, kind, text.split(":").filter((part) => part !== ""));
-  if (kind === "boolean") return checked(key, kind, text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text);
+  if (kind === "texts" || kind === "path_list")
+    return checked(
+      key,
+      kind,
+      text.split(":").filter((part) => part !== ""),
+    );
+  if (kind === "boolean")
+    return checked(key, kind, text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text);
   if (kind === "count") return checked(key, kind, /^\d+$/.test(text) ? Number(text) : text);
   return checked(key, kind, text);
 }
 
 function checked(key: string, kind: Kind, value: unknown): unknown {
   const fail = (expected: string): never => {
-    throw new CoreError("config.invalid", `setting "${key}" must be ${expected}`, { details: { key }, nextStep: "opensentience core status" });
+    throw new CoreError("config.invalid", `setting "${key}" must be ${expected}`, {
+      details: { key },
+      nextStep: "opensentience core status",
+    });
   };
   switch (kind) {
     case "text":
       return typeof value === "string" && value !== "" ? value : fail("a non-empty text");
     case "texts":
     case "path_list":
-      if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && item !== "")) return fail("a list of texts");
-      if (kind === "path_list" && !value.every((item: string) => item.startsWith("~/") || isAbsolute(item))) return fail("a list of absolute paths (or paths that begin with ~/)");
+      if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && item !== ""))
+        return fail("a list of texts");
+      if (kind === "path_list" && !value.every((item: string) => item.startsWith("~/") || isAbsolute(item)))
+        return fail("a list of absolute paths (or paths that begin with ~/)");
       return value;
     case "boolean":
       return typeof value === "boolean" ? value : fail("true or false");

@@ -57,7 +57,22 @@ export function pathsOf(home: string, runtimeFolder: string | undefined, uid: nu
 }
 
 /** The folder of one agent: `src`, `data`, `build-home`, `repo.git`, `previous` live below it. */
-export function agentFolders(paths: Paths, agentId: string): Record<"root" | "source" | "data" | "buildHome" | "repository" | "previous" | "trackedEntries" | "builtEntries" | "treeCache" | "temporary", string> {
+export function agentFolders(
+  paths: Paths,
+  agentId: string,
+): Record<
+  | "root"
+  | "source"
+  | "data"
+  | "buildHome"
+  | "repository"
+  | "previous"
+  | "trackedEntries"
+  | "builtEntries"
+  | "treeCache"
+  | "temporary",
+  string
+> {
   const root = join(paths.agentsFolder, agentId);
   return {
     root,
@@ -76,6 +91,7 @@ export function agentFolders(paths: Paths, agentId: string): Record<"root" | "so
 function fallbackRun(home: string, runtimeFolder: string | undefined, uid: number): string {
   const name = createHash("sha256").update(home).digest("hex").slice(0, 16);
   const candidate = runtimeFolder === undefined ? undefined : join(runtimeFolder, "opensentience", name);
-  if (candidate !== undefined && Buffer.byteLength(join(candidate, LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES) return candidate;
+  if (candidate !== undefined && Buffer.byteLength(join(candidate, LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES)
+    return candidate;
   return join("/tmp", `opensentience-${uid}`, name);
 }

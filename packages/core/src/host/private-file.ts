@@ -76,5 +76,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function unsafeFolder(path: string, reason: string): CoreError {
-  return new CoreError("core.unsafe_folder", `a private folder ${reason}`, { details: { path }, nextStep: `ls -ld ${path}` });
+  return new CoreError("core.unsafe_folder", `a private folder ${reason}`, {
+    details: { path },
+    nextStep: `ls -ld ${path}`,
+  });
 }

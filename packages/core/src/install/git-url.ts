@@ -32,7 +32,8 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
   if (text.startsWith("-")) throw invalidUrl("it begins with a dash");
   if (/[\s\p{C}]/u.test(text)) throw invalidUrl("it holds white space or control characters");
   // SECURITY: ext:: and fd:: run commands, other x:: run helpers; pinned by "refuses every x:: transport".
-  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw notAllowed("remote helper transports are never allowed", "use an https:// URL");
+  if (/^[A-Za-z0-9+.-]*::/.test(text))
+    throw notAllowed("remote helper transports are never allowed", "use an https:// URL");
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
   if (scheme === undefined) return text.startsWith("/") ? parseLocalPath(text, rules) : parseScpLike(text, rules);
   refuseUserInfo(text, scheme);
@@ -52,7 +53,9 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
 export function parseRef(text: string): string {
   const reason = refFault(text);
   if (reason === undefined) return text;
-  throw new CoreError("install.invalid_ref", `the ref is not a branch, tag or commit id: ${reason}`, { nextStep: HELP });
+  throw new CoreError("install.invalid_ref", `the ref is not a branch, tag or commit id: ${reason}`, {
+    nextStep: HELP,
+  });
 }
 
 /** True for a whole commit id, which always means that commit and never a branch of that name. */

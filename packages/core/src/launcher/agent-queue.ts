@@ -5,9 +5,11 @@ export class AgentQueue {
   run<T>(agentId: string, act: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(agentId) ?? Promise.resolve();
     const result = before.then(act, act);
-    const tail = result.catch(() => undefined).then(() => {
-      if (this.#tails.get(agentId) === tail) this.#tails.delete(agentId);
-    });
+    const tail = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#tails.get(agentId) === tail) this.#tails.delete(agentId);
+      });
     this.#tails.set(agentId, tail);
     return result;
   }

@@ -9,6 +9,10 @@ export function buildCommand(entrypoint: Manifest["entrypoint"], extra: readonly
     case "command":
       return [entrypoint.value, ...(entrypoint.args ?? []), ...extra];
     case "release":
-      return [entrypoint.value.includes("/") ? entrypoint.value : `./${entrypoint.value}`, ...(entrypoint.args ?? ["start"]), ...extra];
+      return [
+        entrypoint.value.includes("/") ? entrypoint.value : `./${entrypoint.value}`,
+        ...(entrypoint.args ?? ["start"]),
+        ...extra,
+      ];
   }
 }

@@ -28,13 +28,22 @@ const BASE = {
 };
 
 /** Core's own environment, as it was started. */
-const CORE: Record<string, string> = { GITHUB_TOKEN: "value-of-the-token", EMPTY: "", HOME: "/root", LD_PRELOAD: "/evil.so" };
+const CORE: Record<string, string> = {
+  GITHUB_TOKEN: "value-of-the-token",
+  EMPTY: "",
+  HOME: "/root",
+  LD_PRELOAD: "/evil.so",
+};
 const valueOf = (name: string): string | undefined => CORE[name];
 
 describe("the environment of a run", () => {
   test("gives an agent nothing of Core's environment but what was approved", () => {
     expect(buildEnvironment({ ...OPTIONS, valueOf }).variables).toEqual(BASE);
-    const approved = buildEnvironment({ ...OPTIONS, valueOf, approvedPermissions: ["env:read:GITHUB_TOKEN", "network:egress:*"] });
+    const approved = buildEnvironment({
+      ...OPTIONS,
+      valueOf,
+      approvedPermissions: ["env:read:GITHUB_TOKEN", "network:egress:*"],
+    });
     expect(approved.variables).toEqual({ ...BASE, GITHUB_TOKEN: "value-of-the-token" });
   });
 
@@ -51,23 +60,42 @@ describe("the environment of a run", () => {
   });
 
   test("hands over a variable that is set to nothing", () => {
-    expect(buildEnvironment({ ...OPTIONS, valueOf, approvedPermissions: ["env:read:EMPTY"] }).variables["EMPTY"]).toBe("");
+    expect(buildEnvironment({ ...OPTIONS, valueOf, approvedPermissions: ["env:read:EMPTY"] }).variables["EMPTY"]).toBe(
+      "",
+    );
   });
 
   test("refuses an approved name that Core was not started with, naming it and the way out", () => {
     expect(() => buildEnvironment({ ...OPTIONS, valueOf, approvedPermissions: ["env:read:MISSING"] })).toThrow(
-      expect.objectContaining({ code: "launcher.env_missing", details: { name: "MISSING" }, nextStep: "opensentience core restart" }),
+      expect.objectContaining({
+        code: "launcher.env_missing",
+        details: { name: "MISSING" },
+        nextStep: "opensentience core restart",
+      }),
     );
   });
 
   test("an approved name never replaces what Core says about the run", () => {
-    const names = ["OPENSENTIENCE_RUN_ID", "OPENSENTIENCE_AGENT_ID", "OPENSENTIENCE_SESSION_TOKEN", "OPENSENTIENCE_SOCKET_PATH"];
-    const { variables } = buildEnvironment({ ...OPTIONS, valueOf: () => "forged", approvedPermissions: names.map((name) => `env:read:${name}`) });
+    const names = [
+      "OPENSENTIENCE_RUN_ID",
+      "OPENSENTIENCE_AGENT_ID",
+      "OPENSENTIENCE_SESSION_TOKEN",
+      "OPENSENTIENCE_SOCKET_PATH",
+    ];
+    const { variables } = buildEnvironment({
+      ...OPTIONS,
+      valueOf: () => "forged",
+      approvedPermissions: names.map((name) => `env:read:${name}`),
+    });
     expect(variables).toEqual(BASE);
   });
 
   test("only env:read hands anything over", () => {
-    const approvedPermissions = ["env:write:GITHUB_TOKEN", "environment:read:GITHUB_TOKEN", "filesystem:read:GITHUB_TOKEN"];
+    const approvedPermissions = [
+      "env:write:GITHUB_TOKEN",
+      "environment:read:GITHUB_TOKEN",
+      "filesystem:read:GITHUB_TOKEN",
+    ];
     expect(buildEnvironment({ ...OPTIONS, valueOf, approvedPermissions }).variables).toEqual(BASE);
   });
 });

@@ -5,7 +5,10 @@
  */
 import { CoreError, parsePermission, PROTOCOL_VERSION, RUN_VARIABLES } from "@opensentience/protocol";
 
-export type RunEnvironment = { variables: Record<string, string>; /** values to protect in logs: name and value */ secrets: [string, string][] };
+export type RunEnvironment = {
+  variables: Record<string, string>;
+  /** values to protect in logs: name and value */ secrets: [string, string][];
+};
 
 /** Throws `launcher.env_missing` when an approved name is not set in the environment Core was started with. */
 export function buildEnvironment(options: {
@@ -35,10 +38,14 @@ export function buildEnvironment(options: {
     if (parsed?.domain !== "env" || parsed.action !== "read" || parsed.pattern === undefined) continue;
     const value = options.valueOf(parsed.pattern);
     if (value === undefined) {
-      throw new CoreError("launcher.env_missing", `${parsed.pattern} was approved but is not set in the environment Core was started with`, {
-        details: { name: parsed.pattern },
-        nextStep: "opensentience core restart",
-      });
+      throw new CoreError(
+        "launcher.env_missing",
+        `${parsed.pattern} was approved but is not set in the environment Core was started with`,
+        {
+          details: { name: parsed.pattern },
+          nextStep: "opensentience core restart",
+        },
+      );
     }
     variables[parsed.pattern] = value;
     secrets.push([`env ${parsed.pattern}`, value]);

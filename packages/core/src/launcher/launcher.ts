@@ -43,8 +43,19 @@ export type LauncherDeps = {
   enablement: Enablement;
   redactor: Redactor;
   probe: SandboxProbe;
-  settings: { stopGraceMs: number; restartPolicy: RestartPolicy; restart: RestartLimits; logs: LogLimits; keepRuns: number; toolPath: string };
-  folders: { runAgents: string; logs: string; agent: (agentId: string) => { source: string; data: string; temporary: string } };
+  settings: {
+    stopGraceMs: number;
+    restartPolicy: RestartPolicy;
+    restart: RestartLimits;
+    logs: LogLimits;
+    keepRuns: number;
+    toolPath: string;
+  };
+  folders: {
+    runAgents: string;
+    logs: string;
+    agent: (agentId: string) => { source: string; data: string; temporary: string };
+  };
   environmentValue: (name: string) => string | undefined;
   /** How each approved permission is held here; goes into the record of the run. */
   describePermissions: (approved: readonly string[]) => Record<string, string>;
@@ -90,10 +101,14 @@ export class Launcher {
       const live = this.#live.get(agentId);
       await live?.stop(this.#deps.settings.stopGraceMs, act);
       if (live !== undefined && live.leaked.length > 0) {
-        throw new CoreError("launcher.stop_failed", `processes ${live.leaked.join(", ")} of ${agentId} are still alive`, {
-          details: { pids: live.leaked },
-          nextStep: `kill -9 ${live.leaked.join(" ")}`,
-        });
+        throw new CoreError(
+          "launcher.stop_failed",
+          `processes ${live.leaked.join(", ")} of ${agentId} are still alive`,
+          {
+            details: { pids: live.leaked },
+            nextStep: `kill -9 ${live.leaked.join(" ")}`,
+          },
+        );
       }
     });
     return this.newest(agentId);
@@ -113,7 +128,8 @@ export class Launcher {
   /** Throws `run.not_found`. */
   get(runId: string): RunJson {
     const row = store.runById(this.#deps.storage, runId);
-    if (row === undefined) throw new CoreError("run.not_found", "no run has that id", { nextStep: "opensentience agents ps --all" });
+    if (row === undefined)
+      throw new CoreError("run.not_found", "no run has that id", { nextStep: "opensentience agents ps --all" });
     return this.#json(row);
   }
 
@@ -126,11 +142,17 @@ export class Launcher {
   newest(agentId: string): RunJson {
     this.#deps.catalog.get(agentId);
     const run = this.find(agentId);
-    if (run === null) throw new CoreError("run.not_found", `${agentId} has never run`, { nextStep: `opensentience agents info ${agentId}` });
+    if (run === null)
+      throw new CoreError("run.not_found", `${agentId} has never run`, {
+        nextStep: `opensentience agents info ${agentId}`,
+      });
     return run;
   }
 
-  list(filter: { agentId?: string | undefined; liveOnly: boolean; limit: number; cursor?: string | undefined }): { items: PsItemJson[]; next: string | null } {
+  list(filter: { agentId?: string | undefined; liveOnly: boolean; limit: number; cursor?: string | undefined }): {
+    items: PsItemJson[];
+    next: string | null;
+  } {
     const rows = store.pageOfRuns(this.#deps.storage, filter, filter.cursor ?? "\u{10ffff}", filter.limit + 1);
     const items = rows.slice(0, filter.limit).map((row) => {
       const live = this.#live.get(row.agent_id);
@@ -174,7 +196,12 @@ export class Launcher {
     await Promise.all(stops);
   }
 
-  async #start(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, restartCount: number, act: Act): Promise<LiveRun> {
+  async #start(
+    agentId: string,
+    request: { args?: string[]; restart?: RestartPolicy },
+    restartCount: number,
+    act: Act,
+  ): Promise<LiveRun> {
     const release = this.#deps.catalog.claim(agentId);
     try {
       return await this.#startClaimed(agentId, request, restartCount, act);
@@ -183,8 +210,14 @@ export class Launcher {
     }
   }
 
-  async #startClaimed(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, restartCount: number, act: Act): Promise<LiveRun> {
-    if (this.#stopping) throw new CoreError("core.stopping", "Core is stopping", { nextStep: "opensentience core start" });
+  async #startClaimed(
+    agentId: string,
+    request: { args?: string[]; restart?: RestartPolicy },
+    restartCount: number,
+    act: Act,
+  ): Promise<LiveRun> {
+    if (this.#stopping)
+      throw new CoreError("core.stopping", "Core is stopping", { nextStep: "opensentience core start" });
     const current = this.#live.get(agentId);
     if (current !== undefined) {
       throw new CoreError("launcher.already_running", `${agentId} is already running`, {
@@ -199,7 +232,9 @@ export class Launcher {
     const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
     const cleanUp = (): void => {
       for (const one of forget) one();
-      rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) => this.#deps.onFault("a run's folder could not be removed", error));
+      rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) =>
+        this.#deps.onFault("a run's folder could not be removed", error),
+      );
     };
     this.#live.set(agentId, live);
     try {
@@ -218,8 +253,9 @@ export class Launcher {
     const { folders, settings } = this.#deps;
     const runId = newId("run");
     const own = folders.agent(agent.agentId);
+    const source = agent.installPath ?? own.source;
     const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
-    const path = await checkProgram(program, own.source, settings.toolPath);
+    const path = await checkProgram(program, source, settings.toolPath);
     const pipeFolder = join(folders.runAgents, shortId(runId));
     const { variables, secrets } = buildEnvironment({
       agentId: agent.agentId,
@@ -243,10 +279,28 @@ export class Launcher {
       commit: agent.commit,
       permissions: this.#deps.describePermissions(approvedPermissions),
     };
-    return { plan: { runId, agentId: agent.agentId, argv: [path, ...rest], cwd: own.source, env: variables, pipeFolder, logPath, startedMetadata }, secrets };
+    return {
+      plan: {
+        runId,
+        agentId: agent.agentId,
+        argv: [path, ...rest],
+        cwd: source,
+        env: variables,
+        pipeFolder,
+        logPath,
+        startedMetadata,
+      },
+      secrets,
+    };
   }
 
-  #recordIntent(runnable: Runnable, plan: RunPlan, restart: RestartPolicy | undefined, restartCount: number, act: Act): string {
+  #recordIntent(
+    runnable: Runnable,
+    plan: RunPlan,
+    restart: RestartPolicy | undefined,
+    restartCount: number,
+    act: Act,
+  ): string {
     const { storage, audit, catalog, probe } = this.#deps;
     return audit.transact((tx, record) => {
       store.insertRun(storage, tx, {
@@ -255,7 +309,11 @@ export class Launcher {
         started_at: new Date().toISOString(),
         manifest_hash: runnable.manifest.manifestHash,
         approval_id: runnable.approvalId,
-        sandbox_json: JSON.stringify({ backend: probe.backend, isolation: probe.backend === "bubblewrap" ? "pid_namespace" : "process_group", permissions: plan.startedMetadata.permissions }),
+        sandbox_json: JSON.stringify({
+          backend: probe.backend,
+          isolation: probe.backend === "bubblewrap" ? "pid_namespace" : "process_group",
+          permissions: plan.startedMetadata.permissions,
+        }),
         log_path: plan.logPath,
         restart_count: restartCount,
       });
@@ -266,7 +324,12 @@ export class Launcher {
         act,
         subject: { type: "run", id: plan.runId },
         outcome: "unknown",
-        metadata: { ...plan.startedMetadata, restart_count: restartCount, phase: "intent", trust_boundary: TRUST_BOUNDARY },
+        metadata: {
+          ...plan.startedMetadata,
+          restart_count: restartCount,
+          phase: "intent",
+          trust_boundary: TRUST_BOUNDARY,
+        },
       });
     });
   }
@@ -278,10 +341,14 @@ export class Launcher {
     clearTimeout(timer);
     if (live.status !== "crashed") return;
     const run = this.get(live.plan.runId);
-    throw new CoreError("launcher.exited_early", `${live.plan.agentId} ended right after its start: ${run.reason ?? "unknown reason"}`, {
-      details: { run, last_lines: live.lastLines },
-      nextStep: `opensentience agents logs ${live.plan.agentId}`,
-    });
+    throw new CoreError(
+      "launcher.exited_early",
+      `${live.plan.agentId} ended right after its start: ${run.reason ?? "unknown reason"}`,
+      {
+        details: { run, last_lines: live.lastLines },
+        nextStep: `opensentience agents logs ${live.plan.agentId}`,
+      },
+    );
   }
 
   #onEnd(live: LiveRun, end: ProcessEnd, cleanUp: () => void): void {
@@ -307,7 +374,14 @@ export class Launcher {
     const reason = `gave up after ${attempts} restarts within ${this.#deps.settings.restart.windowMs / 1000} s; last: ${live.lastLines.at(-1)?.slice(0, 200) ?? "no output"}`;
     this.#deps.audit.transact((tx, record) => {
       this.#deps.catalog.setLastError(tx, live.plan.agentId, reason);
-      record({ type: "agent.run_crashed", act: SYSTEM_ACT, subject: { type: "run", id: live.plan.runId }, outcome: "failed", severity: "error", metadata: { agent_id: live.plan.agentId, reason, phase: "gave_up" } });
+      record({
+        type: "agent.run_crashed",
+        act: SYSTEM_ACT,
+        subject: { type: "run", id: live.plan.runId },
+        outcome: "failed",
+        severity: "error",
+        metadata: { agent_id: live.plan.agentId, reason, phase: "gave_up" },
+      });
     });
   }
 
@@ -319,7 +393,9 @@ export class Launcher {
     const timer = setTimeout(() => {
       this.#pendingRestarts.delete(agentId);
       this.#queue
-        .run(agentId, async () => (this.#live.has(agentId) || this.#stopping ? undefined : this.#start(agentId, {}, restartCount, SYSTEM_ACT)))
+        .run(agentId, async () =>
+          this.#live.has(agentId) || this.#stopping ? undefined : this.#start(agentId, {}, restartCount, SYSTEM_ACT),
+        )
         .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
     }, delayMs);
     this.#pendingRestarts.set(agentId, timer);

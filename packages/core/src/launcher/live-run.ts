@@ -31,7 +31,15 @@ export type RunPlan = {
   startedMetadata: Record<string, unknown>;
 };
 
-export type LiveRunDeps = { storage: Storage; audit: AuditLog; catalog: Catalog; redactor: Redactor; probe: SandboxProbe; logLimits: LogLimits; onFault: (what: string, error: unknown) => void };
+export type LiveRunDeps = {
+  storage: Storage;
+  audit: AuditLog;
+  catalog: Catalog;
+  redactor: Redactor;
+  probe: SandboxProbe;
+  logLimits: LogLimits;
+  onFault: (what: string, error: unknown) => void;
+};
 
 export class LiveRun {
   readonly plan: RunPlan;
@@ -57,7 +65,14 @@ export class LiveRun {
   async start(act: Act, onEnd: (run: LiveRun, end: ProcessEnd) => void): Promise<void> {
     let box: BoxedProcess;
     try {
-      box = await startBoxed({ probe: this.#deps.probe, argv: this.plan.argv, cwd: this.plan.cwd, env: this.plan.env, pipeFolder: this.plan.pipeFolder, marker: this.plan.runId });
+      box = await startBoxed({
+        probe: this.#deps.probe,
+        argv: this.plan.argv,
+        cwd: this.plan.cwd,
+        env: this.plan.env,
+        pipeFolder: this.plan.pipeFolder,
+        marker: this.plan.runId,
+      });
     } catch (error) {
       this.#apply({ type: "start_failed", reason: "could not be started" }, act, NO_END);
       throw error;
@@ -149,14 +164,31 @@ export class LiveRun {
     this.#deps.audit.transact((tx, record) => {
       store.setRunning(this.#deps.storage, tx, this.plan.runId, box);
       this.#deps.catalog.refresh(tx, this.plan.agentId);
-      record({ type: "agent.run_started", act, subject: this.#subject(), metadata: { ...this.plan.startedMetadata, pid: box.pid, isolation: box.isolation, phase: "started", trust_boundary: TRUST_BOUNDARY } });
+      record({
+        type: "agent.run_started",
+        act,
+        subject: this.#subject(),
+        metadata: {
+          ...this.plan.startedMetadata,
+          pid: box.pid,
+          isolation: box.isolation,
+          phase: "started",
+          trust_boundary: TRUST_BOUNDARY,
+        },
+      });
     });
   }
 
   #recordStopping(act: Act): void {
     this.#deps.audit.transact((tx, record) => {
       store.setStopping(this.#deps.storage, tx, this.plan.runId, new Date().toISOString());
-      record({ type: "agent.run_stopped", act, subject: this.#subject(), outcome: "unknown", metadata: { agent_id: this.plan.agentId, phase: "requested" } });
+      record({
+        type: "agent.run_stopped",
+        act,
+        subject: this.#subject(),
+        outcome: "unknown",
+        metadata: { agent_id: this.plan.agentId, phase: "requested" },
+      });
     });
   }
 
@@ -164,7 +196,13 @@ export class LiveRun {
     if (!isOver(state)) return;
     const status = state.status === "stopped" ? "stopped" : "crashed";
     this.#deps.audit.transact((tx, record) => {
-      store.setEnded(this.#deps.storage, tx, this.plan.runId, { status, at: new Date().toISOString(), exitCode: end.exitCode, signal: end.signal, reason: state.reason });
+      store.setEnded(this.#deps.storage, tx, this.plan.runId, {
+        status,
+        at: new Date().toISOString(),
+        exitCode: end.exitCode,
+        signal: end.signal,
+        reason: state.reason,
+      });
       this.#deps.catalog.setLastError(tx, this.plan.agentId, status === "crashed" ? state.reason : null);
       this.#deps.catalog.refresh(tx, this.plan.agentId);
       record({
@@ -172,7 +210,14 @@ export class LiveRun {
         act,
         subject: this.#subject(),
         outcome: status === "stopped" ? "ok" : "failed",
-        metadata: { agent_id: this.plan.agentId, exit_code: end.exitCode, signal: end.signal, reason: state.reason, leaked: end.leaked.length > 0 ? end.leaked : undefined, phase: "ended" },
+        metadata: {
+          agent_id: this.plan.agentId,
+          exit_code: end.exitCode,
+          signal: end.signal,
+          reason: state.reason,
+          leaked: end.leaked.length > 0 ? end.leaked : undefined,
+          phase: "ended",
+        },
       });
     });
   }

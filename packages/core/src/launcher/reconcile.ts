@@ -9,15 +9,28 @@ import { endLeftover } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import * as store from "./store.ts";
 
-export async function reconcileRuns(deps: { storage: Storage; audit: AuditLog; catalog: Catalog }): Promise<{ closed: string[]; processesEnded: number }> {
+export async function reconcileRuns(deps: {
+  storage: Storage;
+  audit: AuditLog;
+  catalog: Catalog;
+}): Promise<{ closed: string[]; processesEnded: number }> {
   let processesEnded = 0;
   const runs = store.liveRuns(deps.storage);
   for (const run of runs) {
     const leaked = await endLeftovers(run);
     processesEnded += leaked.found;
-    const reason = leaked.leaked.length === 0 ? "core_lost" : `core_lost; leaked: processes ${leaked.leaked.join(", ")} are still alive`;
+    const reason =
+      leaked.leaked.length === 0
+        ? "core_lost"
+        : `core_lost; leaked: processes ${leaked.leaked.join(", ")} are still alive`;
     deps.audit.transact((tx, record) => {
-      store.setEnded(deps.storage, tx, run.run_id, { status: "crashed", at: new Date().toISOString(), exitCode: null, signal: null, reason });
+      store.setEnded(deps.storage, tx, run.run_id, {
+        status: "crashed",
+        at: new Date().toISOString(),
+        exitCode: null,
+        signal: null,
+        reason,
+      });
       deps.catalog.setLastError(tx, run.agent_id, "Core ended while the agent ran (core_lost)");
       deps.catalog.refresh(tx, run.agent_id);
       record({
@@ -25,7 +38,12 @@ export async function reconcileRuns(deps: { storage: Storage; audit: AuditLog; c
         act: SYSTEM_ACT,
         subject: { type: "run", id: run.run_id },
         outcome: "failed",
-        metadata: { agent_id: run.agent_id, reason, leaked: leaked.leaked.length > 0 ? leaked.leaked : undefined, phase: "ended" },
+        metadata: {
+          agent_id: run.agent_id,
+          reason,
+          leaked: leaked.leaked.length > 0 ? leaked.leaked : undefined,
+          phase: "ended",
+        },
       });
     });
   }
@@ -35,6 +53,11 @@ export async function reconcileRuns(deps: { storage: Storage; audit: AuditLog; c
 /** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */
 async function endLeftovers(run: store.RunRow): Promise<{ found: number; leaked: number[] }> {
   if (run.pid === null || run.pid_start_time === null || run.boot_id === null) return { found: 0, leaked: [] };
-  const { found, leaked } = await endLeftover({ pid: run.pid, pidStartTime: run.pid_start_time, bootId: run.boot_id, marker: run.run_id });
+  const { found, leaked } = await endLeftover({
+    pid: run.pid,
+    pidStartTime: run.pid_start_time,
+    bootId: run.boot_id,
+    marker: run.run_id,
+  });
   return { found, leaked };
 }

@@ -56,7 +56,9 @@ describe("a crash loop", () => {
     const delays = full.map(({ decision }) => (decision.action === "restart" ? decision.delayMs : -1));
     expect(delays).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 30_000, 30_000, 30_000]);
     const half = crashLoop({ ...LIMITS, maxAttempts: 3 }, () => 0, 3);
-    expect(half.map(({ decision }) => (decision.action === "restart" ? decision.delayMs : -1))).toEqual([250, 500, 1000]);
+    expect(half.map(({ decision }) => (decision.action === "restart" ? decision.delayMs : -1))).toEqual([
+      250, 500, 1000,
+    ]);
   });
 
   test("gives up after the allowed number of restarts within the window, and says how many there were", () => {
@@ -95,14 +97,22 @@ describe("a crash loop", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 30 }), chance, (consecutive, random) => {
         const attemptsAtMs = Array.from({ length: consecutive }, (_, index) => index);
-        const decision = decideRestart("always", LIMITS, { attemptsAtMs, consecutive }, { isFailure: true, ranForMs: LIMITS.stableMs, nowMs: 100, random });
+        const decision = decideRestart(
+          "always",
+          LIMITS,
+          { attemptsAtMs, consecutive },
+          { isFailure: true, ranForMs: LIMITS.stableMs, nowMs: 100, random },
+        );
         expect(decision).toMatchObject({ action: "restart", history: { attemptsAtMs: [100], consecutive: 1 } });
       }),
     );
   });
 
   test("with no restart allowed gives up at once", () => {
-    expect(decideRestart("always", { ...LIMITS, maxAttempts: 0 }, NO_RESTARTS, FAILED)).toEqual({ action: "give_up", attempts: 0 });
+    expect(decideRestart("always", { ...LIMITS, maxAttempts: 0 }, NO_RESTARTS, FAILED)).toEqual({
+      action: "give_up",
+      attempts: 0,
+    });
   });
 
   test("does not change the history it was given", () => {

@@ -5,9 +5,18 @@
  */
 import type { RestartPolicy } from "@opensentience/protocol";
 
-export type RestartLimits = { maxAttempts: number; windowMs: number; initialMs: number; maxMs: number; stableMs: number };
+export type RestartLimits = {
+  maxAttempts: number;
+  windowMs: number;
+  initialMs: number;
+  maxMs: number;
+  stableMs: number;
+};
 export type RestartHistory = { attemptsAtMs: number[]; consecutive: number };
-export type RestartDecision = { action: "leave" } | { action: "give_up"; attempts: number } | { action: "restart"; delayMs: number; history: RestartHistory };
+export type RestartDecision =
+  | { action: "leave" }
+  | { action: "give_up"; attempts: number }
+  | { action: "restart"; delayMs: number; history: RestartHistory };
 
 export const NO_RESTARTS: RestartHistory = { attemptsAtMs: [], consecutive: 0 };
 

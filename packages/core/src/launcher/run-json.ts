@@ -37,11 +37,22 @@ export function psItem(
 ): PsItemJson {
   const nowMs = performance.now();
   const endMs = run.stopped_at === null ? Date.now() : Date.parse(run.stopped_at);
-  const uptimeMs = usage === undefined || live === undefined ? Math.max(0, endMs - Date.parse(run.started_at)) : nowMs - live.startedMs;
-  if (usage === undefined || live === undefined) return { ...run, cpu_percent: null, memory_bytes: null, processes: null, uptime_ms: Math.round(uptimeMs) };
+  const uptimeMs =
+    usage === undefined || live === undefined
+      ? Math.max(0, endMs - Date.parse(run.started_at))
+      : nowMs - live.startedMs;
+  if (usage === undefined || live === undefined)
+    return { ...run, cpu_percent: null, memory_bytes: null, processes: null, uptime_ms: Math.round(uptimeMs) };
   const last = samples.get(run.run_id);
   const since = last !== undefined && nowMs - last.atMs >= SAMPLE_MS ? last : { atMs: live.startedMs, cpuMs: 0 };
-  if (last === undefined || nowMs - last.atMs >= SAMPLE_MS) samples.set(run.run_id, { atMs: nowMs, cpuMs: usage.cpuMs });
+  if (last === undefined || nowMs - last.atMs >= SAMPLE_MS)
+    samples.set(run.run_id, { atMs: nowMs, cpuMs: usage.cpuMs });
   const cpuPercent = Math.max(0, ((usage.cpuMs - since.cpuMs) / Math.max(1, nowMs - since.atMs)) * 100);
-  return { ...run, cpu_percent: Math.round(cpuPercent * 10) / 10, memory_bytes: usage.memoryBytes, processes: usage.processes, uptime_ms: Math.round(uptimeMs) };
+  return {
+    ...run,
+    cpu_percent: Math.round(cpuPercent * 10) / 10,
+    memory_bytes: usage.memoryBytes,
+    processes: usage.processes,
+    uptime_ms: Math.round(uptimeMs),
+  };
 }

@@ -15,7 +15,11 @@ export type RunStatus = "starting" | "running" | "stopping" | "stopped" | "crash
 
 export type RunEnd = { exitCode: number | null; signal: string | null; killedAfterTimeout: boolean; leaked: number[] };
 
-export type RunEvent = { type: "released" } | { type: "stop_requested" } | { type: "start_failed"; reason: string } | ({ type: "ended" } & RunEnd);
+export type RunEvent =
+  | { type: "released" }
+  | { type: "stop_requested" }
+  | { type: "start_failed"; reason: string }
+  | ({ type: "ended" } & RunEnd);
 
 export type RunState = { status: RunStatus; reason: string | null };
 
@@ -27,9 +31,13 @@ export function step(state: RunState, event: RunEvent): { state: RunState; effec
   const stay = { state, effects: [] };
   switch (event.type) {
     case "released":
-      return state.status === "starting" ? { state: { ...state, status: "running" }, effects: ["record_running"] } : stay;
+      return state.status === "starting"
+        ? { state: { ...state, status: "running" }, effects: ["record_running"] }
+        : stay;
     case "stop_requested":
-      return state.status === "starting" || state.status === "running" ? { state: { ...state, status: "stopping" }, effects: ["record_stopping", "signal_tree"] } : stay;
+      return state.status === "starting" || state.status === "running"
+        ? { state: { ...state, status: "stopping" }, effects: ["record_stopping", "signal_tree"] }
+        : stay;
     case "start_failed":
       return isOver(state) ? stay : { state: { status: "crashed", reason: event.reason }, effects: ["record_end"] };
     case "ended": {

@@ -36,7 +36,12 @@ export function liveRuns(storage: Storage): RunRow[] {
 }
 
 /** Newest first; ids sort by time, so the cursor is the last id of the page before. */
-export function pageOfRuns(storage: Storage, filter: { agentId?: string | undefined; liveOnly: boolean }, beforeId: string, limit: number): RunRow[] {
+export function pageOfRuns(
+  storage: Storage,
+  filter: { agentId?: string | undefined; liveOnly: boolean },
+  beforeId: string,
+  limit: number,
+): RunRow[] {
   return storage.all(
     `SELECT * FROM runs WHERE (? IS NULL OR agent_id = ?) AND (? = 0 OR status IN ('starting','running','stopping')) AND run_id < ?
      ORDER BY run_id DESC LIMIT ?`,
@@ -51,7 +56,17 @@ export function pageOfRuns(storage: Storage, filter: { agentId?: string | undefi
 export function insertRun(
   storage: Storage,
   tx: Tx,
-  run: Pick<RunRow, "run_id" | "agent_id" | "started_at" | "manifest_hash" | "approval_id" | "sandbox_json" | "log_path" | "restart_count">,
+  run: Pick<
+    RunRow,
+    | "run_id"
+    | "agent_id"
+    | "started_at"
+    | "manifest_hash"
+    | "approval_id"
+    | "sandbox_json"
+    | "log_path"
+    | "restart_count"
+  >,
 ): void {
   storage.run(
     tx,
@@ -67,19 +82,42 @@ export function insertRun(
   );
 }
 
-export function setRunning(storage: Storage, tx: Tx, runId: string, process: { pid: number; pidStartTime: string; bootId: string }): void {
-  storage.run(tx, "UPDATE runs SET status = 'running', pid = ?, pid_start_time = ?, boot_id = ? WHERE run_id = ?", process.pid, process.pidStartTime, process.bootId, runId);
+export function setRunning(
+  storage: Storage,
+  tx: Tx,
+  runId: string,
+  process: { pid: number; pidStartTime: string; bootId: string },
+): void {
+  storage.run(
+    tx,
+    "UPDATE runs SET status = 'running', pid = ?, pid_start_time = ?, boot_id = ? WHERE run_id = ?",
+    process.pid,
+    process.pidStartTime,
+    process.bootId,
+    runId,
+  );
 }
 
 export function setStopping(storage: Storage, tx: Tx, runId: string, at: string): void {
-  storage.run(tx, "UPDATE runs SET status = 'stopping', stop_requested_at = ? WHERE run_id = ? AND status IN ('starting','running')", at, runId);
+  storage.run(
+    tx,
+    "UPDATE runs SET status = 'stopping', stop_requested_at = ? WHERE run_id = ? AND status IN ('starting','running')",
+    at,
+    runId,
+  );
 }
 
 export function setEnded(
   storage: Storage,
   tx: Tx,
   runId: string,
-  end: { status: "stopped" | "crashed"; at: string; exitCode: number | null; signal: string | null; reason: string | null },
+  end: {
+    status: "stopped" | "crashed";
+    at: string;
+    exitCode: number | null;
+    signal: string | null;
+    reason: string | null;
+  },
 ): void {
   storage.run(
     tx,

@@ -71,7 +71,9 @@ export async function startBoxed(options: BoxOptions): Promise<BoxedProcess> {
  * namespaces. For tools that Core itself chose (git); agents and builds go through `startBoxed`.
  */
 export function boxPrefix(probe: SandboxProbe, cwd: string): string[] {
-  return probe.backend === "bubblewrap" && probe.bwrapPath !== undefined ? [probe.bwrapPath, ...boxFlags(cwd), "--"] : [];
+  return probe.backend === "bubblewrap" && probe.bwrapPath !== undefined
+    ? [probe.bwrapPath, ...boxFlags(cwd), "--"]
+    : [];
 }
 
 export type Held = {

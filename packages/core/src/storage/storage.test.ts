@@ -23,7 +23,8 @@ function withStorage<T>(act: (storage: Storage) => T): T {
   }
 }
 
-const INSERT_AGENT = "INSERT INTO agents (agent_id, name, version, description, manifest_json, discovered_at, last_seen_at, status) VALUES (?, 'n', '1.0.0', 'd', '{}', 't', 't', 'installed')";
+const INSERT_AGENT =
+  "INSERT INTO agents (agent_id, name, version, description, manifest_json, discovered_at, last_seen_at, status) VALUES (?, 'n', '1.0.0', 'd', '{}', 't', 't', 'installed')";
 const INSERT_EVENT = `INSERT INTO audit_events (seq, event_id, at, event_type, severity, outcome, observer, actor_type, actor_id, subject_type, subject_id, metadata_json, meta_salt, meta_digest, prev_hash, row_hash)
   VALUES (?, ?, 't', 'core.started', 'info', 'ok', 'o', 'system', 's', 'core', 'c', '{}', '00', 'd', 'p', 'r')`;
 
@@ -76,7 +77,9 @@ describe("opening", () => {
     db.exec("PRAGMA user_version = 999");
     db.close();
     const before = readFileSync(path);
-    expect(() => Storage.open(path)).toThrow(expect.objectContaining({ code: "storage.too_new", details: { found: 999, known: 1 } }));
+    expect(() => Storage.open(path)).toThrow(
+      expect.objectContaining({ code: "storage.too_new", details: { found: 999, known: 1 } }),
+    );
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
@@ -87,7 +90,9 @@ describe("opening", () => {
     withStorage((storage) => storage.transaction((tx) => storage.run(tx, INSERT_AGENT, "a.b")));
     const bytes = damage(readFileSync(path));
     writeFileSync(path, bytes);
-    expect(() => Storage.open(path)).toThrow(expect.objectContaining({ code: "storage.corrupt", details: { file: path } }));
+    expect(() => Storage.open(path)).toThrow(
+      expect.objectContaining({ code: "storage.corrupt", details: { file: path } }),
+    );
     expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 
@@ -138,7 +143,9 @@ describe("the audit table itself", () => {
         for (const seq of [1, 2, 3]) storage.run(tx, INSERT_EVENT, seq, `e${seq}`);
       });
       act(storage);
-      expect(storage.all("SELECT seq, event_id FROM audit_events")).toEqual([1, 2, 3].map((seq) => ({ seq, event_id: `e${seq}` })));
+      expect(storage.all("SELECT seq, event_id FROM audit_events")).toEqual(
+        [1, 2, 3].map((seq) => ({ seq, event_id: `e${seq}` })),
+      );
     });
   }
 
@@ -162,16 +169,34 @@ describe("the audit table itself", () => {
 describe("enumerations and rules held by the database", () => {
   test.each([
     ["an unknown status of an agent", "UPDATE agents SET status = 'flying'"],
-    ["a second live run", "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r2', 'a.b', 't', 'running', 'h', 'p', '{}')"],
-    ["a run without its approval", "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r3', 'a.b', 't', 'stopped', 'h', 'none', '{}')"],
-    ["a second active approval", "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p2', 'a.b', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')"],
-    ["an approval of an unknown agent", "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p3', 'x.y', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')"],
+    [
+      "a second live run",
+      "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r2', 'a.b', 't', 'running', 'h', 'p', '{}')",
+    ],
+    [
+      "a run without its approval",
+      "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r3', 'a.b', 't', 'stopped', 'h', 'none', '{}')",
+    ],
+    [
+      "a second active approval",
+      "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p2', 'a.b', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')",
+    ],
+    [
+      "an approval of an unknown agent",
+      "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p3', 'x.y', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')",
+    ],
   ])("%s is refused", (_what, sql) => {
     withStorage((storage) => {
       storage.transaction((tx) => {
         storage.run(tx, INSERT_AGENT, "a.b");
-        storage.run(tx, "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p', 'a.b', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')");
-        storage.run(tx, "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r', 'a.b', 't', 'running', 'h', 'p', '{}')");
+        storage.run(
+          tx,
+          "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('p', 'a.b', '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')",
+        );
+        storage.run(
+          tx,
+          "INSERT INTO runs (run_id, agent_id, started_at, status, manifest_hash, approval_id, sandbox_json) VALUES ('r', 'a.b', 't', 'running', 'h', 'p', '{}')",
+        );
       });
       expect(() => storage.prepare(sql).run()).toThrow(/constraint failed/);
     });

@@ -35,7 +35,9 @@ export class Storage {
     let db: DatabaseSync | undefined;
     try {
       db = new DatabaseSync(path, { timeout: 5_000 });
-      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON;");
+      db.exec(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON;",
+      );
       migrate(db, path);
       return new Storage(db);
     } catch (error) {
@@ -146,5 +148,9 @@ function storageError(error: unknown, path: string): CoreError {
   // SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html)
   const code = (error as { errcode?: number }).errcode;
   if (code !== undefined && [11, 26].includes(code & 0xff)) return corrupt(path, error);
-  return new CoreError("storage.unavailable", "the database cannot be opened", { details: { file: path }, nextStep: "opensentience core status", cause: error });
+  return new CoreError("storage.unavailable", "the database cannot be opened", {
+    details: { file: path },
+    nextStep: "opensentience core status",
+    cause: error,
+  });
 }

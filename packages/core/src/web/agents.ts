@@ -1,5 +1,17 @@
 /** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
-import { describePermission, enforcementOf, parseManifest, parsePermission, type AgentDetailJson, type AgentJson, type ApprovalJson, type DriftJson, type Manifest, type PermissionJson, type RunJson } from "@opensentience/protocol";
+import {
+  describePermission,
+  enforcementOf,
+  parseManifest,
+  parsePermission,
+  type AgentDetailJson,
+  type AgentJson,
+  type ApprovalJson,
+  type DriftJson,
+  type Manifest,
+  type PermissionJson,
+  type RunJson,
+} from "@opensentience/protocol";
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { Domain, Services } from "./domain.ts";
@@ -24,7 +36,11 @@ export function agentSummary(domain: Domain, agent: AgentRecord): AgentJson {
     missing_since: agent.missingSince,
     keywords: agent.keywords,
     restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
-    next_step: nextStep(agent, agent.status === "enabled" || agent.status === "stopped" || agent.status === "running", null),
+    next_step: nextStep(
+      agent,
+      agent.status === "enabled" || agent.status === "stopped" || agent.status === "running",
+      null,
+    ),
   };
 }
 
@@ -39,7 +55,11 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
   return {
     ...agentSummary(domain, agent),
     next_step: nextStep(agent, isEnabled, drift),
-    entrypoint: { type: manifest.entrypoint.type, value: manifest.entrypoint.value, args: manifest.entrypoint.args ?? [] },
+    entrypoint: {
+      type: manifest.entrypoint.type,
+      value: manifest.entrypoint.value,
+      args: manifest.entrypoint.args ?? [],
+    },
     requested_permissions: manifest.permissions.map((permission) => permissionView(domain, permission, approval)),
     capabilities: manifest.capabilities,
     approval,
@@ -61,12 +81,15 @@ function asOnDisk(agent: AgentRecord, file: { manifest: Manifest; manifestHash: 
 function permissionView(domain: Domain, permission: string, approval: ApprovalJson | null): PermissionJson {
   const { meaning, risk } = describePermission(permission);
   const parsed = parsePermission(permission);
-  const value = parsed?.domain === "env" && parsed.pattern !== undefined ? domain.environmentValue(parsed.pattern) : undefined;
+  const value =
+    parsed?.domain === "env" && parsed.pattern !== undefined ? domain.environmentValue(parsed.pattern) : undefined;
   const isShort = value !== undefined && Buffer.byteLength(value) < SHORTEST_SECRET_BYTES;
   return {
     permission,
     meaning,
-    risk: isShort ? [risk, "its value is too short to be kept out of logs"].filter((one) => one !== null).join("; ") : risk,
+    risk: isShort
+      ? [risk, "its value is too short to be kept out of logs"].filter((one) => one !== null).join("; ")
+      : risk,
     enforcement: enforcementOf(permission, domain.held),
     approved: approval?.status === "active" && approval.approved_permissions.includes(permission),
   };

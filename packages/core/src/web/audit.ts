@@ -2,7 +2,11 @@
 import type { AuditEventJson } from "@opensentience/protocol";
 import type { AuditFilter, AuditLog } from "../audit-log/audit-log.ts";
 
-export async function* followAudit(audit: AuditLog, filter: AuditFilter, options: { tail: number | undefined; follow: boolean; signal: AbortSignal }): AsyncIterable<AuditEventJson> {
+export async function* followAudit(
+  audit: AuditLog,
+  filter: AuditFilter,
+  options: { tail: number | undefined; follow: boolean; signal: AbortSignal },
+): AsyncIterable<AuditEventJson> {
   let after = options.tail === undefined ? 0 : audit.tailStart(filter, options.tail);
   let wake = (): void => {};
   const unsubscribe = audit.onAppend(() => wake());

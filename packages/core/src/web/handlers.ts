@@ -23,22 +23,37 @@ const DEFAULT_LIMIT = 100;
 function time(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   const ms = Date.parse(String(value));
-  if (Number.isNaN(ms)) throw new CoreError("usage.invalid", "a time looks like 2030-01-31T12:00:00Z", { nextStep: "opensentience help audit list" });
+  if (Number.isNaN(ms))
+    throw new CoreError("usage.invalid", "a time looks like 2030-01-31T12:00:00Z", {
+      nextStep: "opensentience help audit list",
+    });
   return new Date(ms).toISOString();
 }
 
 function auditFilter(query: Record<string, unknown>): AuditFilter {
   const text = (key: string): string | undefined => query[key] as string | undefined;
-  return { type: text("type"), agent: text("agent"), actor: text("actor"), severity: text("severity"), correlationId: text("correlation_id"), since: time(query["since"]), until: time(query["until"]) };
+  return {
+    type: text("type"),
+    agent: text("agent"),
+    actor: text("actor"),
+    severity: text("severity"),
+    correlationId: text("correlation_id"),
+    since: time(query["since"]),
+    until: time(query["until"]),
+  };
 }
 
 function page(query: Record<string, unknown>): { limit: number; cursor: string | undefined } {
-  return { limit: (query["limit"] as number | undefined) ?? DEFAULT_LIMIT, cursor: query["cursor"] as string | undefined };
+  return {
+    limit: (query["limit"] as number | undefined) ?? DEFAULT_LIMIT,
+    cursor: query["cursor"] as string | undefined,
+  };
 }
 
 /** Present whenever a handler runs: respond.ts refuses everything else while Core is degraded. */
 function services(domain: Domain): Services {
-  if (domain.services === null) throw new CoreError("core.degraded", "Core runs without its database", { nextStep: "opensentience core status" });
+  if (domain.services === null)
+    throw new CoreError("core.degraded", "Core runs without its database", { nextStep: "opensentience core status" });
   return domain.services;
 }
 
@@ -53,16 +68,31 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     return { stopping: true };
   },
   scan: (domain, { body, act, signal, progress }) =>
-    services(domain).discovery.scan(body["paths"] as string[] | undefined, act, { signal, onProgress: (folders) => progress("scan", `${folders} folders`) }),
+    services(domain).discovery.scan(body["paths"] as string[] | undefined, act, {
+      signal,
+      onProgress: (folders) => progress("scan", `${folders} folders`),
+    }),
 
   list_agents: (domain, { query }) => {
-    const { items, next } = services(domain).catalog.list({ q: query["q"] as string | undefined, status: query["status"] as string | undefined, ...page(query) });
+    const { items, next } = services(domain).catalog.list({
+      q: query["q"] as string | undefined,
+      status: query["status"] as string | undefined,
+      ...page(query),
+    });
     return { items: items.map((agent) => agentSummary(domain, agent)), next };
   },
   get_agent: detail,
   install_agent: async (domain, { body, act, signal, progress }) => {
     const all = services(domain);
-    const request = body as { agent_id?: string; git_url?: string; ref?: string; allow_local?: boolean };
+    const request = body as {
+      agent_id?: string;
+      git_url?: string;
+      ref?: string;
+      allow_local?: boolean;
+      dev_path?: string;
+    };
+    if (request.dev_path !== undefined)
+      return agentDetail(domain, all, await all.install.installInPlace(request.dev_path, act));
     const agentId = await all.install.install(
       {
         ...(request.agent_id === undefined ? {} : { agentId: request.agent_id }),
@@ -75,20 +105,52 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     );
     return agentDetail(domain, all, agentId);
   },
+  update_agent: async (domain, input) => {
+    const request = input.body as { ref?: string; allow_local?: boolean };
+    await services(domain).install.update(
+      id(input),
+      {
+        ...(request.ref === undefined ? {} : { ref: request.ref }),
+        ...(request.allow_local === undefined ? {} : { allowLocal: request.allow_local }),
+      },
+      input.act,
+      { signal: input.signal, progress: input.progress },
+    );
+    return detail(domain, input);
+  },
+  rollback_agent: async (domain, input) => {
+    await services(domain).install.rollback(id(input), input.act);
+    await services(domain).enablement.reinstate(id(input), input.act);
+    return detail(domain, input);
+  },
+  remove_agent: async (domain, input) => {
+    const { install, enablement } = services(domain);
+    await install.remove(id(input), { keepData: input.body["keep_data"] === true }, input.act);
+    await enablement.revokeIfActive(id(input), input.act);
+    return detail(domain, input);
+  },
   plan_build: async (domain, input) => ({ steps: await services(domain).build.plan(id(input), input.act) }),
   build_agent: async (domain, input) => {
     await services(domain).build.build(id(input), input.act, { signal: input.signal, progress: input.progress });
     return detail(domain, input);
   },
   enable_agent: async (domain, input) => {
-    const request = input.body as { all?: boolean; approve?: string[]; expires?: string; expected_manifest_hash?: string; expected_commit?: string };
+    const request = input.body as {
+      all?: boolean;
+      approve?: string[];
+      expires?: string;
+      expected_manifest_hash?: string;
+      expected_commit?: string;
+    };
     await services(domain).enablement.approve(
       id(input),
       {
         ...(request.all === undefined ? {} : { all: request.all }),
         ...(request.approve === undefined ? {} : { approve: request.approve }),
         ...(request.expires === undefined ? {} : { expires: request.expires }),
-        ...(request.expected_manifest_hash === undefined ? {} : { expectedManifestHash: request.expected_manifest_hash }),
+        ...(request.expected_manifest_hash === undefined
+          ? {}
+          : { expectedManifestHash: request.expected_manifest_hash }),
         ...(request.expected_commit === undefined ? {} : { expectedCommit: request.expected_commit }),
       },
       input.act,
@@ -108,24 +170,41 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     const { launcher } = services(domain);
     const query = input.query as { run?: string; tail?: number; since?: string; follow?: string };
     const run = query.run === undefined ? launcher.newest(id(input)) : launcher.get(query.run);
-    if (run.agent_id !== id(input)) throw new CoreError("run.not_found", "that run is of another agent", { nextStep: "opensentience agents ps --all" });
+    if (run.agent_id !== id(input))
+      throw new CoreError("run.not_found", "that run is of another agent", {
+        nextStep: "opensentience agents ps --all",
+      });
     if (run.log_path === null) return [];
     const since = time(query.since);
-    const options = { ...(query.tail === undefined ? {} : { tail: query.tail }), ...(since === undefined ? {} : { since }) };
+    const options = {
+      ...(query.tail === undefined ? {} : { tail: query.tail }),
+      ...(since === undefined ? {} : { since }),
+    };
     if (query.follow !== "true") return readLog(run.log_path, options);
     return followLog(run.log_path, { ...options, signal: input.signal, isLive: () => launcher.isLive(run.run_id) });
   },
   list_runs: (domain, { query }) =>
-    services(domain).launcher.list({ agentId: query["agent"] as string | undefined, liveOnly: query["all"] !== "true", ...page(query) }),
+    services(domain).launcher.list({
+      agentId: query["agent"] as string | undefined,
+      liveOnly: query["all"] !== "true",
+      ...page(query),
+    }),
 
   list_audit: (domain, { query }) => services(domain).audit.list(auditFilter(query), page(query)),
   get_audit: (domain, { params }) => {
     const event = services(domain).audit.find(params["event_id"] as string);
-    if (event === undefined) throw new CoreError("audit.event_not_found", "no audit event has that id", { nextStep: "opensentience audit list" });
+    if (event === undefined)
+      throw new CoreError("audit.event_not_found", "no audit event has that id", {
+        nextStep: "opensentience audit list",
+      });
     return event;
   },
   export_audit: (domain, { query, signal }) =>
-    followAudit(services(domain).audit, auditFilter(query), { tail: query["tail"] as number | undefined, follow: query["follow"] === "true", signal }),
+    followAudit(services(domain).audit, auditFilter(query), {
+      tail: query["tail"] as number | undefined,
+      follow: query["follow"] === "true",
+      signal,
+    }),
   verify_audit: (domain) => services(domain).audit.verify(),
   checkpoint_audit: (domain) => services(domain).audit.checkpoint(),
 };

@@ -9,7 +9,11 @@ export function openApiDocument(version: string): Record<string, unknown> {
   }
   return {
     openapi: "3.1.0",
-    info: { title: "OpenSentience Core control API", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    info: {
+      title: "OpenSentience Core control API",
+      version,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
     paths,
     components: { schemas: { Problem: PROBLEM } },
   };
@@ -22,25 +26,46 @@ function operationObject(operationId: string, route: ControlRoute): Record<strin
     summary: route.summary,
     ...(route.boundary === true ? { "x-trust-boundary": "executes_third_party_code" } : {}),
     parameters: [...parameters(route.params, "path"), ...parameters(route.query, "query")],
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body, "input") } } } }),
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body, "input") } } },
+        }),
     responses: {
       "200": {
-        description: route.progress === true ? "The result; with accept: application/x-ndjson progress lines before it" : "The result",
+        description:
+          route.progress === true
+            ? "The result; with accept: application/x-ndjson progress lines before it"
+            : "The result",
         content: { [type]: { schema: schemaOf(route.response, "output") } },
       },
-      default: { description: "An error", content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } },
+      default: {
+        description: "An error",
+        content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+      },
     },
   };
 }
 
 function parameters(schema: z.ZodType | undefined, place: "path" | "query"): unknown[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = schemaOf(schema, "input") as { properties?: Record<string, unknown>; required?: string[] };
-  return Object.entries(properties).map(([name, own]) => ({ name, in: place, required: place === "path" || required.includes(name), schema: own }));
+  const { properties = {}, required = [] } = schemaOf(schema, "input") as {
+    properties?: Record<string, unknown>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, own]) => ({
+    name,
+    in: place,
+    required: place === "path" || required.includes(name),
+    schema: own,
+  }));
 }
 
 function schemaOf(schema: z.ZodType, io: "input" | "output"): Record<string, unknown> {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Record<string, unknown>;
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Record<
+    string,
+    unknown
+  >;
   return rest;
 }
 

@@ -2,7 +2,14 @@
  * One request, from its parsing to its answer: plain JSON, JSON Lines with progress, or a stream of records. The end of
  * the connection aborts the handler's signal (caller gone = cancel).
  */
-import { CONTROL_ROUTES, CoreError, errorToJson, toCoreError, type ControlOperation, type ControlRoute } from "@opensentience/protocol";
+import {
+  CONTROL_ROUTES,
+  CoreError,
+  errorToJson,
+  toCoreError,
+  type ControlOperation,
+  type ControlRoute,
+} from "@opensentience/protocol";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Act } from "../audit-log/audit-log.ts";
@@ -11,16 +18,32 @@ import type { Handler, Input } from "./handlers.ts";
 
 const LINES = "application/x-ndjson";
 
-export async function respond(context: Context, domain: Domain, operation: ControlOperation, handler: Handler, act: Act): Promise<Response> {
+export async function respond(
+  context: Context,
+  domain: Domain,
+  operation: ControlOperation,
+  handler: Handler,
+  act: Act,
+): Promise<Response> {
   const route: ControlRoute = CONTROL_ROUTES[operation];
   if (domain.degraded !== null && !["get_status", "stop_core"].includes(operation)) {
-    throw new CoreError("core.degraded", domain.degraded.message, { details: { code: domain.degraded.code }, nextStep: "opensentience core status" });
+    throw new CoreError("core.degraded", domain.degraded.message, {
+      details: { code: domain.degraded.code },
+      nextStep: "opensentience core status",
+    });
   }
-  const input: Input = { ...(await parseRequest(context, route)), act, signal: context.req.raw.signal, progress: () => {} };
+  const input: Input = {
+    ...(await parseRequest(context, route)),
+    act,
+    signal: context.req.raw.signal,
+    progress: () => {},
+  };
   const wantsLines = (context.req.header("accept") ?? "").includes(LINES);
   // What such a handler refuses, it refuses before it gives the records, so a refusal is still a proper answer.
-  if (route.lines === true) return lines(domain, (await handler(domain, input)) as AsyncIterable<unknown> | Iterable<unknown>, context);
-  if (route.progress === true && wantsLines) return lines(domain, withProgress(domain, handler, input, context), context);
+  if (route.lines === true)
+    return lines(domain, (await handler(domain, input)) as AsyncIterable<unknown> | Iterable<unknown>, context);
+  if (route.progress === true && wantsLines)
+    return lines(domain, withProgress(domain, handler, input, context), context);
   return context.json((await handler(domain, input)) as object);
 }
 
@@ -34,7 +57,9 @@ async function parseRequest(context: Context, route: ControlRoute): Promise<Pick
 
 async function readJson(context: Context): Promise<unknown> {
   if (context.req.header("content-type")?.split(";")[0]?.trim() !== "application/json") {
-    throw new CoreError("usage.invalid", "a state change needs content-type application/json", { nextStep: "opensentience help" });
+    throw new CoreError("usage.invalid", "a state change needs content-type application/json", {
+      nextStep: "opensentience help",
+    });
   }
   try {
     return await context.req.json();
@@ -48,7 +73,11 @@ function parse(schema: z.ZodType | undefined, value: unknown, where: string): Re
   const result = schema.safeParse(value);
   if (result.success) return result.data as Record<string, unknown>;
   const [issue] = result.error.issues;
-  throw new CoreError("usage.invalid", `${where}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not valid"}`.slice(0, 300), { nextStep: "opensentience help" });
+  throw new CoreError(
+    "usage.invalid",
+    `${where}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not valid"}`.slice(0, 300),
+    { nextStep: "opensentience help" },
+  );
 }
 
 /** The progress of an act as it happens, then its result or its error. */
@@ -66,17 +95,24 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
     .catch((thrown: unknown) => {
       const error = toCoreError(thrown);
       if (error.code === "core.internal") domain.onFault(context.req.path, thrown);
-      if (error.kind === "denied") domain.recordDenial(error, input.act, context.req.param("agent_id"), `${context.req.method} ${context.req.routePath}`);
+      if (error.kind === "denied")
+        domain.recordDenial(
+          error,
+          input.act,
+          context.req.param("agent_id"),
+          `${context.req.method} ${context.req.routePath}`,
+        );
       outcome = errorToJson(error);
     })
     .finally(() => wake());
   while (outcome === undefined || waiting.length > 0) {
     const next = waiting.shift();
     if (next !== undefined) yield next;
-    else await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (outcome !== undefined || waiting.length > 0) resolve();
-    });
+    else
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (outcome !== undefined || waiting.length > 0) resolve();
+      });
   }
   await done;
   yield outcome;
@@ -101,7 +137,13 @@ function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknow
       await iterator.return(undefined);
     },
   });
-  return new Response(body, { headers: { "content-type": LINES, "x-request-id": context.res.headers.get("x-request-id") ?? "", "cache-control": "no-store" } });
+  return new Response(body, {
+    headers: {
+      "content-type": LINES,
+      "x-request-id": context.res.headers.get("x-request-id") ?? "",
+      "cache-control": "no-store",
+    },
+  });
 }
 
 async function* iterate(records: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<unknown, undefined> {

@@ -11,7 +11,14 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import { CONTROL_ROUTES, CoreError, ERROR_KINDS, newId, toCoreError, type ControlOperation } from "@opensentience/protocol";
+import {
+  CONTROL_ROUTES,
+  CoreError,
+  ERROR_KINDS,
+  newId,
+  toCoreError,
+  type ControlOperation,
+} from "@opensentience/protocol";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Act } from "../audit-log/audit-log.ts";
@@ -35,16 +42,28 @@ export function createApp(domain: Domain): Hono {
     context.header("cache-control", "no-store");
     await next();
   });
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (context) => problem(context, new CoreError("http.body_too_large", "the request body is over 1 MiB")) }));
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: (context) => problem(context, new CoreError("http.body_too_large", "the request body is over 1 MiB")),
+    }),
+  );
   app.get("/healthz", (context) => context.text("ok"));
-  app.get("/readyz", (context) => context.text(domain.degraded === null ? "ready" : "degraded", domain.degraded === null ? 200 : 503));
+  app.get("/readyz", (context) =>
+    context.text(domain.degraded === null ? "ready" : "degraded", domain.degraded === null ? 200 : 503),
+  );
   app.get(`${BASE}/openapi.json`, (context) => context.json(openApiDocument(domain.version)));
-  for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [ControlOperation, (typeof CONTROL_ROUTES)[ControlOperation]][]) {
+  for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [
+    ControlOperation,
+    (typeof CONTROL_ROUTES)[ControlOperation],
+  ][]) {
     app.on(route.method.toUpperCase(), BASE + route.path.replaceAll(/\{(\w+)\}/g, ":$1"), (context) =>
       respond(context, domain, operation, HANDLERS[operation], actOf(context, domain)),
     );
   }
-  app.notFound((context) => problem(context, new CoreError("http.not_found", "no such route", { nextStep: "opensentience help" })));
+  app.notFound((context) =>
+    problem(context, new CoreError("http.not_found", "no such route", { nextStep: "opensentience help" })),
+  );
   app.onError((thrown, context) => {
     const error = toCoreError(thrown);
     if (error.code === "core.internal") domain.onFault(`${context.req.method} ${context.req.routePath}`, thrown);
@@ -80,23 +99,51 @@ export function listenOnSocket(app: Hono, path: string): Promise<Server> {
 function removeStaleSocket(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new CoreError("core.start_failed", "something that is not a socket stands at the place of the control socket", { details: { path }, nextStep: `mv ${path} ${path}.aside` });
+  if (!found.isSocket())
+    throw new CoreError(
+      "core.start_failed",
+      "something that is not a socket stands at the place of the control socket",
+      { details: { path }, nextStep: `mv ${path} ${path}.aside` },
+    );
   unlinkSync(path);
 }
 
 function actOf(context: Context, domain: Domain): Act {
   const given = context.req.header("x-correlation-id");
-  return { actor: { type: "human", id: domain.operator }, correlationId: given !== undefined && CORRELATION_ID.test(given) ? given : newId("cor") };
+  return {
+    actor: { type: "human", id: domain.operator },
+    correlationId: given !== undefined && CORRELATION_ID.test(given) ? given : newId("cor"),
+  };
 }
 
 /** RFC 9457. `code`, `details` and `next_step` are those of the CLI's error JSON. */
 function problem(context: Context, error: CoreError): Response {
   const { status } = ERROR_KINDS[error.kind];
-  const body = { type: "about:blank", title: error.code, status, code: error.code, detail: error.message, details: error.details, next_step: error.nextStep ?? null };
-  return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json", "x-request-id": context.res.headers.get("x-request-id") ?? "", "cache-control": "no-store" } });
+  const body = {
+    type: "about:blank",
+    title: error.code,
+    status,
+    code: error.code,
+    detail: error.message,
+    details: error.details,
+    next_step: error.nextStep ?? null,
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      "content-type": "application/problem+json",
+      "x-request-id": context.res.headers.get("x-request-id") ?? "",
+      "cache-control": "no-store",
+    },
+  });
 }
 
 function recordDenial(domain: Domain, error: CoreError, context: Context): void {
   if (error.kind !== "denied" && error.kind !== "unauthorized") return;
-  domain.recordDenial(error, actOf(context, domain), context.req.param("agent_id"), `${context.req.method} ${context.req.routePath}`);
+  domain.recordDenial(
+    error,
+    actOf(context, domain),
+    context.req.param("agent_id"),
+    `${context.req.method} ${context.req.routePath}`,
+  );
 }

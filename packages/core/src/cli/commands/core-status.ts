@@ -8,7 +8,7 @@ import { VERSION } from "../../host/version.ts";
 
 /** Never starts Core; ends with 5 when it is not running. */
 export async function run(context: CommandContext): Promise<number> {
-  const status = (await findStatus(context)) ?? await downStatus(context.paths);
+  const status = (await findStatus(context)) ?? (await downStatus(context.paths));
   context.output.result(status, (style) =>
     `${statusText(style, status)}\n\n${settingsTable(style, status.config)}`.trimEnd(),
   );

@@ -22,10 +22,14 @@ export async function run(context: CommandContext): Promise<number> {
   const code = required(context, 0);
   if (!isCode(code)) {
     const near = nearest(code, Object.keys(ERROR_CODES));
-    throw new CoreError("usage.unknown_code", `there is no error code "${code.slice(0, 80)}"; did you mean "${near}"?`, {
-      details: { nearest: near },
-      nextStep: `opensentience explain ${near}`,
-    });
+    throw new CoreError(
+      "usage.unknown_code",
+      `there is no error code "${code.slice(0, 80)}"; did you mean "${near}"?`,
+      {
+        details: { nearest: near },
+        nextStep: `opensentience explain ${near}`,
+      },
+    );
   }
   const { kind, meaning } = ERROR_CODES[code];
   const exitCode = exitCodeOf(new CoreError(code, meaning));
