@@ -148,6 +148,23 @@ export const auditEventJson = z.object({
   row_hash: z.string(),
 });
 
+/** CloudEvents 1.0 (cloudevents.io), structured JSON; the event as above is its `data`. */
+export const cloudEventJson = z.object({
+  specversion: z.literal("1.0"),
+  id: z.string(),
+  source: z.string(),
+  type: z.string(),
+  subject: z.string(),
+  time: timestamp,
+  datacontenttype: z.literal("application/json"),
+  data: auditEventJson,
+});
+
+export const doctorJson = z.object({
+  ok: z.boolean(),
+  checks: z.array(z.object({ name: z.string(), status: z.enum(["ok", "warn", "fail"]), message: z.string(), next_step: nullableText })),
+});
+
 export const verifyJson = z.object({
   status: z.enum(["intact", "tampered", "truncated", "unreadable"]),
   events: z.number().int(),
@@ -282,7 +299,16 @@ export const CONTROL_ROUTES = {
   list_audit: { method: "get", path: "/audit/events", summary: "Audit events, newest first", query: auditFilter.extend({ limit, cursor }), response: listOf(auditEventJson) },
   get_audit: { method: "get", path: "/audit/events/{event_id}", summary: "One audit event", params: z.object({ event_id: z.string().max(60) }), response: auditEventJson },
   export_audit: { method: "get", path: "/audit/export", summary: "Audit events in order; follow=true keeps going, tail=N starts N before the end", query: auditFilter.extend({ follow: flag, tail: z.coerce.number().int().min(0).max(100_000).optional() }), response: auditEventJson, lines: true },
-  verify_audit: { method: "post", path: "/audit/verify", summary: "Recompute the whole audit chain", body: empty, response: verifyJson },
+  export_cloudevents: { method: "get", path: "/audit/cloudevents", summary: "Audit events in order as CloudEvents 1.0", query: auditFilter, response: cloudEventJson, lines: true },
+  verify_audit: { method: "post", path: "/audit/verify", summary: "Recompute the whole audit chain; against: also hold it to a checkpoint kept elsewhere", body: z.object({ against: z.string().max(2000).optional() }).strict(), response: verifyJson },
+  erase_audit: {
+    method: "post",
+    path: "/audit/erase",
+    summary: "Erase the metadata of one row and leave a tombstone; the chain stays whole",
+    body: z.object({ seq: z.number().int().min(1), reason: z.string().min(1).max(500) }).strict(),
+    response: auditEventJson,
+  },
+  check_health: { method: "get", path: "/doctor", summary: "What is right and wrong on this machine, each with the command that mends it", response: doctorJson },
   checkpoint_audit: { method: "post", path: "/audit/checkpoint", summary: "Sign the current head of the audit log", body: empty, response: z.object({ note: z.string(), size: z.number().int() }) },
 } as const satisfies Record<string, ControlRoute>;
 
@@ -310,6 +336,8 @@ export type AgentDetailJson = z.infer<typeof agentDetailJson>;
 export type ScanReportJson = z.infer<typeof scanReportJson>;
 export type BuildPlanJson = z.infer<typeof buildPlanJson>;
 export type AuditEventJson = z.infer<typeof auditEventJson>;
+export type CloudEventJson = z.infer<typeof cloudEventJson>;
+export type DoctorJson = z.infer<typeof doctorJson>;
 export type VerifyJson = z.infer<typeof verifyJson>;
 export type CoreStatusJson = z.infer<typeof coreStatusJson>;
 export type LogRecordJson = z.infer<typeof logRecordJson>;

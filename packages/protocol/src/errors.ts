@@ -69,6 +69,8 @@ export const ERROR_CODES = {
     meaning: "The audit log cannot be written, so the act was refused.",
   },
   "audit.event_not_found": { kind: "not_found", meaning: "No audit event has that id." },
+  "audit.invalid_note": { kind: "usage", meaning: "The text is not a checkpoint that this Core signed." },
+  "audit.not_erasable": { kind: "denied", meaning: "That row's metadata is erased already, or it is a tombstone itself." },
   "audit.not_intact": { kind: "invalid", meaning: "Verification found the audit log changed, cut or unreadable." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },

@@ -32,7 +32,10 @@ export const ROUTES = {
   list_audit: { method: "get", path: "/audit/events" },
   get_audit: { method: "get", path: "/audit/events/{event_id}" },
   export_audit: { method: "get", path: "/audit/export" },
+  export_cloudevents: { method: "get", path: "/audit/cloudevents" },
   verify_audit: { method: "post", path: "/audit/verify" },
+  erase_audit: { method: "post", path: "/audit/erase" },
+  check_health: { method: "get", path: "/doctor" },
   checkpoint_audit: { method: "post", path: "/audit/checkpoint" },
 } as const satisfies { [O in ControlOperation]: Pick<Routes[O], "method" | "path"> };
 

@@ -1,9 +1,10 @@
 /** Operation → handler: what each route of the control API calls. Flat on purpose; no handler does work of its own. */
 import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
 import type { Act, AuditFilter } from "../audit-log/audit-log.ts";
+import { checkHealth } from "../doctor/doctor.ts";
 import { followLog, readLog } from "../logs/logs.ts";
 import { agentDetail, agentSummary } from "./agents.ts";
-import { followAudit } from "./audit.ts";
+import { cloudEvents, followAudit } from "./audit.ts";
 import type { Domain, Services } from "./domain.ts";
 
 /** Parsed by the route's schemas; the types below are what those schemas hold. */
@@ -205,6 +206,11 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       follow: query["follow"] === "true",
       signal,
     }),
-  verify_audit: (domain) => services(domain).audit.verify(),
+  export_cloudevents: (domain, { query, signal }) =>
+    cloudEvents(followAudit(services(domain).audit, auditFilter(query), { tail: undefined, follow: false, signal })),
+  verify_audit: (domain, { body }) => services(domain).audit.verify(body["against"] as string | undefined),
+  erase_audit: (domain, { body, act }) =>
+    services(domain).audit.erase(body["seq"] as number, body["reason"] as string, act),
+  check_health: (domain) => checkHealth(domain.health(), domain.services?.audit ?? null),
   checkpoint_audit: (domain) => services(domain).audit.checkpoint(),
 };
