@@ -32,7 +32,16 @@ function stage(): string {
   mkdirSync(RELEASE, { recursive: true });
   const source = JSON.parse(readFileSync(join(CORE, "package.json"), "utf8")) as PackageJson;
   const { name, version, description, license, type, bin } = source;
-  const manifest = { name, version, description, license, type, bin, engines: { node: ">=24" }, files: ["bin", "dist", NOTICES] };
+  const manifest = {
+    name,
+    version,
+    description,
+    license,
+    type,
+    bin,
+    engines: { node: ">=24" },
+    files: ["bin", "dist", NOTICES],
+  };
   writeFileSync(join(RELEASE, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(CORE, "bin"), join(RELEASE, "bin"), { recursive: true });
   cpSync(join(CORE, "dist"), join(RELEASE, "dist"), { recursive: true });

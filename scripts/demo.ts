@@ -13,20 +13,29 @@ import { networkEnvironment } from "./network-environment.ts";
 const ROOT = join(import.meta.dirname, "..");
 const OPENSENTIENCE = join(ROOT, "packages", "core", "bin", "opensentience");
 const ID = "org.opensentience.examples.link-checker";
-const bold = (text: string): string => (process.stdout.isTTY && !process.env["NO_COLOR"] ? `\u001b[1m${text}\u001b[0m` : text);
+const bold = (text: string): string =>
+  process.stdout.isTTY && !process.env["NO_COLOR"] ? `\u001b[1m${text}\u001b[0m` : text;
 
 const home = mkdtempSync(join(tmpdir(), "os-demo-"));
 const projects = join(home, "projects");
 const checkout = join(projects, "link-checker");
 const gitUrl = `file://${checkout}`;
-const environment: NodeJS.ProcessEnv = { ...process.env, ...networkEnvironment(), OPENSENTIENCE_HOME: join(home, "home"), OPENSENTIENCE_SCAN_ROOTS: projects };
+const environment: NodeJS.ProcessEnv = {
+  ...process.env,
+  ...networkEnvironment(),
+  OPENSENTIENCE_HOME: join(home, "home"),
+  OPENSENTIENCE_SCAN_ROOTS: projects,
+};
 
 type Expected = number | "any";
 
 async function main(): Promise<void> {
   ensureTools(["git", "bwrap"]);
   say("Somebody published an agent. Here is its repository, and a folder that holds a copy of it.");
-  cpSync(join(ROOT, "examples", "agents", "link-checker"), checkout, { recursive: true, filter: (path) => !path.includes("node_modules") });
+  cpSync(join(ROOT, "examples", "agents", "link-checker"), checkout, {
+    recursive: true,
+    filter: (path) => !path.includes("node_modules"),
+  });
   await git("init", "--quiet", "--initial-branch=main");
   await commit("the first version");
 
@@ -77,7 +86,8 @@ async function finish(): Promise<void> {
   const keep = process.argv.includes("--keep");
   if (!keep) rmSync(home, { recursive: true, force: true });
   say(keep ? `The demo's home is ${environment["OPENSENTIENCE_HOME"]}.` : "The demo's home was removed again.");
-  process.stdout.write(`Now with an agent of your own (it needs an opensentience.agent.json at its root; see docs/manifest.md):
+  process.stdout
+    .write(`Now with an agent of your own (it needs an opensentience.agent.json at its root; see docs/manifest.md):
 
   npx opensentience agents install https://your.host/you/agent.git
   npx opensentience agents build  <its id>       executes third-party code, asks first
@@ -93,13 +103,18 @@ function askForMore(): void {
   const path = join(checkout, "opensentience.agent.json");
   const manifest = JSON.parse(readFileSync(path, "utf8")) as { version: string; permissions: string[] };
   manifest.version = "1.1.0";
-  manifest.permissions = manifest.permissions.map((permission) => (permission.startsWith("filesystem:write:") ? "filesystem:write:~/**" : permission)).concat("network:egress:*");
+  manifest.permissions = manifest.permissions
+    .map((permission) => (permission.startsWith("filesystem:write:") ? "filesystem:write:~/**" : permission))
+    .concat("network:egress:*");
   writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** Waits until the agent printed `text`, on the log itself. */
 async function waitForLine(text: string): Promise<void> {
-  const follow = spawn(OPENSENTIENCE, ["agents", "logs", ID, "-f", "--json"], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
+  const follow = spawn(OPENSENTIENCE, ["agents", "logs", ID, "-f", "--json"], {
+    env: environment,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const timer = setTimeout(() => follow.kill(), 30_000);
   let seen = "";
   for await (const chunk of follow.stdout) {
@@ -122,7 +137,8 @@ async function os(expected: Expected, ...args: string[]): Promise<void> {
 
 async function git(...args: string[]): Promise<void> {
   const identity = ["-c", "user.name=An Author", "-c", "user.email=author@example.com", "-c", "commit.gpgsign=false"];
-  if ((await run("git", ["-C", checkout, ...identity, ...args], { stdio: "inherit" })) !== 0) throw new Error(`git ${args[0]} failed`);
+  if ((await run("git", ["-C", checkout, ...identity, ...args], { stdio: "inherit" })) !== 0)
+    throw new Error(`git ${args[0]} failed`);
 }
 
 async function commit(message: string): Promise<void> {
@@ -130,7 +146,11 @@ async function commit(message: string): Promise<void> {
   await git("commit", "--quiet", "--message", message);
 }
 
-function run(program: string, args: string[], options: { stdio: "inherit" | ["ignore", "inherit", "inherit"] }): Promise<number> {
+function run(
+  program: string,
+  args: string[],
+  options: { stdio: "inherit" | ["ignore", "inherit", "inherit"] },
+): Promise<number> {
   const child = spawn(program, args, { env: environment, ...options });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
@@ -142,7 +162,8 @@ function say(text: string): void {
   process.stdout.write(`\n${bold(text)}\n`);
 }
 
-if (!existsSync(join(ROOT, "packages", "core", "dist"))) throw new Error("run `npm ci` first: it builds what the demo starts");
+if (!existsSync(join(ROOT, "packages", "core", "dist")))
+  throw new Error("run `npm ci` first: it builds what the demo starts");
 process.once("SIGINT", () => process.exit(130));
 process.once("exit", (code) => {
   if (code !== 0) process.stdout.write(`\nThe demo stopped early; its home is ${dirname(join(home, "home"))}\n`);

@@ -25,7 +25,9 @@ export function networkEnvironment(): Record<string, string> {
   const tools = [...DEFAULT_TOOLS];
   // npm of a version manager lives in the operator's home; the tools path has to say so.
   if (!DEFAULT_TOOLS.some((folder) => existsSync(join(folder, "npm")))) {
-    const npm = (process.env["PATH"] ?? "").split(":").find((folder) => folder.startsWith("/") && !folder.includes("node_modules") && existsSync(join(folder, "npm")));
+    const npm = (process.env["PATH"] ?? "")
+      .split(":")
+      .find((folder) => folder.startsWith("/") && !folder.includes("node_modules") && existsSync(join(folder, "npm")));
     if (npm !== undefined) tools.unshift(npm);
   }
   const npmCli = process.env["npm_execpath"];

@@ -32,7 +32,8 @@ async function killCore(pid?: number): Promise<void> {
 describe("one Core per home", () => {
   test("eight first commands at once start one Core, and all of them succeed", async () => {
     const results = await Promise.all(Array.from({ length: 8 }, () => home.cli(["agents", "list", "--json"])));
-    for (const result of results) expect(result).toEqual({ code: 0, stdout: expect.stringContaining('"items"'), stderr: "" });
+    for (const result of results)
+      expect(result).toEqual({ code: 0, stdout: expect.stringContaining('"items"'), stderr: "" });
     expect(types().filter((type) => type === "core.started")).toHaveLength(1);
     expect(home.processes().map(({ pid }) => pid)).toEqual([await home.corePid()]);
   });
@@ -49,13 +50,21 @@ describe("one Core per home", () => {
   test("a second one in the foreground is refused, and the first is not disturbed", async () => {
     await home.json(["core", "start"]);
     const pid = await home.corePid();
-    const { next_step: nextStep } = await refuse(home, ["serve"], { code: "core.already_running", exit: 6, next: "opensentience core status" });
+    const { next_step: nextStep } = await refuse(home, ["serve"], {
+      code: "core.already_running",
+      exit: 6,
+      next: "opensentience core status",
+    });
     expect(await typeNextStep(home, nextStep)).toContain(String(pid));
     expect(await home.corePid()).toBe(pid);
   });
 
   test("started again and again it is the same; --no-start starts none", async () => {
-    await refuse(home, ["agents", "list", "--no-start"], { code: "core.unreachable", exit: 5, next: "opensentience core start" });
+    await refuse(home, ["agents", "list", "--no-start"], {
+      code: "core.unreachable",
+      exit: 5,
+      next: "opensentience core start",
+    });
     expect((await home.cli(["core", "status"])).code).toBe(5);
     await typeNextStep(home, "opensentience core start");
     const pid = await home.corePid();
@@ -109,7 +118,10 @@ describe("an orderly end", () => {
     await eventually(() => auditRows(home, "agent.run_stopped").length > 0, "the stop to be asked for");
     expect((await serving.interrupt()).code).toBe(130);
     await eventually(() => stillAlive(members).length === 0, "the agent to be gone");
-    expect((await home.json<{ run: Run }>(["agents", "info", "serve.stubborn"])).run).toMatchObject({ status: "crashed", reason: "core_lost" });
+    expect((await home.json<{ run: Run }>(["agents", "info", "serve.stubborn"])).run).toMatchObject({
+      status: "crashed",
+      reason: "core_lost",
+    });
   });
 });
 
@@ -122,12 +134,20 @@ describe("kill -9 of Core", () => {
     await eventually(() => membersOf(stubborn).length >= 3, "the whole tree");
     const members = [...membersOf(stubborn), ...membersOf(always)];
     await killCore();
-    await eventually(() => stillAlive(members).length === 0, () => `nothing to be alive, but ${stillAlive(members).join(" ")}`, 5_000);
+    await eventually(
+      () => stillAlive(members).length === 0,
+      () => `nothing to be alive, but ${stillAlive(members).join(" ")}`,
+      5_000,
+    );
     expect(marked(stubborn.run_id)).toEqual([]);
     // Nothing has told the database yet.
     expect(types().at(-1)).toBe("agent.run_started");
 
-    expect((await home.json<{ run: Run }>(["agents", "info", "lost.stubborn"])).run).toMatchObject({ run_id: stubborn.run_id, status: "crashed", reason: "core_lost" });
+    expect((await home.json<{ run: Run }>(["agents", "info", "lost.stubborn"])).run).toMatchObject({
+      run_id: stubborn.run_id,
+      status: "crashed",
+      reason: "core_lost",
+    });
     const resumed = await eventually(async () => {
       const { run } = await home.json<{ run: Run }>(["agents", "info", "lost.always"]);
       return run.status === "running" ? run : undefined;
@@ -136,28 +156,56 @@ describe("kill -9 of Core", () => {
     expect(resumed.run_id).not.toBe(always.run_id);
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
     expect(items.map((run) => run.run_id)).toEqual([resumed.run_id]);
-    expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([{ runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0 }]);
+    expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([
+      { runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0 },
+    ]);
     const crashes = auditRows(home, "agent.run_crashed");
-    expect(crashes.map(({ subject, metadata }) => [subject, metadata["reason"]])).toEqual([stubborn, always].map((run) => [run.run_id, "core_lost"]));
+    expect(crashes.map(({ subject, metadata }) => [subject, metadata["reason"]])).toEqual(
+      [stubborn, always].map((run) => [run.run_id, "core_lost"]),
+    );
     expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
   });
 
   test("during a build: its tree is gone, the build is closed as failed, and can be done again", async () => {
     const build = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
-    const files = { "build.sh": '[ -e "$HOME/second" ] && exit 0\ntouch "$HOME/second"\n(setsid sleep 1000 &)\necho half > half-built\nsleep 1000\n' };
+    const files = {
+      "build.sh":
+        '[ -e "$HOME/second" ] && exit 0\ntouch "$HOME/second"\n(setsid sleep 1000 &)\necho half > half-built\nsleep 1000\n',
+    };
     await smallAgentAt(home, "lost.build", "installed", build, files);
     const building = home.cli(["agents", "build", "lost.build", "--yes", "--json"]);
-    await eventually(() => existsSync(join(home.folder, "agents/lost.build/src/half-built")), "the build to be half done");
+    await eventually(
+      () => existsSync(join(home.folder, "agents/lost.build/src/half-built")),
+      "the build to be half done",
+    );
     await killCore();
     await eventually(() => marked("build-lost.build").length === 0, "the build's tree to be gone", 5_000);
     const { code, stderr } = await building;
-    expect([code, JSON.parse(stderr)]).toEqual([5, { error: expect.objectContaining({ code: "core.unreachable", next_step: "opensentience core status" }) }]);
-    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({ status: "error", build_status: "failed", last_error: "Core ended during the build" });
+    expect([code, JSON.parse(stderr)]).toEqual([
+      5,
+      { error: expect.objectContaining({ code: "core.unreachable", next_step: "opensentience core status" }) },
+    ]);
+    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({
+      status: "error",
+      build_status: "failed",
+      last_error: "Core ended during the build",
+    });
     expect(auditRows(home, "core.reconciled").at(-1)?.metadata).toMatchObject({ builds_closed: 1 });
-    expect(auditRows(home, "agent.build_failed").at(-1)).toMatchObject({ outcome: "failed", metadata: { code: "build.canceled" } });
-    await refuse(home, ["agents", "run", "lost.build"], { code: "build.not_built", exit: 4, next: "opensentience agents build lost.build" });
+    expect(auditRows(home, "agent.build_failed").at(-1)).toMatchObject({
+      outcome: "failed",
+      metadata: { code: "build.canceled" },
+    });
+    await refuse(home, ["agents", "run", "lost.build"], {
+      code: "build.not_built",
+      exit: 4,
+      next: "opensentience agents build lost.build",
+    });
     await typeNextStep(home, "opensentience agents build lost.build");
-    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({ status: "installed", build_status: "built", last_error: null });
+    expect(await home.json(["agents", "info", "lost.build"])).toMatchObject({
+      status: "installed",
+      build_status: "built",
+      last_error: null,
+    });
     expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
   });
 

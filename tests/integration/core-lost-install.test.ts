@@ -27,21 +27,35 @@ const has = (...path: string[]): boolean => existsSync(join(root, ...path));
 /** Commits another version, installs it, and kills Core as soon as `moment` is there; false when the install was quicker. */
 async function killAt(moment: () => boolean): Promise<boolean> {
   version += 1;
-  await repository.commit({ [MANIFEST]: manifestText(AGENT, { version: `${version}.0.0` }), "version.txt": `${version}.0.0` });
+  await repository.commit({
+    [MANIFEST]: manifestText(AGENT, { version: `${version}.0.0` }),
+    "version.txt": `${version}.0.0`,
+  });
   const pid = (await home.json<{ pid: number }>(["core", "start"])).pid;
   let isOver = false;
-  const installing = home.cli(["agents", "install", repository.url, "--allow-local", "--json"]).finally(() => (isOver = true));
+  const installing = home
+    .cli(["agents", "install", repository.url, "--allow-local", "--json"])
+    .finally(() => (isOver = true));
   while (!isOver && !moment()) await nextTurn();
   process.kill(pid, "SIGKILL");
   const wasInTime = !isOver;
   await installing;
-  await eventually(() => !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z "), "Core to be dead");
+  await eventually(
+    () => !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z "),
+    "Core to be dead",
+  );
   return wasInTime;
 }
 
 /** Whatever happened, what is there now is one whole version, on disk and in the database, and it can be used. */
 async function expectUsable(): Promise<string> {
-  const agent = await home.json<{ version: string; source_commit: string; build_status: string; status: string; next_step: string }>(["agents", "info", AGENT]);
+  const agent = await home.json<{
+    version: string;
+    source_commit: string;
+    build_status: string;
+    status: string;
+    next_step: string;
+  }>(["agents", "info", AGENT]);
   expect(readFileSync(join(root, "src/version.txt"), "utf8")).toBe(agent.version);
   expect(await repository.git("show", `${agent.source_commit}:version.txt`)).toBe(agent.version);
   expect(has("installing.json")).toBe(false);
@@ -58,8 +72,12 @@ async function expectUsable(): Promise<string> {
 describe("a first install", () => {
   test("interrupted in the middle of the swap leaves no agent, or the whole of it", async () => {
     let hit = false;
-    for (let attempt = 0; attempt < ATTEMPTS && !hit && !has("src"); attempt += 1) hit = (await killAt(() => has("installing.json"))) && has("installing.json");
-    const { items } = await home.json<{ items: { agent_id: string; install_path: string | null }[] }>(["agents", "list"]);
+    for (let attempt = 0; attempt < ATTEMPTS && !hit && !has("src"); attempt += 1)
+      hit = (await killAt(() => has("installing.json"))) && has("installing.json");
+    const { items } = await home.json<{ items: { agent_id: string; install_path: string | null }[] }>([
+      "agents",
+      "list",
+    ]);
     const isInstalled = items.some((agent) => agent.agent_id === AGENT && agent.install_path !== null);
     expect(has("src")).toBe(isInstalled);
     expect(has("installing.json")).toBe(false);
@@ -71,10 +89,20 @@ describe("a first install", () => {
 
 describe("an install of another version", () => {
   test.each([
-    ["while git's objects arrive", (): boolean => existsSync(join(home.folder, "agents/.staging")) && readdirSync(join(home.folder, "agents/.staging")).length > 0, false],
+    [
+      "while git's objects arrive",
+      (): boolean =>
+        existsSync(join(home.folder, "agents/.staging")) &&
+        readdirSync(join(home.folder, "agents/.staging")).length > 0,
+      false,
+    ],
     ["when the journal is written", (): boolean => has("installing.json"), true],
     ["when the old source has moved away", (): boolean => has("installing.json") && !has("src"), true],
-    ["when the new source is in place", (): boolean => has("installing.json") && has("src") && has("previous", "src"), true],
+    [
+      "when the new source is in place",
+      (): boolean => has("installing.json") && has("src") && has("previous", "src"),
+      true,
+    ],
   ])("interrupted %s is the old one or the new one", async (_when, moment, isInSwap) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const before = (await home.json<{ version: string }>(["agents", "info", AGENT])).version;
@@ -85,7 +113,9 @@ describe("an install of another version", () => {
       expect([before, `${version}.0.0`]).toContain(after);
       const closed = auditRows(home, "agent.install_failed").slice(failures);
       expect(closed.map(({ metadata }) => metadata["code"])).toEqual(inSwap && after === before ? ["core_lost"] : []);
-      const done = auditRows(home, "agent.installed").filter(({ metadata }) => metadata["phase"] === "done").at(-1);
+      const done = auditRows(home, "agent.installed")
+        .filter(({ metadata }) => metadata["phase"] === "done")
+        .at(-1);
       expect(await repository.git("show", `${String(done?.metadata["commit"])}:version.txt`)).toBe(after);
       if (isInSwap ? inSwap : hit) return;
     }

@@ -23,13 +23,20 @@ afterAll(() => home.dispose());
 
 describe("Ctrl-C on a build", () => {
   async function expectCanceled(agentId: string): Promise<void> {
-    await eventually(() => auditRows(home, "agent.build_failed").some(({ subject }) => subject === agentId), "the build to be recorded as failed");
+    await eventually(
+      () => auditRows(home, "agent.build_failed").some(({ subject }) => subject === agentId),
+      "the build to be recorded as failed",
+    );
     expect(marked(`build-${agentId}`)).toEqual([]);
     const event = auditRows(home, "agent.build_failed").find(({ subject }) => subject === agentId);
     expect(event).toMatchObject({ outcome: "failed", metadata: { code: "build.canceled" } });
     const started = auditRows(home, "agent.build_started").find(({ subject }) => subject === agentId);
     expect(event?.correlation).toBe(started?.correlation);
-    expect(await home.json(["agents", "info", agentId])).toMatchObject({ status: "error", build_status: "failed", last_error: "the build was canceled" });
+    expect(await home.json(["agents", "info", agentId])).toMatchObject({
+      status: "error",
+      build_status: "failed",
+      last_error: "the build was canceled",
+    });
     // Free for the next act.
     await home.json(["agents", "install", agentId, "--allow-local"]);
   }
@@ -44,7 +51,11 @@ describe("Ctrl-C on a build", () => {
 
   test("on a terminal, while its output is shown live", async () => {
     await smallAgentAt(home, "stop.shown", "installed", BUILD, STUBBORN_BUILD);
-    const { code, text } = await onTerminal(home, ["agents", "build", "stop.shown", "--yes"], [{ when: "building", type: "\u0003" }]);
+    const { code, text } = await onTerminal(
+      home,
+      ["agents", "build", "stop.shown", "--yes"],
+      [{ when: "building", type: "\u0003" }],
+    );
     expect(code).toBe(130);
     expect(text).toContain("sh build.sh");
     await expectCanceled("stop.shown");
@@ -75,22 +86,38 @@ describe("Ctrl-C on an install", () => {
   });
 
   test.each([
-    ["in a pipe", async (args: string[]) => {
-      const installing = new Following(home, args);
-      await eventually(() => connections.length > 0, "git to connect");
-      return (await installing.interrupt()).code;
-    }],
-    ["on a terminal", async (args: string[]) => {
-      const first = (): Promise<void> => eventually(() => connections.length > 0, "git to connect").then(() => undefined);
-      return (await onTerminal(home, args, [{ when: "asking the repository", type: "\u0003", first }])).code;
-    }],
+    [
+      "in a pipe",
+      async (args: string[]) => {
+        const installing = new Following(home, args);
+        await eventually(() => connections.length > 0, "git to connect");
+        return (await installing.interrupt()).code;
+      },
+    ],
+    [
+      "on a terminal",
+      async (args: string[]) => {
+        const first = (): Promise<void> =>
+          eventually(() => connections.length > 0, "git to connect").then(() => undefined);
+        return (await onTerminal(home, args, [{ when: "asking the repository", type: "\u0003", first }])).code;
+      },
+    ],
   ])("%s: git is gone, nothing is left in staging, and it is recorded", async (_where, interrupted) => {
     connections.length = 0;
     const before = auditRows(home, "agent.install_failed").length;
     expect(await interrupted(["agents", "install", `https://127.0.0.1:${port}/silent.git`])).toBe(130);
-    await eventually(() => auditRows(home, "agent.install_failed").length > before, "the install to be recorded as failed");
-    expect(auditRows(home, "agent.install_failed").at(-1)).toMatchObject({ outcome: "failed", metadata: { code: "install.canceled" } });
-    await eventually(() => connections.every((socket) => socket.destroyed || socket.readableEnded), "git's connection to be closed");
+    await eventually(
+      () => auditRows(home, "agent.install_failed").length > before,
+      "the install to be recorded as failed",
+    );
+    expect(auditRows(home, "agent.install_failed").at(-1)).toMatchObject({
+      outcome: "failed",
+      metadata: { code: "install.canceled" },
+    });
+    await eventually(
+      () => connections.every((socket) => socket.destroyed || socket.readableEnded),
+      "git's connection to be closed",
+    );
     expect(home.processes().filter(({ command }) => command.includes("git"))).toEqual([]);
     const staging = join(home.folder, "agents/.staging");
     await eventually(() => !existsSync(staging) || readdirSync(staging).length === 0, "the staging folder to be empty");

@@ -89,7 +89,10 @@ describe("the policy", () => {
     await home.json(["agents", "run", "policy.failure", "--restart", "on-failure"]);
     await home.json(["agents", "run", "policy.always", "--restart", "always"]);
     say(home, "policy.failure", "code 0");
-    await eventually(async () => (await info(home, "policy.failure")).run.status === "crashed", "the end without a failure");
+    await eventually(
+      async () => (await info(home, "policy.failure")).run.status === "crashed",
+      "the end without a failure",
+    );
     // What ends later is started again twice, which takes longer than the only delay the other could be waiting for.
     for (const times of [1, 2]) {
       say(home, "policy.always", "code 0");
@@ -158,7 +161,8 @@ describe("a pending restart", () => {
     await restarted(slow, "pending.other", 1);
     say(slow, "pending.other", "code 1");
     await restarted(slow, "pending.other", 2);
-    for (const agentId of ["pending.core", "pending.stop", "pending.revoke"]) expect(await runsOf(slow, agentId), agentId).toHaveLength(1);
+    for (const agentId of ["pending.core", "pending.stop", "pending.revoke"])
+      expect(await runsOf(slow, agentId), agentId).toHaveLength(1);
     expect((await runsOf(slow, "pending.run")).map(({ status }) => status)).toEqual(["crashed", "running"]);
     expect(slow.coreLog()).not.toContain("was refused");
   });

@@ -27,7 +27,7 @@ import { VERSION } from "./host/version.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
-import { loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { keepHeapSmall } from "./host/memory.ts";
 import { agentFolders, type Paths } from "./host/paths.ts";
 import { ensurePrivateFolder } from "./host/private-file.ts";
@@ -62,7 +62,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     keepHeapSmall();
     // Whatever a library creates (the database and its journal) is private from its first moment.
     process.umask(0o077);
-    closeInheritedFds(options.background ? [REPORT_FD] : []);
+    closeInheritedFds(options.background ? [REPORT_FD] : [], inheritedEnvironment()["NODE_EXTRA_CA_CERTS"]);
     const core = await Core.start(options);
     if (core === undefined) {
       report({ held: true });

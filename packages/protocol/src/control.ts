@@ -11,7 +11,16 @@
  * `follow`, when everything was sent.
  */
 import { z } from "zod";
-import { AGENT_STATUSES, APPROVAL_STATUSES, BUILD_STATUSES, DRIFT_LAYERS, OUTCOMES, RESTART_POLICIES, RUN_STATUSES, SEVERITIES } from "./words.ts";
+import {
+  AGENT_STATUSES,
+  APPROVAL_STATUSES,
+  BUILD_STATUSES,
+  DRIFT_LAYERS,
+  OUTCOMES,
+  RESTART_POLICIES,
+  RUN_STATUSES,
+  SEVERITIES,
+} from "./words.ts";
 
 const timestamp = z.string().describe("RFC 3339, UTC");
 const nullableText = z.string().nullable();
@@ -125,9 +134,7 @@ export const scanReportJson = z.object({
 });
 
 export const buildPlanJson = z.object({
-  steps: z.array(
-    z.object({ phase: z.enum(["fetch", "compile"]), argv: z.array(z.string()), network: z.boolean() }),
-  ),
+  steps: z.array(z.object({ phase: z.enum(["fetch", "compile"]), argv: z.array(z.string()), network: z.boolean() })),
 });
 
 export const auditEventJson = z.object({
@@ -162,7 +169,14 @@ export const cloudEventJson = z.object({
 
 export const doctorJson = z.object({
   ok: z.boolean(),
-  checks: z.array(z.object({ name: z.string(), status: z.enum(["ok", "warn", "fail"]), message: z.string(), next_step: nullableText })),
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(["ok", "warn", "fail"]),
+      message: z.string(),
+      next_step: nullableText,
+    }),
+  ),
 });
 
 export const verifyJson = z.object({
@@ -191,7 +205,9 @@ export const coreStatusJson = z.object({
   isolation_reason: nullableText,
   agents: z.number().int().nullable(),
   runs_live: z.number().int().nullable(),
-  config: z.array(z.object({ key: z.string(), value: z.unknown(), origin: z.enum(["flag", "environment", "file", "default"]) })),
+  config: z.array(
+    z.object({ key: z.string(), value: z.unknown(), origin: z.enum(["flag", "environment", "file", "default"]) }),
+  ),
 });
 
 export const logRecordJson = z.object({
@@ -226,9 +242,27 @@ const auditFilter = z.object({
 
 /** Operation id → route. `summary` becomes the OpenAPI text; `boundary` marks acts that execute third-party code. */
 export const CONTROL_ROUTES = {
-  get_status: { method: "get", path: "/core/status", summary: "State of Core and where each setting came from", response: coreStatusJson },
-  stop_core: { method: "post", path: "/core/stop", summary: "Stop every agent in order, then Core", body: empty, response: z.object({ stopping: z.literal(true) }) },
-  scan: { method: "post", path: "/discovery/scan", summary: "Look for manifests; reads files only", body: z.object({ paths: z.array(text).max(100).optional() }).strict(), response: scanReportJson, progress: true },
+  get_status: {
+    method: "get",
+    path: "/core/status",
+    summary: "State of Core and where each setting came from",
+    response: coreStatusJson,
+  },
+  stop_core: {
+    method: "post",
+    path: "/core/stop",
+    summary: "Stop every agent in order, then Core",
+    body: empty,
+    response: z.object({ stopping: z.literal(true) }),
+  },
+  scan: {
+    method: "post",
+    path: "/discovery/scan",
+    summary: "Look for manifests; reads files only",
+    body: z.object({ paths: z.array(text).max(100).optional() }).strict(),
+    response: scanReportJson,
+    progress: true,
+  },
   list_agents: {
     method: "get",
     path: "/agents",
@@ -236,12 +270,26 @@ export const CONTROL_ROUTES = {
     query: z.object({ q: z.string().max(200).optional(), status: z.enum(AGENT_STATUSES).optional(), limit, cursor }),
     response: listOf(agentJson),
   },
-  get_agent: { method: "get", path: "/agents/{agent_id}", summary: "Everything about one agent", params: agentParams, response: agentDetailJson },
+  get_agent: {
+    method: "get",
+    path: "/agents/{agent_id}",
+    summary: "Everything about one agent",
+    params: agentParams,
+    response: agentDetailJson,
+  },
   install_agent: {
     method: "post",
     path: "/agents/install",
     summary: "Fetch an agent from git; runs nothing of it",
-    body: z.object({ agent_id: z.string().max(200).optional(), git_url: text.optional(), ref: z.string().max(300).optional(), allow_local: z.boolean().optional(), dev_path: text.optional() }).strict(),
+    body: z
+      .object({
+        agent_id: z.string().max(200).optional(),
+        git_url: text.optional(),
+        ref: z.string().max(300).optional(),
+        allow_local: z.boolean().optional(),
+        dev_path: text.optional(),
+      })
+      .strict(),
     response: agentDetailJson,
     progress: true,
   },
@@ -254,7 +302,14 @@ export const CONTROL_ROUTES = {
     response: agentDetailJson,
     progress: true,
   },
-  rollback_agent: { method: "post", path: "/agents/{agent_id}/rollback", summary: "Go back to the tree from before the last install", params: agentParams, body: empty, response: agentDetailJson },
+  rollback_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/rollback",
+    summary: "Go back to the tree from before the last install",
+    params: agentParams,
+    body: empty,
+    response: agentDetailJson,
+  },
   remove_agent: {
     method: "post",
     path: "/agents/{agent_id}/remove",
@@ -263,44 +318,140 @@ export const CONTROL_ROUTES = {
     body: z.object({ keep_data: z.boolean().optional() }).strict(),
     response: agentDetailJson,
   },
-  plan_build: { method: "get", path: "/agents/{agent_id}/build/plan", summary: "What a build would run", params: agentParams, response: buildPlanJson },
-  build_agent: { method: "post", path: "/agents/{agent_id}/build", summary: "Build; executes third-party code", params: agentParams, body: empty, response: agentDetailJson, progress: true, boundary: true },
+  plan_build: {
+    method: "get",
+    path: "/agents/{agent_id}/build/plan",
+    summary: "What a build would run",
+    params: agentParams,
+    response: buildPlanJson,
+  },
+  build_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/build",
+    summary: "Build; executes third-party code",
+    params: agentParams,
+    body: empty,
+    response: agentDetailJson,
+    progress: true,
+    boundary: true,
+  },
   enable_agent: {
     method: "post",
     path: "/agents/{agent_id}/enable",
     summary: "Approve some or all requested permissions for exactly this state of the agent",
     params: agentParams,
-    body: z.object({ all: z.boolean().optional(), approve: z.array(z.string().max(300)).max(500).optional(), expires: z.string().max(40).optional(), expected_manifest_hash: z.string().max(64).optional(), expected_commit: z.string().max(64).optional() }).strict(),
+    body: z
+      .object({
+        all: z.boolean().optional(),
+        approve: z.array(z.string().max(300)).max(500).optional(),
+        expires: z.string().max(40).optional(),
+        expected_manifest_hash: z.string().max(64).optional(),
+        expected_commit: z.string().max(64).optional(),
+      })
+      .strict(),
     response: agentDetailJson,
   },
-  revoke_agent: { method: "post", path: "/agents/{agent_id}/revoke", summary: "Withdraw the approval and stop the agent", params: agentParams, body: empty, response: agentDetailJson },
-  diff_agent: { method: "get", path: "/agents/{agent_id}/diff", summary: "What moved since the approval", params: agentParams, response: z.object({ drift: driftJson.nullable() }) },
+  revoke_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/revoke",
+    summary: "Withdraw the approval and stop the agent",
+    params: agentParams,
+    body: empty,
+    response: agentDetailJson,
+  },
+  diff_agent: {
+    method: "get",
+    path: "/agents/{agent_id}/diff",
+    summary: "What moved since the approval",
+    params: agentParams,
+    response: z.object({ drift: driftJson.nullable() }),
+  },
   run_agent: {
     method: "post",
     path: "/agents/{agent_id}/run",
     summary: "Start the agent; executes third-party code",
     params: agentParams,
-    body: z.object({ args: z.array(z.string().max(4096)).max(100).optional(), restart: z.enum(RESTART_POLICIES).optional() }).strict(),
+    body: z
+      .object({ args: z.array(z.string().max(4096)).max(100).optional(), restart: z.enum(RESTART_POLICIES).optional() })
+      .strict(),
     response: runJson,
     boundary: true,
   },
-  stop_agent: { method: "post", path: "/agents/{agent_id}/stop", summary: "Stop the agent's whole process tree", params: agentParams, body: empty, response: runJson },
-  restart_agent: { method: "post", path: "/agents/{agent_id}/restart", summary: "Stop, then start again; executes third-party code", params: agentParams, body: empty, response: runJson, boundary: true },
+  stop_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/stop",
+    summary: "Stop the agent's whole process tree",
+    params: agentParams,
+    body: empty,
+    response: runJson,
+  },
+  restart_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/restart",
+    summary: "Stop, then start again; executes third-party code",
+    params: agentParams,
+    body: empty,
+    response: runJson,
+    boundary: true,
+  },
   read_logs: {
     method: "get",
     path: "/agents/{agent_id}/logs",
     summary: "Captured output of a run, of the newest one unless named",
     params: agentParams,
-    query: z.object({ run: z.string().max(60).optional(), tail: z.coerce.number().int().min(0).max(100_000).optional(), since: z.string().max(40).optional(), follow: flag }),
+    query: z.object({
+      run: z.string().max(60).optional(),
+      tail: z.coerce.number().int().min(0).max(100_000).optional(),
+      since: z.string().max(40).optional(),
+      follow: flag,
+    }),
     response: logRecordJson,
     lines: true,
   },
-  list_runs: { method: "get", path: "/runs", summary: "Live runs with their use of the machine (all=true: ended ones too)", query: z.object({ agent: z.string().max(200).optional(), all: flag, limit, cursor }), response: listOf(psItemJson) },
-  list_audit: { method: "get", path: "/audit/events", summary: "Audit events, newest first", query: auditFilter.extend({ limit, cursor }), response: listOf(auditEventJson) },
-  get_audit: { method: "get", path: "/audit/events/{event_id}", summary: "One audit event", params: z.object({ event_id: z.string().max(60) }), response: auditEventJson },
-  export_audit: { method: "get", path: "/audit/export", summary: "Audit events in order; follow=true keeps going, tail=N starts N before the end", query: auditFilter.extend({ follow: flag, tail: z.coerce.number().int().min(0).max(100_000).optional() }), response: auditEventJson, lines: true },
-  export_cloudevents: { method: "get", path: "/audit/cloudevents", summary: "Audit events in order as CloudEvents 1.0", query: auditFilter, response: cloudEventJson, lines: true },
-  verify_audit: { method: "post", path: "/audit/verify", summary: "Recompute the whole audit chain; against: also hold it to a checkpoint kept elsewhere", body: z.object({ against: z.string().max(2000).optional() }).strict(), response: verifyJson },
+  list_runs: {
+    method: "get",
+    path: "/runs",
+    summary: "Live runs with their use of the machine (all=true: ended ones too)",
+    query: z.object({ agent: z.string().max(200).optional(), all: flag, limit, cursor }),
+    response: listOf(psItemJson),
+  },
+  list_audit: {
+    method: "get",
+    path: "/audit/events",
+    summary: "Audit events, newest first",
+    query: auditFilter.extend({ limit, cursor }),
+    response: listOf(auditEventJson),
+  },
+  get_audit: {
+    method: "get",
+    path: "/audit/events/{event_id}",
+    summary: "One audit event",
+    params: z.object({ event_id: z.string().max(60) }),
+    response: auditEventJson,
+  },
+  export_audit: {
+    method: "get",
+    path: "/audit/export",
+    summary: "Audit events in order; follow=true keeps going, tail=N starts N before the end",
+    query: auditFilter.extend({ follow: flag, tail: z.coerce.number().int().min(0).max(100_000).optional() }),
+    response: auditEventJson,
+    lines: true,
+  },
+  export_cloudevents: {
+    method: "get",
+    path: "/audit/cloudevents",
+    summary: "Audit events in order as CloudEvents 1.0",
+    query: auditFilter,
+    response: cloudEventJson,
+    lines: true,
+  },
+  verify_audit: {
+    method: "post",
+    path: "/audit/verify",
+    summary: "Recompute the whole audit chain; against: also hold it to a checkpoint kept elsewhere",
+    body: z.object({ against: z.string().max(2000).optional() }).strict(),
+    response: verifyJson,
+  },
   erase_audit: {
     method: "post",
     path: "/audit/erase",
@@ -308,8 +459,19 @@ export const CONTROL_ROUTES = {
     body: z.object({ seq: z.number().int().min(1), reason: z.string().min(1).max(500) }).strict(),
     response: auditEventJson,
   },
-  check_health: { method: "get", path: "/doctor", summary: "What is right and wrong on this machine, each with the command that mends it", response: doctorJson },
-  checkpoint_audit: { method: "post", path: "/audit/checkpoint", summary: "Sign the current head of the audit log", body: empty, response: z.object({ note: z.string(), size: z.number().int() }) },
+  check_health: {
+    method: "get",
+    path: "/doctor",
+    summary: "What is right and wrong on this machine, each with the command that mends it",
+    response: doctorJson,
+  },
+  checkpoint_audit: {
+    method: "post",
+    path: "/audit/checkpoint",
+    summary: "Sign the current head of the audit log",
+    body: empty,
+    response: z.object({ note: z.string(), size: z.number().int() }),
+  },
 } as const satisfies Record<string, ControlRoute>;
 
 export type ControlRoute = {

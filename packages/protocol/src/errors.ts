@@ -70,7 +70,10 @@ export const ERROR_CODES = {
   },
   "audit.event_not_found": { kind: "not_found", meaning: "No audit event has that id." },
   "audit.invalid_note": { kind: "usage", meaning: "The text is not a checkpoint that this Core signed." },
-  "audit.not_erasable": { kind: "denied", meaning: "That row's metadata is erased already, or it is a tombstone itself." },
+  "audit.not_erasable": {
+    kind: "denied",
+    meaning: "That row's metadata is erased already, or it is a tombstone itself.",
+  },
   "audit.not_intact": { kind: "invalid", meaning: "Verification found the audit log changed, cut or unreadable." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
@@ -109,7 +112,10 @@ export const ERROR_CODES = {
   "install.no_source": { kind: "usage", meaning: "Nothing says which git URL to install from." },
 
   "build.not_built": { kind: "denied", meaning: "The installed commit has not been built." },
-  "build.tool_missing": { kind: "unavailable", meaning: "A program that the build needs is not installed, or not on tools.path." },
+  "build.tool_missing": {
+    kind: "unavailable",
+    meaning: "A program that the build needs is not installed, or not on tools.path.",
+  },
   "build.canceled": { kind: "canceled", meaning: "The build was canceled; its tree was ended." },
   "build.failed": { kind: "invalid", meaning: "A build step ended with a failure." },
   "build.timeout": { kind: "timeout", meaning: "The build took longer than build.timeout_ms." },
@@ -119,8 +125,14 @@ export const ERROR_CODES = {
   "enablement.not_enabled": { kind: "denied", meaning: "No active approval exists for the agent." },
   "enablement.drifted": { kind: "denied", meaning: "The agent is no longer what was approved." },
   "enablement.expired": { kind: "denied", meaning: "The approval has expired." },
-  "enablement.human_only": { kind: "denied", meaning: "Only a human approves; an agent, a tool or Core itself cannot." },
-  "enablement.not_requested": { kind: "denied", meaning: "A permission was to be approved that the manifest does not request." },
+  "enablement.human_only": {
+    kind: "denied",
+    meaning: "Only a human approves; an agent, a tool or Core itself cannot.",
+  },
+  "enablement.not_requested": {
+    kind: "denied",
+    meaning: "A permission was to be approved that the manifest does not request.",
+  },
   "enablement.choice_required": {
     kind: "usage",
     meaning: "Approving needs a choice and there is no terminal to ask on.",
@@ -131,7 +143,10 @@ export const ERROR_CODES = {
   "launcher.program_missing": { kind: "invalid", meaning: "The entrypoint's program does not exist." },
   "launcher.not_executable": { kind: "invalid", meaning: "The entrypoint's program cannot be executed." },
   "launcher.folder_missing": { kind: "invalid", meaning: "The agent's folder is gone." },
-  "launcher.env_missing": { kind: "denied", meaning: "An approved environment variable is not set in Core's environment." },
+  "launcher.env_missing": {
+    kind: "denied",
+    meaning: "An approved environment variable is not set in Core's environment.",
+  },
   "launcher.start_failed": { kind: "invalid", meaning: "The process could not be started." },
   "launcher.exited_early": { kind: "invalid", meaning: "The agent ended within its start window." },
   "launcher.stop_failed": { kind: "unavailable", meaning: "Something of the run is still alive." },

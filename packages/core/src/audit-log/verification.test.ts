@@ -119,14 +119,20 @@ describe("verification", () => {
     expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: 4 });
   });
 
-  test("finds a cut tail by the head that is known, and after a restart by the newest checkpoint", async () => {
+  test("finds a cut tail by the head that is known, at the first row that is gone", async () => {
     tamper("DELETE FROM audit_events WHERE seq > 6");
     expect(await audit.verify()).toMatchObject({ status: "truncated", events: 6, first_bad_seq: 7 });
+  });
+
+  test("finds a tail cut while Core was down by the newest checkpoint, and vouches for no row after the one before", async () => {
+    tamper("DELETE FROM audit_events WHERE seq > 4");
     audit = await open();
+    // What Core appends since stands where other rows stood.
+    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "c" } });
     expect(await audit.verify()).toMatchObject({
       status: "truncated",
-      events: 6,
-      first_bad_seq: 7,
+      events: 5,
+      first_bad_seq: 4,
       checkpoint: { size: 7 },
     });
   });

@@ -12,7 +12,9 @@ const BATCH = 2_000;
 export type Head = { seq: number; hash: string };
 
 /**
- * `first_bad_seq` is the first row that is not what was written; for a cut, the first row that is gone.
+ * `first_bad_seq` is the first row that is not what was written; for a cut under a running Core, the first row that is
+ * gone. A cut that Core found at its start is known by the checkpoints only, and Core has appended since: the position
+ * is then the first row after the last checkpoint that still fits, because which rows came after the cut does not show.
  * A row rewritten together with all its successors is found by the next checkpoint: the position is then the first row
  * after the last checkpoint that still fits.
  */
@@ -60,9 +62,21 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
       if (rows.length < BATCH || previous.seq >= head.seq) break;
       await nextTurn();
     }
-    const known = checkpoints.reduce((largest, one) => Math.max(largest, one.size), head.seq);
-    if (previous.seq < known)
-      return report("truncated", previous.seq, previous.seq + 1, `${known - previous.seq} events at the end are gone`);
+    if (previous.seq < head.seq)
+      return report(
+        "truncated",
+        previous.seq,
+        previous.seq + 1,
+        `${head.seq - previous.seq} events at the end are gone`,
+      );
+    const signed = checkpoints.reduce((largest, one) => Math.max(largest, one.size), 0);
+    if (previous.seq < signed)
+      return report(
+        "truncated",
+        previous.seq,
+        lastFitting + 1,
+        `events up to ${signed} were signed, and there are only ${previous.seq}; what follows event ${lastFitting} cannot be relied on`,
+      );
     if (previous.hash !== head.hash)
       return report(
         "tampered",

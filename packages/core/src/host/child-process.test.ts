@@ -159,3 +159,18 @@ test("a child leads a session of its own", async () => {
   const info = listProcesses().find((found) => found.pid === child.pid);
   expect(info).toMatchObject({ processGroup: child.pid, session: child.pid });
 });
+
+test("inherited descriptors are closed, but not the certificates that Node reads meanwhile", async () => {
+  for (const name of ["inherited", "kept", "certificates"]) writeFileSync(join(folder, name), name);
+  const program = [
+    `const { closeInheritedFds } = await import(${JSON.stringify(join(import.meta.dirname, "child-process.ts"))});`,
+    `console.log(JSON.stringify(closeInheritedFds([62], ${JSON.stringify(join(folder, "certificates"))})));`,
+  ];
+  writeFileSync(join(folder, "close.mjs"), program.join("\n"));
+  // Node makes the lowest inherited descriptors close-on-exec by itself, so these are high; only bash has them.
+  const node = `exec ${process.execPath} ${join(folder, "close.mjs")}`;
+  const open = `cd ${folder}; exec 61<inherited 62<kept 63<certificates`;
+  const { stdout } = await shell(`exec bash -c '${open}; ${node}'`);
+  const closed = JSON.parse(stdout.toString()) as number[];
+  expect(closed.filter((fd) => fd > 60 && fd < 64)).toEqual([61]);
+});

@@ -16,7 +16,7 @@
  */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { access, constants, stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -197,16 +197,21 @@ export async function spawnDetached(
 /**
  * Closes descriptors above 2 that this process was started with by mistake (opened by its parent without
  * close-on-exec) and would pass on to every program it starts. Called once, first thing at Core's start, with the
- * descriptors it was given on purpose. Everything Node opens itself is close-on-exec and so is not touched.
+ * descriptors it was given on purpose. What Node opens itself is close-on-exec and so is not touched, but for one
+ * file: `certificates` (NODE_EXTRA_CA_CERTS) is read on a thread of its own while the program starts. Closing it
+ * under that thread would break the reading, and the thread's own close would then hit whatever has the number by then.
  * SECURITY: an agent would inherit open files of whoever started Core; pinned by "a box gets descriptors 0, 1 and 2 and nothing else".
  */
-export function closeInheritedFds(keep: readonly number[] = []): number[] {
+export function closeInheritedFds(keep: readonly number[] = [], certificates?: string): number[] {
   const closed: number[] = [];
+  const beingRead = certificates === undefined ? undefined : statSync(certificates, { throwIfNoEntry: false });
   for (const fd of openFds()) {
     if (fd <= 2 || keep.includes(fd)) continue;
     try {
       const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
       if (flags === undefined || (Number.parseInt(flags, 8) & O_CLOEXEC) !== 0) continue;
+      const file = fstatSync(fd);
+      if (file.ino === beingRead?.ino && file.dev === beingRead.dev) continue;
       closeSync(fd);
       closed.push(fd);
     } catch {
