@@ -50,6 +50,7 @@ const ARROWS: Rules["arrows"] = {
   ],
   cli: ["host/paths", "host/config", "host/version", "host/child-process", "host/private-file"],
   daemon: ["*"],
+  services: ["*"],
   bin: ["cli", "dynamic:daemon"],
 };
 
