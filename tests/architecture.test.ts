@@ -32,6 +32,7 @@ const ARROWS: Rules["arrows"] = {
   install: ["manifest", "tree", "catalog", "audit-log", "sandbox", "logs", "host"],
   build: ["manifest", "tree", "catalog", "audit-log", "sandbox", "logs", "host"],
   enablement: ["manifest", "tree", "catalog", "audit-log", "storage", "host"],
+  doctor: ["sandbox", "audit-log", "host"],
   launcher: ["enablement", "catalog", "audit-log", "storage", "sandbox", "logs", "host"],
   web: [
     "catalog",
@@ -40,6 +41,7 @@ const ARROWS: Rules["arrows"] = {
     "build",
     "enablement",
     "launcher",
+    "doctor",
     "audit-log",
     "logs",
     "manifest",
@@ -48,6 +50,7 @@ const ARROWS: Rules["arrows"] = {
   ],
   cli: ["host/paths", "host/config", "host/version", "host/child-process", "host/private-file"],
   daemon: ["*"],
+  services: ["*"],
   bin: ["cli", "dynamic:daemon"],
 };
 

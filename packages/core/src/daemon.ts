@@ -12,29 +12,17 @@ import { readdir, rm, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import {
-  CoreError,
-  enforcementOf,
-  errorToJson,
-  newId,
-  toCoreError,
-  type CoreStatusJson,
-} from "@opensentience/protocol";
-import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
-import { Build } from "./build/build.ts";
-import { Catalog } from "./catalog/catalog.ts";
+import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
+import { Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
 import { VERSION } from "./host/version.ts";
-import { Discovery } from "./discovery/discovery.ts";
-import { Enablement } from "./enablement/enablement.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
 import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { keepHeapSmall } from "./host/memory.ts";
-import { agentFolders, type Paths } from "./host/paths.ts";
+import type { Paths } from "./host/paths.ts";
 import { ensurePrivateFolder } from "./host/private-file.ts";
-import { Install } from "./install/install.ts";
-import { Launcher } from "./launcher/launcher.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
+import { logLimits, makeServices } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
 
@@ -165,7 +153,14 @@ export class Core {
   }
 
   async #compose(storage: Storage): Promise<void> {
-    const services = await this.#makeServices(storage);
+    const services = await makeServices({
+      storage,
+      config: this.#config,
+      redactor: this.#redactor,
+      probe: this.#probe,
+      instanceId: this.#instanceId,
+      onFault: (what, error) => this.#fault(what, error),
+    });
     const { audit, install, build, launcher, enablement } = services;
     this.#services = services;
     audit.record({
@@ -207,112 +202,6 @@ export class Core {
     ).unref();
   }
 
-  async #makeServices(storage: Storage): Promise<NonNullable<Domain["services"]>> {
-    const config = this.#config;
-    const paths = this.#paths;
-    const redactor = this.#redactor;
-    const probe = this.#probe;
-    const onFault = (what: string, error: unknown): void => this.#fault(what, error);
-    const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
-    const logs = logLimits(config);
-    const folders = {
-      agents: paths.agentsFolder,
-      staging: paths.stagingFolder,
-      logs: paths.logsFolder,
-      runAgents: paths.runAgentsFolder,
-      agent,
-    };
-    const audit = new AuditLog({
-      storage,
-      redactor,
-      checkpoints: await Checkpoints.open(paths.auditKey, paths.auditCheckpoints),
-      observer: this.#instanceId,
-      checkpointEvents: config.get("audit.checkpoint_events"),
-      checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
-      onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
-    });
-    const catalog = new Catalog({ storage, audit });
-    const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent });
-    const launcher = new Launcher({
-      storage,
-      audit,
-      catalog,
-      enablement,
-      redactor,
-      probe,
-      settings: {
-        stopGraceMs: config.get("launcher.stop_grace_ms"),
-        restartPolicy: config.get("restart.policy"),
-        restart: {
-          maxAttempts: config.get("restart.max_attempts"),
-          windowMs: config.get("restart.window_ms"),
-          initialMs: config.get("restart.initial_ms"),
-          maxMs: config.get("restart.max_ms"),
-          stableMs: config.get("restart.stable_ms"),
-        },
-        logs,
-        keepRuns: config.get("logs.keep_runs"),
-        toolPath: config.toolPath,
-      },
-      folders,
-      environmentValue: (name) => config.environmentValue(name),
-      describePermissions: (approved) =>
-        Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
-      onFault,
-    });
-    const install = new Install({
-      audit,
-      catalog,
-      redactor,
-      probe,
-      settings: {
-        allowSsh: config.get("install.allow_ssh"),
-        allowLocal: config.get("install.allow_local"),
-        timeoutMs: config.get("install.timeout_ms"),
-        maxBytes: config.get("install.max_bytes"),
-        maxFiles: config.get("install.max_files"),
-        toolPath: config.toolPath,
-        sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
-        logs,
-      },
-      folders,
-    });
-    const build = new Build({
-      audit,
-      catalog,
-      redactor,
-      probe,
-      settings: {
-        timeoutMs: config.get("build.timeout_ms"),
-        logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
-        toolPath: config.toolPath,
-        passEnvironment: Object.fromEntries(
-          config
-            .get("build.pass_env")
-            .flatMap((name) =>
-              config.environmentValue(name) === undefined ? [] : [[name, config.environmentValue(name) as string]],
-            ),
-        ),
-      },
-      folders,
-    });
-    const discovery = new Discovery({
-      catalog,
-      settings: {
-        roots: config.get("scan_roots"),
-        prune: config.get("scan_prune"),
-        intervalMs: config.get("scan_interval_ms"),
-      },
-      agentsFolder: paths.agentsFolder,
-      systemAct: SYSTEM_ACT,
-      onUpdated: async (agentIds) => {
-        for (const agentId of agentIds) await enablement.detectDrift(agentId, SYSTEM_ACT);
-      },
-      onFault,
-    });
-    return { audit, catalog, enablement, launcher, install, build, discovery };
-  }
-
   #domain(): Domain {
     return {
       version: VERSION,
@@ -323,6 +212,24 @@ export class Core {
       defaultRestartPolicy: this.#config.get("restart.policy"),
       environmentValue: (name) => this.#config.environmentValue(name),
       status: () => this.#status(),
+      health: () => ({
+        toolPath: this.#config.toolPath,
+        probe: this.#probe,
+        degraded: this.#degraded,
+        socketFallback: this.#paths.socketFallback,
+        home: this.#paths.home,
+        privatePaths: [
+          this.#paths.home,
+          this.#paths.stateFolder,
+          this.#paths.database,
+          this.#paths.auditKey,
+          this.#paths.auditCheckpoints,
+          this.#paths.runFolder,
+          this.#paths.controlSocket,
+          this.#paths.logsFolder,
+          this.#paths.agentsFolder,
+        ],
+      }),
       requestStop: () => void setImmediate(() => void this.stop(0)),
       recordDenial: (error, act, agentId, door) => this.#recordDenial(error, act, agentId, door),
       onFault: (what, error) => this.#fault(what, error),
@@ -424,14 +331,6 @@ export class Core {
   #subject(): { type: "core"; id: string } {
     return { type: "core", id: this.#instanceId };
   }
-}
-
-function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {
-  return {
-    maxLineBytes: config.get("logs.max_line_bytes"),
-    maxFileBytes: config.get("logs.max_file_bytes"),
-    maxFiles: config.get("logs.max_files"),
-  };
 }
 
 /** Attribution of the control socket: its owner. */

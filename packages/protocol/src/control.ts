@@ -12,188 +12,21 @@
  */
 import { z } from "zod";
 import {
-  AGENT_STATUSES,
-  APPROVAL_STATUSES,
-  BUILD_STATUSES,
-  DRIFT_LAYERS,
-  OUTCOMES,
-  RESTART_POLICIES,
-  RUN_STATUSES,
-  SEVERITIES,
-} from "./words.ts";
-
-const timestamp = z.string().describe("RFC 3339, UTC");
-const nullableText = z.string().nullable();
-
-export const runJson = z.object({
-  run_id: z.string(),
-  agent_id: z.string(),
-  status: z.enum(RUN_STATUSES),
-  pid: z.number().int().nullable().describe("host pid of the agent's first process"),
-  started_at: timestamp,
-  stopped_at: timestamp.nullable(),
-  exit_code: z.number().int().nullable(),
-  signal: nullableText,
-  reason: nullableText,
-  restart_count: z.number().int(),
-  log_path: nullableText,
-  session_id: nullableText,
-  last_heartbeat_at: timestamp.nullable(),
-  isolation: nullableText.describe("pid_namespace or process_group"),
-  leaked_pids: z.array(z.number().int()).describe("processes of the run that could not be ended"),
-  logs_degraded: z.boolean().describe("true while captured output cannot be written to disk"),
-  next_step: nullableText,
-});
-
-export const psItemJson = runJson.extend({
-  cpu_percent: z.number().nullable(),
-  memory_bytes: z.number().int().nullable(),
-  processes: z.number().int().nullable(),
-  uptime_ms: z.number().int(),
-});
-
-export const approvalJson = z.object({
-  approval_id: z.string(),
-  status: z.enum(APPROVAL_STATUSES),
-  approved_permissions: z.array(z.string()),
-  approved_at: timestamp,
-  approved_by: z.string(),
-  expires_at: timestamp.nullable(),
-});
-
-export const permissionJson = z.object({
-  permission: z.string(),
-  meaning: z.string(),
-  risk: nullableText,
-  enforcement: z.enum(["enforced", "brokered", "advisory", "unsupported"]),
-  approved: z.boolean(),
-});
-
-const change = z.object({ from: z.string(), to: z.string() });
-export const driftJson = z.object({
-  layers: z.array(z.enum(DRIFT_LAYERS)),
-  next_step: z.string(),
-  narrowing: z.boolean().describe("true when the change only narrows what was approved"),
-  diff: z.object({
-    permissions: z.object({
-      added: z.array(z.string()),
-      removed: z.array(z.string()),
-      widened: z.array(change),
-      narrowed: z.array(change),
-    }),
-    entrypoint: change.nullable(),
-    commit: change.nullable(),
-    fields: z.array(z.object({ field: z.string(), from: z.string(), to: z.string() })),
-    files: z.object({ added: z.array(z.string()), removed: z.array(z.string()), changed: z.array(z.string()) }),
-  }),
-});
-
-export const agentJson = z.object({
-  agent_id: z.string(),
-  name: z.string(),
-  version: z.string(),
-  description: z.string(),
-  status: z.enum(AGENT_STATUSES),
-  build_status: z.enum(BUILD_STATUSES).nullable(),
-  build_last_at: timestamp.nullable(),
-  last_error: nullableText,
-  source_git_url: nullableText,
-  source_ref: nullableText,
-  source_commit: nullableText,
-  manifest_path: nullableText,
-  manifest_hash: nullableText,
-  install_path: nullableText,
-  discovered_path: nullableText,
-  missing_since: timestamp.nullable(),
-  keywords: z.array(z.string()),
-  restart_policy: z.enum(RESTART_POLICIES),
-  next_step: nullableText,
-});
-
-export const agentDetailJson = agentJson.extend({
-  entrypoint: z.object({ type: z.string(), value: z.string(), args: z.array(z.string()) }).nullable(),
-  requested_permissions: z.array(permissionJson),
-  capabilities: z.array(z.string()),
-  approval: approvalJson.nullable(),
-  drift: driftJson.nullable(),
-  run: runJson.nullable(),
-  held: z.string().describe("how a run is held on this machine, one sentence"),
-  unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
-});
-
-export const scanReportJson = z.object({
-  roots: z.array(z.string()),
-  found: z.number().int(),
-  new: z.number().int(),
-  updated: z.number().int(),
-  unchanged: z.number().int(),
-  missing: z.number().int(),
-  rejected: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })),
-  duplicates: z.array(z.object({ agent_id: z.string(), path: z.string(), kept: z.string() })),
-  duration_ms: z.number(),
-});
-
-export const buildPlanJson = z.object({
-  steps: z.array(z.object({ phase: z.enum(["fetch", "compile"]), argv: z.array(z.string()), network: z.boolean() })),
-});
-
-export const auditEventJson = z.object({
-  seq: z.number().int(),
-  event_id: z.string(),
-  at: timestamp,
-  event_type: z.string(),
-  severity: z.enum(SEVERITIES),
-  outcome: z.enum(OUTCOMES),
-  actor_type: z.enum(["human", "system", "agent"]),
-  actor_id: z.string(),
-  subject_type: z.string(),
-  subject_id: z.string(),
-  correlation_id: nullableText,
-  causation_id: nullableText,
-  metadata: z.record(z.string(), z.unknown()).nullable().describe("null when it was erased"),
-  prev_hash: z.string(),
-  row_hash: z.string(),
-});
-
-export const verifyJson = z.object({
-  status: z.enum(["intact", "tampered", "truncated", "unreadable"]),
-  events: z.number().int(),
-  first_bad_seq: z.number().int().nullable(),
-  checkpoint: z
-    .object({ size: z.number().int(), hash: z.string(), at: timestamp, valid: z.boolean() })
-    .nullable()
-    .describe("newest checkpoint"),
-  message: z.string(),
-});
-
-export const coreStatusJson = z.object({
-  running: z.boolean(),
-  pid: z.number().int().nullable(),
-  version: z.string(),
-  instance_id: nullableText,
-  started_at: timestamp.nullable(),
-  home: z.string(),
-  socket_path: z.string(),
-  socket_fallback: z.boolean().describe("true when the home is too deep for a socket path"),
-  web_url: nullableText,
-  degraded: nullableText.describe("why Core runs without its database, or null"),
-  isolation: nullableText,
-  isolation_reason: nullableText,
-  agents: z.number().int().nullable(),
-  runs_live: z.number().int().nullable(),
-  config: z.array(
-    z.object({ key: z.string(), value: z.unknown(), origin: z.enum(["flag", "environment", "file", "default"]) }),
-  ),
-});
-
-export const logRecordJson = z.object({
-  at: timestamp,
-  stream: z.enum(["stdout", "stderr", "core"]),
-  line: z.string(),
-  truncated: z.boolean().optional(),
-});
-
-export const progressJson = z.object({ phase: z.string(), text: z.string() });
+  agentDetailJson,
+  agentJson,
+  auditEventJson,
+  buildPlanJson,
+  cloudEventJson,
+  coreStatusJson,
+  doctorJson,
+  driftJson,
+  logRecordJson,
+  psItemJson,
+  runJson,
+  scanReportJson,
+  verifyJson,
+} from "./control-shapes.ts";
+import { AGENT_STATUSES, RESTART_POLICIES, SEVERITIES } from "./words.ts";
 
 function listOf<T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> {
   return z.object({ items: z.array(item), next: z.string().nullable() });
@@ -263,10 +96,36 @@ export const CONTROL_ROUTES = {
         git_url: text.optional(),
         ref: z.string().max(300).optional(),
         allow_local: z.boolean().optional(),
+        dev_path: text.optional(),
       })
       .strict(),
     response: agentDetailJson,
     progress: true,
+  },
+  update_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/update",
+    summary: "Fetch the installed agent's source again and move to the newest commit of its ref; runs nothing of it",
+    params: agentParams,
+    body: z.object({ ref: z.string().max(300).optional(), allow_local: z.boolean().optional() }).strict(),
+    response: agentDetailJson,
+    progress: true,
+  },
+  rollback_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/rollback",
+    summary: "Go back to the tree from before the last install",
+    params: agentParams,
+    body: empty,
+    response: agentDetailJson,
+  },
+  remove_agent: {
+    method: "post",
+    path: "/agents/{agent_id}/remove",
+    summary: "Remove what is installed; runs and audit events stay",
+    params: agentParams,
+    body: z.object({ keep_data: z.boolean().optional() }).strict(),
+    response: agentDetailJson,
   },
   plan_build: {
     method: "get",
@@ -387,12 +246,33 @@ export const CONTROL_ROUTES = {
     response: auditEventJson,
     lines: true,
   },
+  export_cloudevents: {
+    method: "get",
+    path: "/audit/cloudevents",
+    summary: "Audit events in order as CloudEvents 1.0",
+    query: auditFilter,
+    response: cloudEventJson,
+    lines: true,
+  },
   verify_audit: {
     method: "post",
     path: "/audit/verify",
-    summary: "Recompute the whole audit chain",
-    body: empty,
+    summary: "Recompute the whole audit chain; against: also hold it to a checkpoint kept elsewhere",
+    body: z.object({ against: z.string().max(2000).optional() }).strict(),
     response: verifyJson,
+  },
+  erase_audit: {
+    method: "post",
+    path: "/audit/erase",
+    summary: "Erase the metadata of one row and leave a tombstone; the chain stays whole",
+    body: z.object({ seq: z.number().int().min(1), reason: z.string().min(1).max(500) }).strict(),
+    response: auditEventJson,
+  },
+  check_health: {
+    method: "get",
+    path: "/doctor",
+    summary: "What is right and wrong on this machine, each with the command that mends it",
+    response: doctorJson,
   },
   checkpoint_audit: {
     method: "post",
@@ -416,18 +296,3 @@ export type ControlRoute = {
   boundary?: boolean;
 };
 export type ControlOperation = keyof typeof CONTROL_ROUTES;
-
-export type RunJson = z.infer<typeof runJson>;
-export type PsItemJson = z.infer<typeof psItemJson>;
-export type ApprovalJson = z.infer<typeof approvalJson>;
-export type PermissionJson = z.infer<typeof permissionJson>;
-export type DriftJson = z.infer<typeof driftJson>;
-export type AgentJson = z.infer<typeof agentJson>;
-export type AgentDetailJson = z.infer<typeof agentDetailJson>;
-export type ScanReportJson = z.infer<typeof scanReportJson>;
-export type BuildPlanJson = z.infer<typeof buildPlanJson>;
-export type AuditEventJson = z.infer<typeof auditEventJson>;
-export type VerifyJson = z.infer<typeof verifyJson>;
-export type CoreStatusJson = z.infer<typeof coreStatusJson>;
-export type LogRecordJson = z.infer<typeof logRecordJson>;
-export type ProgressJson = z.infer<typeof progressJson>;

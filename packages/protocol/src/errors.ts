@@ -69,6 +69,11 @@ export const ERROR_CODES = {
     meaning: "The audit log cannot be written, so the act was refused.",
   },
   "audit.event_not_found": { kind: "not_found", meaning: "No audit event has that id." },
+  "audit.invalid_note": { kind: "usage", meaning: "The text is not a checkpoint that this Core signed." },
+  "audit.not_erasable": {
+    kind: "denied",
+    meaning: "That row's metadata is erased already, or it is a tombstone itself.",
+  },
   "audit.not_intact": { kind: "invalid", meaning: "Verification found the audit log changed, cut or unreadable." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
@@ -102,6 +107,7 @@ export const ERROR_CODES = {
   "install.running": { kind: "conflict", meaning: "The agent is running; stop it first." },
   "install.io_failed": { kind: "unavailable", meaning: "Files could not be written." },
   "install.git_missing": { kind: "unavailable", meaning: "git is not installed, or not on tools.path." },
+  "install.no_previous": { kind: "not_found", meaning: "There is no earlier tree to go back to." },
   "install.canceled": { kind: "canceled", meaning: "The install was canceled; nothing was changed." },
   "install.no_source": { kind: "usage", meaning: "Nothing says which git URL to install from." },
 

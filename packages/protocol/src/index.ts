@@ -1,3 +1,4 @@
+export * from "./control-shapes.ts";
 export * from "./control.ts";
 export * from "./display.ts";
 export * from "./errors.ts";

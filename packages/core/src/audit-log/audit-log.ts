@@ -21,7 +21,7 @@ import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { AUDIT_EVENTS, type AuditEventType, type Severity } from "./events.ts";
 import type { Redactor } from "./redaction.ts";
-import { insertRow, lastRow, rowByEventId, rowsMatching, type AuditFilter } from "./store.ts";
+import { eraseMetadata, insertRow, lastRow, rowByEventId, rowBySeq, rowsMatching, type AuditFilter } from "./store.ts";
 import { verifyChain, type Head } from "./verification.ts";
 
 export { TRUST_BOUNDARY } from "./events.ts";
@@ -154,10 +154,42 @@ export class AuditLog {
     return () => this.#listeners.delete(listener);
   }
 
-  async verify(): Promise<VerifyJson> {
+  /** `against`: a checkpoint kept elsewhere. Throws `audit.invalid_note` for a text that this Core did not sign. */
+  async verify(against?: string): Promise<VerifyJson> {
     await this.#checkpointQueue;
-    const head = this.#head;
-    return verifyChain(this.#deps.storage, this.#deps.checkpoints.read(), head);
+    const kept = this.#deps.checkpoints.read();
+    if (against === undefined) return verifyChain(this.#deps.storage, kept, this.#head);
+    const note = this.#deps.checkpoints.parse(against);
+    if (!note.valid) {
+      throw new CoreError("audit.invalid_note", "the note is not a checkpoint that this Core signed", {
+        nextStep: "opensentience audit checkpoint",
+      });
+    }
+    return verifyChain(this.#deps.storage, [...kept, note], this.#head);
+  }
+
+  /**
+   * Erases the metadata of one row, e.g. a secret that got past the redaction. The tombstone is written in the same
+   * transaction; the row's digest stays, so the chain stays whole. Throws audit.event_not_found, audit.not_erasable.
+   */
+  erase(seq: number, reason: string, act: Act): AuditEventJson {
+    const { storage } = this.#deps;
+    const row = rowBySeq(storage, seq);
+    if (row === undefined)
+      throw new CoreError("audit.event_not_found", "no audit event has that number", {
+        nextStep: "opensentience audit list",
+      });
+    if (row.metadata_json === null || row.event_type === "audit.erased") {
+      throw new CoreError("audit.not_erasable", "that row is erased already, or is a tombstone itself", {
+        nextStep: `opensentience audit show ${row.event_id}`,
+      });
+    }
+    this.transact((tx, record) => {
+      record({ type: "audit.erased", act, subject: { type: "audit_event", id: String(seq) }, metadata: { reason } });
+      eraseMetadata(storage, tx, seq);
+    });
+    storage.flushJournal();
+    return toJson({ ...row, metadata_json: null, meta_salt: null });
   }
 
   /** Signs the head as it is now; one after another, so that the file stays in order. */

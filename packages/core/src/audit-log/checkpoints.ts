@@ -68,10 +68,12 @@ export class Checkpoints {
   /** Every note of the file, oldest first; one that does not parse or verify is there with `valid: false`. */
   read(): Checkpoint[] {
     if (!existsSync(this.#path)) return [];
-    return splitNotes(readFileSync(this.#path, "utf8")).map((note) => this.#parse(note));
+    return splitNotes(readFileSync(this.#path, "utf8")).map((note) => this.parse(note));
   }
 
-  #parse(note: string): Checkpoint {
+  /** One note, from this file or kept elsewhere; white space at its end does not matter. */
+  parse(given: string): Checkpoint {
+    const note = `${given.trimEnd()}\n`;
     const match = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/=]+)\nat ([^\n]+)\n\n\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)\n$/.exec(
       note,
     );

@@ -95,7 +95,11 @@ export const AUDIT_EVENTS = {
     meaning: "The agent is no longer what was approved.",
     metadata: ["approval_id", "layers", "manifest_hash", "commit"],
   },
-  "agent.removed": { severity: "info", meaning: "An agent's folders were removed.", metadata: ["path"] },
+  "agent.removed": {
+    severity: "info",
+    meaning: "What was installed of an agent was removed.",
+    metadata: ["path", "kept_data", "phase"],
+  },
   "agent.run_started": {
     severity: "warn",
     meaning: "A run is about to execute third-party code (outcome unknown: intent; ok: it runs).",

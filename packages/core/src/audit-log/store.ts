@@ -1,4 +1,4 @@
-/** SQL of the audit log: insert, read by key, scan in order. Nothing here can change or delete a row. */
+/** SQL of the audit log: insert, read by key, scan in order. The one change it can make is to erase metadata behind a tombstone. */
 import type { Storage, Tx } from "../storage/storage.ts";
 import type { AuditRow } from "./chain.ts";
 
@@ -38,6 +38,15 @@ export function insertRow(storage: Storage, tx: Tx, row: AuditRow): void {
     row.prev_hash,
     row.row_hash,
   );
+}
+
+/** The database refuses it unless an earlier statement of the same transaction wrote the tombstone. */
+export function eraseMetadata(storage: Storage, tx: Tx, seq: number): void {
+  storage.run(tx, "UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = ?", seq);
+}
+
+export function rowBySeq(storage: Storage, seq: number): AuditRow | undefined {
+  return storage.get(`SELECT ${COLUMNS} FROM audit_events WHERE seq = ?`, seq);
 }
 
 export function lastRow(storage: Storage): { seq: number; row_hash: string } | undefined {

@@ -38,7 +38,7 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
   if (invalid !== undefined)
     return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
   try {
-    const hashAt = new Map(checkpoints.map((one) => [one.size, one.hash]));
+    const hashesAt = Map.groupBy(checkpoints, (one) => one.size);
     const erased = erasedSeqs(storage);
     let previous: Head = { seq: 0, hash: GENESIS };
     let lastFitting = 0;
@@ -49,8 +49,8 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
         const problem = rowProblem(row, previous, erased);
         if (problem !== undefined) return report("tampered", previous.seq, previous.seq + 1, problem);
         previous = { seq: row.seq, hash: row.row_hash };
-        const expected = hashAt.get(row.seq);
-        if (expected !== undefined && expected !== row.row_hash)
+        const expected = hashesAt.get(row.seq);
+        if (expected?.some((one) => one.hash !== row.row_hash) === true)
           return report(
             "tampered",
             row.seq,
@@ -69,7 +69,7 @@ export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], h
         previous.seq + 1,
         `${head.seq - previous.seq} events at the end are gone`,
       );
-    const signed = Math.max(0, ...checkpoints.map((one) => one.size));
+    const signed = checkpoints.reduce((largest, one) => Math.max(largest, one.size), 0);
     if (previous.seq < signed)
       return report(
         "truncated",

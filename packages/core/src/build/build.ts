@@ -107,7 +107,7 @@ export class Build {
   }
 
   async #steps(agent: AgentRecord): Promise<BuildStep[]> {
-    const { source } = this.#deps.folders.agent(agent.agentId);
+    const source = sourceOf(agent);
     const file = await readManifest(source);
     return planBuild(source, file.manifest, this.#deps.probe.backend === "bubblewrap");
   }
@@ -142,7 +142,7 @@ export class Build {
         options.progress?.(step.phase, `$ ${step.argv.join(" ")}`);
         await runStep(step, {
           agentId: agent.agentId,
-          cwd: own.source,
+          cwd: sourceOf(agent),
           env,
           toolPath: settings.toolPath,
           probe: this.#deps.probe,
@@ -162,9 +162,10 @@ export class Build {
 
   /** SECURITY: a build script that edits the source would change what was approved; pinned by "a build that changes tracked files fails and names them". */
   async #accept(agent: AgentRecord, steps: BuildStep[], act: Act, startedMs: number): Promise<void> {
+    if (agent.commit === null) return this.#recordBuilt(agent, steps, undefined, act, startedMs);
     const own = this.#deps.folders.agent(agent.agentId);
     const tracked = await loadEntries(own.trackedEntries);
-    const after = await hashTree(own.source, { cachePath: own.treeCache });
+    const after = await hashTree(sourceOf(agent), { cachePath: own.treeCache });
     const difference = diffTrees(tracked ?? [], after.entries);
     const touched = [...difference.changed, ...difference.removed];
     if (tracked === undefined || touched.length > 0) {
@@ -178,11 +179,21 @@ export class Build {
       );
     }
     await saveEntries(own.builtEntries, after.entries);
+    this.#recordBuilt(agent, steps, after.hash, act, startedMs);
+  }
+
+  #recordBuilt(
+    agent: AgentRecord,
+    steps: BuildStep[],
+    builtTreeHash: string | undefined,
+    act: Act,
+    startedMs: number,
+  ): void {
     this.#deps.audit.transact((tx, record) => {
       this.#deps.catalog.recordBuild(tx, agent.agentId, {
         status: "built",
         commit: agent.commit,
-        builtTreeHash: after.hash,
+        ...(builtTreeHash === undefined ? {} : { builtTreeHash }),
       });
       record({
         type: "agent.built",
@@ -192,7 +203,7 @@ export class Build {
           commit: agent.commit,
           steps: summary(steps),
           duration_ms: Math.round(performance.now() - startedMs),
-          built_tree_hash: after.hash,
+          built_tree_hash: builtTreeHash,
           trust_boundary: TRUST_BOUNDARY,
         },
       });
@@ -240,6 +251,11 @@ export class Build {
     if (agent.installPath !== null) return agent;
     throw new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: reinstallCommand(agent) });
   }
+}
+
+/** A folder that is run in place is built in place. */
+function sourceOf(agent: AgentRecord): string {
+  return agent.installPath ?? "";
 }
 
 function summary(steps: BuildStep[]): string[] {

@@ -43,6 +43,9 @@ export type AgentRecord = {
 
 export type Sighting = { folder: string; path: string; manifest: Manifest; manifestHash: string };
 
+/** What an install put in place; a folder that is run in place has no commit and no tree hash (it is not pinned). */
+export type SourceState = { gitUrl: string | null; ref: string | null; commit: string | null; treeHash: string | null };
+
 export class Catalog {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
@@ -171,16 +174,18 @@ export class Catalog {
   }
 
   /** Makes or renews the row of a freshly installed agent, inside the install's transaction. */
-  recordInstall(
-    tx: Tx,
-    sighting: Sighting,
-    install: { gitUrl: string; ref: string | null; commit: string; treeHash: string },
-  ): void {
+  recordInstall(tx: Tx, sighting: Sighting, install: SourceState): void {
     const { id } = sighting.manifest;
     if (this.find(id) === undefined) this.#insert(tx, sighting, install, null);
     else store.updateManifest(this.#storage, tx, id, manifestColumns(sighting));
     store.setInstalled(this.#storage, tx, id, { ...install, installPath: sighting.folder });
     this.refresh(tx, id);
+  }
+
+  /** Nothing is installed any more; what is known of the agent, its runs and its events stay. */
+  recordRemoval(tx: Tx, agentId: string): void {
+    store.setRemoved(this.#storage, tx, agentId);
+    this.refresh(tx, agentId);
   }
 
   recordBuild(
@@ -219,7 +224,7 @@ export class Catalog {
   #insert(
     tx: Tx,
     sighting: Sighting,
-    source: { gitUrl: string; ref: string | null },
+    source: { gitUrl: string | null; ref: string | null },
     discoveredPath: string | null,
   ): void {
     store.insertAgent(
@@ -239,6 +244,8 @@ export class Catalog {
 
 /** The command that fetches the agent again; a local source has to be allowed each time. */
 export function reinstallCommand(agent: AgentRecord): string {
+  if (agent.installPath !== null && agent.commit === null)
+    return `opensentience agents install --dev ${agent.installPath}`;
   const isLocal = agent.gitUrl?.startsWith("file:") === true || agent.gitUrl?.startsWith("/") === true;
   return `opensentience agents install ${agent.agentId}${isLocal ? " --allow-local" : ""}`;
 }

@@ -137,7 +137,13 @@ export function setInstalled(
   storage: Storage,
   tx: Tx,
   agentId: string,
-  install: { gitUrl: string; ref: string | null; commit: string; treeHash: string; installPath: string },
+  install: {
+    gitUrl: string | null;
+    ref: string | null;
+    commit: string | null;
+    treeHash: string | null;
+    installPath: string;
+  },
 ): void {
   storage.run(
     tx,
@@ -148,6 +154,15 @@ export function setInstalled(
     install.commit,
     install.treeHash,
     install.installPath,
+    agentId,
+  );
+}
+
+export function setRemoved(storage: Storage, tx: Tx, agentId: string): void {
+  storage.run(
+    tx,
+    `UPDATE agents SET install_path = NULL, source_commit = NULL, tree_hash = NULL, built_tree_hash = NULL, build_status = NULL,
+       build_commit = NULL, build_last_at = NULL, last_error = NULL, restart_json = NULL WHERE agent_id = ?`,
     agentId,
   );
 }
@@ -192,7 +207,7 @@ export function deriveStatus(storage: Storage, tx: Tx, agentId: string): void {
              FROM runs r WHERE r.agent_id = agents.agent_id ORDER BY r.run_id DESC LIMIT 1) THEN 'error'
        WHEN EXISTS (SELECT 1 FROM permission_approvals p WHERE p.agent_id = agents.agent_id AND p.status = 'active') THEN
          CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.agent_id = agents.agent_id) THEN 'stopped' ELSE 'enabled' END
-       WHEN install_path IS NOT NULL THEN 'installed'
+       WHEN install_path IS NOT NULL THEN CASE WHEN source_commit IS NULL THEN 'local_dev' ELSE 'installed' END
        ELSE 'local_uninstalled' END
      WHERE agent_id = ?`,
     agentId,

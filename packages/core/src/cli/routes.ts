@@ -16,6 +16,9 @@ export const ROUTES = {
   list_agents: { method: "get", path: "/agents" },
   get_agent: { method: "get", path: "/agents/{agent_id}" },
   install_agent: { method: "post", path: "/agents/install" },
+  update_agent: { method: "post", path: "/agents/{agent_id}/update" },
+  rollback_agent: { method: "post", path: "/agents/{agent_id}/rollback" },
+  remove_agent: { method: "post", path: "/agents/{agent_id}/remove" },
   plan_build: { method: "get", path: "/agents/{agent_id}/build/plan" },
   build_agent: { method: "post", path: "/agents/{agent_id}/build" },
   enable_agent: { method: "post", path: "/agents/{agent_id}/enable" },
@@ -29,7 +32,10 @@ export const ROUTES = {
   list_audit: { method: "get", path: "/audit/events" },
   get_audit: { method: "get", path: "/audit/events/{event_id}" },
   export_audit: { method: "get", path: "/audit/export" },
+  export_cloudevents: { method: "get", path: "/audit/cloudevents" },
   verify_audit: { method: "post", path: "/audit/verify" },
+  erase_audit: { method: "post", path: "/audit/erase" },
+  check_health: { method: "get", path: "/doctor" },
   checkpoint_audit: { method: "post", path: "/audit/checkpoint" },
 } as const satisfies { [O in ControlOperation]: Pick<Routes[O], "method" | "path"> };
 

@@ -87,6 +87,8 @@ export function notInstalled(agent: AgentRecord): CoreError {
 }
 
 async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles): Promise<DiskState["files"]> {
+  // A folder that is run in place is not pinned: its code may change, and the interfaces say so.
+  if (agent.commit === null) return { added: [], removed: [], changed: [] };
   const isBuilt = agent.buildStatus === "built";
   const expectedHash = isBuilt ? agent.builtTreeHash : agent.treeHash;
   let current: Awaited<ReturnType<typeof hashTree>>;

@@ -121,6 +121,47 @@ export class Enablement {
     await Promise.all([...this.#revokeListeners].map((listener) => listener(agentId, act)));
   }
 
+  /** For a removal: what is not there any more is not approved any more. */
+  async revokeIfActive(agentId: string, act: Act): Promise<void> {
+    if (store.activeApproval(this.#storage, agentId) !== undefined) await this.revoke(agentId, act);
+  }
+
+  /**
+   * After a rollback: an approval that was only superseded and fits exactly what is on disk again needs no new
+   * decision, so it takes the place of the active one. A revoked or expired one never comes back.
+   */
+  async reinstate(agentId: string, act: Act): Promise<void> {
+    const agent = this.#catalog.get(agentId);
+    const active = store.activeApproval(this.#storage, agentId);
+    if (agent.installPath === null || active === undefined) return;
+    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    if (compare(agent, active, disk) === undefined) return;
+    const now = new Date().toISOString();
+    const fitting = store
+      .supersededApprovals(this.#storage, agentId)
+      .find((row) => (row.expires_at === null || row.expires_at > now) && compare(agent, row, disk) === undefined);
+    if (fitting === undefined) return;
+    this.#audit.transact((tx, record) => {
+      store.endApproval(this.#storage, tx, agentId, "superseded", act.actor.id, now);
+      store.reinstateApproval(this.#storage, tx, fitting.id);
+      this.#catalog.refresh(tx, agentId);
+      record({
+        type: "agent.enabled",
+        act,
+        subject: { type: "agent", id: agentId },
+        metadata: {
+          approval_id: fitting.id,
+          approved_permissions: JSON.parse(fitting.approved_permissions_json),
+          manifest_hash: fitting.manifest_hash,
+          commit: fitting.source_commit,
+          ref: fitting.source_ref,
+          expires_at: fitting.expires_at,
+          superseded: true,
+        },
+      });
+    });
+  }
+
   /** Ends approvals whose time has come; called on a timer and before each run. */
   async expireDue(act: Act): Promise<void> {
     for (const row of store.expiredApprovals(this.#storage, new Date().toISOString())) {

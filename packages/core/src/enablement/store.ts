@@ -20,13 +20,32 @@ export type ApprovalRow = {
   revoked_by: string | null;
 };
 
-/** The newest approval of the agent, whatever its status. */
+/** The active approval of the agent, or else its newest one. */
 export function newestApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
-  return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY id DESC LIMIT 1", agentId);
+  return storage.get(
+    "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY status = 'active' DESC, id DESC LIMIT 1",
+    agentId,
+  );
 }
 
 export function activeApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
   return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'active'", agentId);
+}
+
+/** Newest first. */
+export function supersededApprovals(storage: Storage, agentId: string): ApprovalRow[] {
+  return storage.all(
+    "SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'superseded' ORDER BY id DESC LIMIT 50",
+    agentId,
+  );
+}
+
+export function reinstateApproval(storage: Storage, tx: Tx, id: string): void {
+  storage.run(
+    tx,
+    "UPDATE permission_approvals SET status = 'active', revoked_at = NULL, revoked_by = NULL WHERE id = ? AND status = 'superseded'",
+    id,
+  );
 }
 
 export function expiredApprovals(storage: Storage, now: string): ApprovalRow[] {

@@ -10,11 +10,12 @@
  * another ref, and how a tampered source is put right.
  */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
-import type { Catalog, Sighting } from "../catalog/catalog.ts";
+import type { AgentRecord, Catalog, Sighting } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
@@ -30,9 +31,17 @@ import {
   type GitUrl,
   type Materialised,
 } from "./git.ts";
-import { confirmSwap, interruptedSwap, swapIn, undoSwap } from "./swap.ts";
+import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack } from "./lifecycle.ts";
+import { confirmSwap, interruptedSwap, swapIn, undoSwap, type PreviousState } from "./swap.ts";
 
-export type InstallRequest = { agentId?: string; gitUrl?: string; ref?: string; allowLocal?: boolean };
+export type InstallRequest = {
+  agentId?: string;
+  gitUrl?: string;
+  ref?: string;
+  allowLocal?: boolean;
+  /** Leave everything as it is when the ref still names the installed commit (an update, not a repair). */
+  onlyIfMoved?: boolean;
+};
 export type Progress = (phase: string, text: string) => void;
 
 export type InstallDeps = {
@@ -54,11 +63,11 @@ export type InstallDeps = {
     agents: string;
     staging: string;
     logs: string;
-    agent: (agentId: string) => { root: string; source: string };
+    agent: (agentId: string) => { root: string; source: string; data: string };
   };
 };
 
-type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined };
+type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined; stayAt: string | null };
 type Fetched = Materialised & {
   sighting: Sighting;
   commit: string;
@@ -95,6 +104,7 @@ export class Install {
     let releaseId = (): void => {};
     try {
       const fetched = await this.#fetch(source, staged, progress, options.signal);
+      if (fetched === undefined) return source.expectedId ?? "";
       const agentId = fetched.sighting.manifest.id;
       if (source.expectedId === undefined) releaseId = this.#deps.catalog.claim(agentId);
       this.#refuseRunning(agentId);
@@ -114,6 +124,45 @@ export class Install {
     }
   }
 
+  /** Throws install.not_installed and what `install` throws; at the newest commit already nothing changes. */
+  update(
+    agentId: string,
+    request: { ref?: string; allowLocal?: boolean },
+    act: Act,
+    options: { signal?: AbortSignal; progress?: Progress },
+  ): Promise<string> {
+    const agent = this.#deps.catalog.get(agentId);
+    if (agent.installPath === null || agent.commit === null) throw notInstalledFromGit(agent);
+    return this.install({ agentId, ...request, onlyIfMoved: true }, act, options);
+  }
+
+  /** Goes back to the tree from before the last install; another rollback goes forth again. Throws install.no_previous. */
+  rollback(agentId: string, act: Act): Promise<void> {
+    return this.#exclusively(agentId, () => rollBack(this.#deps, this.#deps.catalog.get(agentId), act));
+  }
+
+  /** Removes what is installed, the agent's data too unless it is kept. Throws install.not_installed, install.running. */
+  remove(agentId: string, options: { keepData: boolean }, act: Act): Promise<void> {
+    return this.#exclusively(agentId, () => removeAgent(this.#deps, this.#deps.catalog.get(agentId), options, act));
+  }
+
+  /** Runs a folder in place, for its author: nothing is copied, nothing pinned. Returns the agent's id. */
+  async installInPlace(folder: string, act: Act): Promise<string> {
+    const file = await readInPlace(folder);
+    await this.#exclusively(file.manifest.id, () => linkInPlace(this.#deps, folder, file, act));
+    return file.manifest.id;
+  }
+
+  async #exclusively<T>(agentId: string, change: () => Promise<T>): Promise<T> {
+    this.#refuseRunning(agentId);
+    const release = this.#deps.catalog.claim(agentId);
+    try {
+      return await change();
+    } finally {
+      release();
+    }
+  }
+
   /** At Core's start: rolls back interrupted swaps and empties the staging folder. Returns how many were rolled back. */
   async reconcile(): Promise<number> {
     await rm(this.#deps.folders.staging, { recursive: true, force: true });
@@ -123,7 +172,10 @@ export class Install {
       const journal = entry.isDirectory()
         ? await interruptedSwap(root).catch(() => ({ commit: "", hadPrevious: false }))
         : undefined;
-      if (journal === undefined) continue;
+      if (journal === undefined) {
+        closed += this.#finishRemoval(entry.name);
+        continue;
+      }
       if (
         this.#deps.catalog.find(entry.name)?.commit === journal.commit &&
         this.#wasRecorded(entry.name, journal.commit)
@@ -142,6 +194,24 @@ export class Install {
       closed += 1;
     }
     return closed;
+  }
+
+  /** A removal that was cut short left a row without its folder. */
+  #finishRemoval(agentId: string): number {
+    const { catalog, audit, folders } = this.#deps;
+    const agent = catalog.find(agentId);
+    const { source } = folders.agent(agentId);
+    if (agent?.installPath !== source || existsSync(source)) return 0;
+    audit.transact((tx, record) => {
+      catalog.recordRemoval(tx, agentId);
+      record({
+        type: "agent.removed",
+        act: SYSTEM_ACT,
+        subject: { type: "agent", id: agentId },
+        metadata: { path: source, phase: "its folder was gone at Core's start" },
+      });
+    });
+    return 1;
   }
 
   /** The last install event of the agent says whether the database got to know of the swap. */
@@ -165,7 +235,12 @@ export class Install {
     const { allowSsh, allowLocal } = this.#deps.settings;
     const url = parseGitUrl(text, { allowSsh, allowLocal: allowLocal || request.allowLocal === true });
     const ref = request.ref ?? (request.gitUrl === undefined ? known?.ref : undefined) ?? undefined;
-    return { url, ref: ref === undefined ? undefined : parseRef(ref), expectedId: request.agentId };
+    return {
+      url,
+      ref: ref === undefined ? undefined : parseRef(ref),
+      expectedId: request.agentId,
+      stayAt: request.onlyIfMoved === true ? (known?.commit ?? null) : null,
+    };
   }
 
   #refuseRunning(agentId: string): void {
@@ -175,7 +250,12 @@ export class Install {
     });
   }
 
-  async #fetch(source: Source, staged: string, progress: Progress, signal: AbortSignal | undefined): Promise<Fetched> {
+  async #fetch(
+    source: Source,
+    staged: string,
+    progress: Progress,
+    signal: AbortSignal | undefined,
+  ): Promise<Fetched | undefined> {
     const { settings } = this.#deps;
     const git = { ...(await findGit(settings.toolPath)), box: (cwd: string) => boxPrefix(this.#deps.probe, cwd) };
     const repoFolder = join(staged, "repo.git");
@@ -194,6 +274,10 @@ export class Install {
       sshAuthSocket: settings.sshAuthSocket,
     });
     const { commit, ref } = await resolveRef({ git, repoFolder }, source.ref);
+    if (commit === source.stayAt) {
+      progress("done", `already at ${commit.slice(0, 12)}`);
+      return undefined;
+    }
     progress("write", `writing the files of ${commit.slice(0, 12)}`);
     const tree = await materialise({ git, repoFolder, commit, target, limits: settings, signal });
     for (const path of tree.symlinks) progress("write", `symlink kept as a text file: ${path}`);
@@ -242,7 +326,7 @@ export class Install {
       metadata: { ...metadata, phase: "intent" },
     });
     try {
-      await swapIn(own.root, fetched.staged, fetched.commit);
+      await swapIn(own.root, fetched.staged, fetched.commit, stateOf(catalog.find(agentId)));
       audit.transact((tx, record) => {
         catalog.recordInstall(tx, fetched.sighting, {
           gitUrl,
@@ -290,6 +374,18 @@ export class Install {
     const path = join(this.#deps.folders.logs, agentId, `install-${stamp}.log`);
     await writeLog(path, lines, { limits: this.#deps.settings.logs, redactor: this.#deps.redactor });
   }
+}
+
+/** Of a folder run in place there is nothing to go back to. */
+function stateOf(agent: AgentRecord | undefined): PreviousState | undefined {
+  if (agent === undefined || agent.commit === null || agent.treeHash === null) return undefined;
+  return {
+    gitUrl: agent.gitUrl,
+    ref: agent.ref,
+    commit: agent.commit,
+    treeHash: agent.treeHash,
+    builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
+  };
 }
 
 function canceled(): CoreError {

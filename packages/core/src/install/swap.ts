@@ -12,15 +12,41 @@ import { ensurePrivateFolder, writePrivateFile } from "../host/private-file.ts";
 const PARTS = ["repo.git", "tracked.json", "built.json", "tree-cache.json", "src"];
 const JOURNAL = "installing.json";
 
-/** Renames the staged parts into `root`; what was there goes to `root/previous`. */
-export async function swapIn(root: string, staged: string, commit: string): Promise<void> {
+/** What the catalog said about the tree that is kept in `previous`; a rollback puts both back. */
+export type PreviousState = {
+  gitUrl: string | null;
+  ref: string | null;
+  commit: string;
+  treeHash: string;
+  builtTreeHash: string | null;
+};
+
+const STATE = "installed.json";
+
+/** Renames the staged parts into `root`; what was there goes to `root/previous`, with its state. */
+export async function swapIn(
+  root: string,
+  staged: string,
+  commit: string,
+  current: PreviousState | undefined,
+): Promise<void> {
   const previous = join(root, "previous");
   await ensurePrivateFolder(root);
   await rm(previous, { recursive: true, force: true });
   await writePrivateFile(join(root, JOURNAL), JSON.stringify({ commit, hadPrevious: existsSync(join(root, "src")) }));
   await ensurePrivateFolder(previous);
+  if (current !== undefined) await writePrivateFile(join(previous, STATE), JSON.stringify(current));
   await moveParts(root, previous);
   await moveParts(staged, root);
+}
+
+/** Moves the previous tree out to `staged`, ready to be swapped in; undefined when there is none. */
+export async function takePrevious(root: string, staged: string): Promise<PreviousState | undefined> {
+  const previous = join(root, "previous");
+  if (!existsSync(join(previous, "src")) || !existsSync(join(previous, STATE))) return undefined;
+  const state = JSON.parse(await readFile(join(previous, STATE), "utf8")) as PreviousState;
+  await moveParts(previous, staged);
+  return state;
 }
 
 /** After the database says the same. */

@@ -10,57 +10,23 @@
  * (command-builder.ts), output goes through the redactor into a bounded file (logs). Nobody but the operator's doors
  * (web) and Core itself call this.
  */
-import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, newId, shortId, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
-import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
-import type { Catalog } from "../catalog/catalog.ts";
-import type { Enablement, Runnable } from "../enablement/enablement.ts";
-import { ensurePrivateFolder } from "../host/private-file.ts";
-import { pruneLogs } from "../logs/logs.ts";
-import { checkProgram, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
-import type { Storage } from "../storage/storage.ts";
+import { CoreError, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
+import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
+import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
-import { buildCommand } from "./command-builder.ts";
-import { buildEnvironment } from "./env.ts";
-import { LiveRun, type LogLimits, type RunPlan } from "./live-run.ts";
+import { LiveRun } from "./live-run.ts";
 import { reconcileRuns } from "./reconcile.ts";
-import { decideRestart, NO_RESTARTS, type RestartHistory, type RestartLimits } from "./restart-policy.ts";
+import { decideRestart, NO_RESTARTS, type RestartHistory } from "./restart-policy.ts";
 import { psItem, runJson } from "./run-json.ts";
+import { makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
 import * as store from "./store.ts";
 
 /** An agent that ends within this many ms of its start makes `run` fail with its last lines. */
 const START_WINDOW_MS = 300;
 /** How long one agent may hold up the stop of the next when Core stops, in ms. */
 const ORDERLY_STOP_MS = 1_000;
-
-export type LauncherDeps = {
-  storage: Storage;
-  audit: AuditLog;
-  catalog: Catalog;
-  enablement: Enablement;
-  redactor: Redactor;
-  probe: SandboxProbe;
-  settings: {
-    stopGraceMs: number;
-    restartPolicy: RestartPolicy;
-    restart: RestartLimits;
-    logs: LogLimits;
-    keepRuns: number;
-    toolPath: string;
-  };
-  folders: {
-    runAgents: string;
-    logs: string;
-    agent: (agentId: string) => { source: string; data: string; temporary: string };
-  };
-  environmentValue: (name: string) => string | undefined;
-  /** How each approved permission is held here; goes into the record of the run. */
-  describePermissions: (approved: readonly string[]) => Record<string, string>;
-  onFault: (what: string, error: unknown) => void;
-};
 
 export class Launcher {
   readonly #deps: LauncherDeps;
@@ -226,9 +192,8 @@ export class Launcher {
       });
     }
     const runnable = await this.#deps.enablement.requireRunnable(agentId, act);
-    const { plan, secrets } = await this.#plan(runnable, request.args ?? []);
+    const { plan, secrets } = await makePlan(this.#deps, runnable, request.args ?? []);
     const live = new LiveRun({ ...this.#deps, logLimits: this.#deps.settings.logs }, plan);
-    const causationId = this.#recordIntent(runnable, plan, request.restart, restartCount, act);
     const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
     const cleanUp = (): void => {
       for (const one of forget) one();
@@ -238,6 +203,7 @@ export class Launcher {
     };
     this.#live.set(agentId, live);
     try {
+      const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
       await live.start({ ...act, causationId }, (ended, end) => this.#onEnd(ended, end, cleanUp));
     } catch (error) {
       this.#live.delete(agentId);
@@ -245,92 +211,6 @@ export class Launcher {
       throw error;
     }
     return live;
-  }
-
-  /** Everything that can be refused is refused here, before the intent is recorded. */
-  async #plan(runnable: Runnable, args: string[]): Promise<{ plan: RunPlan; secrets: [string, string][] }> {
-    const { agent, manifest, approvedPermissions } = runnable;
-    const { folders, settings } = this.#deps;
-    const runId = newId("run");
-    const own = folders.agent(agent.agentId);
-    const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
-    const path = await checkProgram(program, own.source, settings.toolPath);
-    const pipeFolder = join(folders.runAgents, shortId(runId));
-    const { variables, secrets } = buildEnvironment({
-      agentId: agent.agentId,
-      runId,
-      sessionToken: randomBytes(32).toString("base64url"),
-      socketPath: join(pipeFolder, "core.sock"),
-      dataFolder: own.data,
-      temporaryFolder: own.temporary,
-      toolPath: settings.toolPath,
-      isMixTask: manifest.manifest.entrypoint.type === "mix_task",
-      approvedPermissions,
-      valueOf: this.#deps.environmentValue,
-    });
-    const logPath = join(folders.logs, agent.agentId, `${runId}.log`);
-    for (const folder of [own.data, own.temporary, pipeFolder, dirname(logPath)]) await ensurePrivateFolder(folder);
-    await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
-    const startedMetadata = {
-      agent_id: agent.agentId,
-      approval_id: runnable.approvalId,
-      manifest_hash: manifest.manifestHash,
-      commit: agent.commit,
-      permissions: this.#deps.describePermissions(approvedPermissions),
-    };
-    return {
-      plan: {
-        runId,
-        agentId: agent.agentId,
-        argv: [path, ...rest],
-        cwd: own.source,
-        env: variables,
-        pipeFolder,
-        logPath,
-        startedMetadata,
-      },
-      secrets,
-    };
-  }
-
-  #recordIntent(
-    runnable: Runnable,
-    plan: RunPlan,
-    restart: RestartPolicy | undefined,
-    restartCount: number,
-    act: Act,
-  ): string {
-    const { storage, audit, catalog, probe } = this.#deps;
-    return audit.transact((tx, record) => {
-      store.insertRun(storage, tx, {
-        run_id: plan.runId,
-        agent_id: plan.agentId,
-        started_at: new Date().toISOString(),
-        manifest_hash: runnable.manifest.manifestHash,
-        approval_id: runnable.approvalId,
-        sandbox_json: JSON.stringify({
-          backend: probe.backend,
-          isolation: probe.backend === "bubblewrap" ? "pid_namespace" : "process_group",
-          permissions: plan.startedMetadata.permissions,
-        }),
-        log_path: plan.logPath,
-        restart_count: restartCount,
-      });
-      if (restart !== undefined) catalog.setRestartPolicy(tx, plan.agentId, restart);
-      catalog.refresh(tx, plan.agentId);
-      return record({
-        type: "agent.run_started",
-        act,
-        subject: { type: "run", id: plan.runId },
-        outcome: "unknown",
-        metadata: {
-          ...plan.startedMetadata,
-          restart_count: restartCount,
-          phase: "intent",
-          trust_boundary: TRUST_BOUNDARY,
-        },
-      });
-    });
   }
 
   async #startWindow(live: LiveRun): Promise<void> {

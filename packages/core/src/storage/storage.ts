@@ -36,7 +36,7 @@ export class Storage {
     try {
       db = new DatabaseSync(path, { timeout: 5_000 });
       db.exec(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA secure_delete = ON;",
       );
       migrate(db, path);
       return new Storage(db);
@@ -85,6 +85,11 @@ export class Storage {
     } finally {
       this.#inTransaction = false;
     }
+  }
+
+  /** Moves everything from the journal into the database and empties it: what was erased is in neither then. */
+  flushJournal(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   close(): void {

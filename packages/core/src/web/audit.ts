@@ -1,5 +1,5 @@
 /** Audit events as a stream: everything that is there, then, with `follow`, what comes. */
-import type { AuditEventJson } from "@opensentience/protocol";
+import type { AuditEventJson, CloudEventJson } from "@opensentience/protocol";
 import type { AuditFilter, AuditLog } from "../audit-log/audit-log.ts";
 
 export async function* followAudit(
@@ -27,4 +27,22 @@ export async function* followAudit(
   } finally {
     unsubscribe();
   }
+}
+
+export async function* cloudEvents(events: AsyncIterable<AuditEventJson>): AsyncIterable<CloudEventJson> {
+  for await (const event of events) yield toCloudEvent(event);
+}
+
+/** CloudEvents 1.0: what other systems read; nothing of the event is lost, it is the `data`. */
+function toCloudEvent(event: AuditEventJson): CloudEventJson {
+  return {
+    specversion: "1.0",
+    id: event.event_id,
+    source: "/opensentience/core",
+    type: `org.opensentience.${event.event_type}`,
+    subject: `${event.subject_type}/${event.subject_id}`,
+    time: event.at,
+    datacontenttype: "application/json",
+    data: event,
+  };
 }

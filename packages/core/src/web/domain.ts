@@ -4,6 +4,7 @@ import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import type { Build } from "../build/build.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import type { HealthInput } from "../doctor/doctor.ts";
 import type { Enablement } from "../enablement/enablement.ts";
 import type { Install } from "../install/install.ts";
 import type { Launcher } from "../launcher/launcher.ts";
@@ -31,6 +32,8 @@ export type Domain = {
   /** A live value too short to be redacted exactly is a risk worth showing. */
   environmentValue: (name: string) => string | undefined;
   status: () => CoreStatusJson;
+  /** What the doctor looks at; there without a database too. */
+  health: () => HealthInput;
   requestStop: () => void;
   recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string) => void;
   onFault: (what: string, error: unknown) => void;

@@ -1,9 +1,10 @@
 /** Operation → handler: what each route of the control API calls. Flat on purpose; no handler does work of its own. */
 import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
 import type { Act, AuditFilter } from "../audit-log/audit-log.ts";
+import { checkHealth } from "../doctor/doctor.ts";
 import { followLog, readLog } from "../logs/logs.ts";
 import { agentDetail, agentSummary } from "./agents.ts";
-import { followAudit } from "./audit.ts";
+import { cloudEvents, followAudit } from "./audit.ts";
 import type { Domain, Services } from "./domain.ts";
 
 /** Parsed by the route's schemas; the types below are what those schemas hold. */
@@ -84,7 +85,15 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
   get_agent: detail,
   install_agent: async (domain, { body, act, signal, progress }) => {
     const all = services(domain);
-    const request = body as { agent_id?: string; git_url?: string; ref?: string; allow_local?: boolean };
+    const request = body as {
+      agent_id?: string;
+      git_url?: string;
+      ref?: string;
+      allow_local?: boolean;
+      dev_path?: string;
+    };
+    if (request.dev_path !== undefined)
+      return agentDetail(domain, all, await all.install.installInPlace(request.dev_path, act));
     const agentId = await all.install.install(
       {
         ...(request.agent_id === undefined ? {} : { agentId: request.agent_id }),
@@ -96,6 +105,30 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       { signal, progress },
     );
     return agentDetail(domain, all, agentId);
+  },
+  update_agent: async (domain, input) => {
+    const request = input.body as { ref?: string; allow_local?: boolean };
+    await services(domain).install.update(
+      id(input),
+      {
+        ...(request.ref === undefined ? {} : { ref: request.ref }),
+        ...(request.allow_local === undefined ? {} : { allowLocal: request.allow_local }),
+      },
+      input.act,
+      { signal: input.signal, progress: input.progress },
+    );
+    return detail(domain, input);
+  },
+  rollback_agent: async (domain, input) => {
+    await services(domain).install.rollback(id(input), input.act);
+    await services(domain).enablement.reinstate(id(input), input.act);
+    return detail(domain, input);
+  },
+  remove_agent: async (domain, input) => {
+    const { install, enablement } = services(domain);
+    await install.remove(id(input), { keepData: input.body["keep_data"] === true }, input.act);
+    await enablement.revokeIfActive(id(input), input.act);
+    return detail(domain, input);
   },
   plan_build: async (domain, input) => ({ steps: await services(domain).build.plan(id(input), input.act) }),
   build_agent: async (domain, input) => {
@@ -173,6 +206,11 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       follow: query["follow"] === "true",
       signal,
     }),
-  verify_audit: (domain) => services(domain).audit.verify(),
+  export_cloudevents: (domain, { query, signal }) =>
+    cloudEvents(followAudit(services(domain).audit, auditFilter(query), { tail: undefined, follow: false, signal })),
+  verify_audit: (domain, { body }) => services(domain).audit.verify(body["against"] as string | undefined),
+  erase_audit: (domain, { body, act }) =>
+    services(domain).audit.erase(body["seq"] as number, body["reason"] as string, act),
+  check_health: (domain) => checkHealth(domain.health(), domain.services?.audit ?? null),
   checkpoint_audit: (domain) => services(domain).audit.checkpoint(),
 };

@@ -26,7 +26,7 @@ export async function respond(
   act: Act,
 ): Promise<Response> {
   const route: ControlRoute = CONTROL_ROUTES[operation];
-  if (domain.degraded !== null && !["get_status", "stop_core"].includes(operation)) {
+  if (domain.degraded !== null && !["get_status", "stop_core", "check_health"].includes(operation)) {
     throw new CoreError("core.degraded", domain.degraded.message, {
       details: { code: domain.degraded.code },
       nextStep: "opensentience core status",

@@ -8,6 +8,7 @@ import { withProgress } from "../with-progress.ts";
 export async function run(context: CommandContext): Promise<void> {
   const source = required(context, 0);
   const { options, output } = context;
+  if (options.flag("dev")) return installInPlace(context, resolve(source));
   const gitUrl = options.text("git-url");
   const isUrl = /[/:]/.test(source) || isPath(source);
   if (isUrl && gitUrl !== undefined) {
@@ -27,6 +28,13 @@ export async function run(context: CommandContext): Promise<void> {
   const agent = await withProgress(output, (onProgress) => client.call("install_agent", { body }, onProgress));
   output.result(agent, (style) => `installed\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
+}
+
+async function installInPlace(context: CommandContext, folder: string): Promise<void> {
+  const client = await context.connect();
+  const agent = await client.call("install_agent", { body: { dev_path: folder } });
+  context.output.result(agent, (style) => `runs in place, not pinned to a commit\n${agentState(style, agent)}`);
+  context.output.nextStep(agent.next_step);
 }
 
 function isPath(source: string): boolean {

@@ -3,7 +3,8 @@ import type { CommandContext } from "../context.ts";
 
 /** JSON Lines, with and without --json: an export is read by programs. */
 export async function run(context: CommandContext): Promise<void> {
+  const operation = context.options.text("format") === "cloudevents" ? "export_cloudevents" : "export_audit";
   const query = auditFilter(context.options);
   const client = await context.connect();
-  for await (const event of client.lines("export_audit", { query })) context.output.jsonLine(event);
+  for await (const event of client.lines(operation, { query })) context.output.jsonLine(event);
 }

@@ -1,0 +1,30 @@
+import { CoreError } from "@opensentience/protocol";
+import { agentState } from "../agent-view.ts";
+import { type CommandContext, required } from "../context.ts";
+
+/** Asks (or needs --yes): the agent's data goes with it. Returns 1 when the answer was no. */
+export async function run(context: CommandContext): Promise<number> {
+  const agentId = required(context, 0);
+  const { options, output } = context;
+  const keepData = options.flag("keep-data");
+  const client = await context.connect();
+  if (!options.flag("yes") && !(await isConfirmed(context, agentId, keepData))) {
+    output.note("nothing was removed");
+    return 1;
+  }
+  const agent = await client.call("remove_agent", { params: { agent_id: agentId }, body: { keep_data: keepData } });
+  output.result(agent, (style) => `removed\n${agentState(style, agent)}`);
+  output.nextStep(agent.next_step);
+  return 0;
+}
+
+async function isConfirmed(context: CommandContext, agentId: string, keepData: boolean): Promise<boolean> {
+  const prompt = await context.prompt();
+  if (prompt === undefined) {
+    throw new CoreError("usage.confirmation_required", `removing ${agentId} cannot be undone; confirm it with --yes`, {
+      details: { flag: "--yes" },
+      nextStep: `opensentience agents remove ${agentId} --yes`,
+    });
+  }
+  return prompt.confirm(`Remove ${agentId}${keepData ? ", keeping its data" : " and its data"}?`);
+}

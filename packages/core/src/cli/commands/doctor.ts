@@ -1,0 +1,34 @@
+import { CoreError, type DoctorJson } from "@opensentience/protocol";
+import type { CommandContext } from "../context.ts";
+import type { Cell } from "../format.ts";
+
+const COLORS = { ok: "green", warn: "yellow", fail: "red" } as const;
+
+/** Returns 1 when something fails. A Core that cannot be started is a finding, not an error. */
+export async function run(context: CommandContext): Promise<number> {
+  const report = await reportOf(context);
+  context.output.result(report, (style) => {
+    const rows = report.checks.map((check): Cell[] => [
+      { text: check.status, color: COLORS[check.status] },
+      check.name,
+      check.message,
+      check.next_step ?? "-",
+    ]);
+    return style.table(["", "CHECK", "FINDING", "MENDED BY"], rows, "whole");
+  });
+  return report.ok ? 0 : 1;
+}
+
+async function reportOf(context: CommandContext): Promise<DoctorJson> {
+  try {
+    const client = await context.connect();
+    return await client.call("check_health");
+  } catch (error) {
+    if (!(error instanceof CoreError) || error.kind === "usage") throw error;
+    const message = `Core does not answer: ${error.message} (${error.code})`;
+    return {
+      ok: false,
+      checks: [{ name: "core", status: "fail", message, next_step: error.nextStep ?? "opensentience serve" }],
+    };
+  }
+}

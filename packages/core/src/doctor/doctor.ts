@@ -1,0 +1,120 @@
+/**
+ * The doctor: looks at this machine and this home, and says for each finding what mends it. It changes nothing.
+ *
+ * `fail` is something that makes an act fail or a promise not hold; `warn` is something that only some agents need or
+ * that will become a problem. It works without a database too: then that is the first finding.
+ */
+import { existsSync, lstatSync, statfsSync } from "node:fs";
+import type { CoreError, DoctorJson } from "@opensentience/protocol";
+import type { AuditLog } from "../audit-log/audit-log.ts";
+import { findProgram } from "../host/child-process.ts";
+import type { SandboxProbe } from "../sandbox/sandbox.ts";
+
+export type HealthInput = {
+  toolPath: string;
+  probe: SandboxProbe;
+  degraded: CoreError | null;
+  socketFallback: boolean;
+  home: string;
+  /** Files and folders that nobody else may read. */
+  privatePaths: string[];
+};
+
+type Check = DoctorJson["checks"][number];
+
+/** Below this much free space a warning is due, in bytes. */
+const LOW_SPACE = 500 * 1024 * 1024;
+const TOOLS = [
+  { name: "git", status: "fail", need: "installing agents", fix: "sudo apt-get install git" },
+  { name: "npm", status: "warn", need: "building Node agents", fix: "sudo apt-get install npm" },
+  { name: "mix", status: "warn", need: "building and running Elixir agents", fix: "sudo apt-get install elixir" },
+  {
+    name: "python3",
+    status: "warn",
+    need: "building and running Python agents",
+    fix: "sudo apt-get install python3 python3-venv",
+  },
+] as const;
+
+export async function checkHealth(input: HealthInput, audit: AuditLog | null): Promise<DoctorJson> {
+  const checks = [
+    good("node", `Node.js ${process.version}`),
+    ...(await Promise.all(TOOLS.map((tool) => checkTool(tool, input.toolPath)))),
+    checkIsolation(input.probe),
+    checkDatabase(input.degraded),
+    await checkAudit(audit),
+    ...checkPrivacy(input.privatePaths),
+    input.socketFallback
+      ? finding(
+          "warn",
+          "socket",
+          "the home is too deep for a socket path, so the socket stands elsewhere",
+          "opensentience core status",
+        )
+      : good("socket", "the control socket is in the home"),
+    checkSpace(input.home),
+  ];
+  return { ok: checks.every((check) => check.status !== "fail"), checks };
+}
+
+async function checkTool(tool: (typeof TOOLS)[number], toolPath: string): Promise<Check> {
+  const path = await findProgram(tool.name, toolPath);
+  return path === undefined
+    ? finding(tool.status, tool.name, `${tool.name} is not on tools.path; it is needed for ${tool.need}`, tool.fix)
+    : good(tool.name, path);
+}
+
+function checkIsolation(probe: SandboxProbe): Check {
+  if (probe.backend === "bubblewrap")
+    return good("bubblewrap", `version ${probe.version ?? "unknown"}; each run has a PID namespace of its own`);
+  const isMissing = probe.bwrapPath === undefined;
+  return finding(
+    "fail",
+    "bubblewrap",
+    `${probe.reason ?? "not available"}; a program that detaches itself can outlive its run`,
+    isMissing ? "sudo apt-get install bubblewrap" : "sudo sysctl kernel.unprivileged_userns_clone=1",
+  );
+}
+
+function checkDatabase(degraded: CoreError | null): Check {
+  return degraded === null
+    ? good("database", "open and migrated")
+    : finding(
+        "fail",
+        "database",
+        `${degraded.code}: ${degraded.message}`,
+        degraded.nextStep ?? "opensentience core status",
+      );
+}
+
+async function checkAudit(audit: AuditLog | null): Promise<Check> {
+  if (audit === null)
+    return finding("fail", "audit", "the audit log cannot be read without the database", "opensentience core status");
+  const verdict = await audit.verify();
+  return verdict.status === "intact"
+    ? good("audit", verdict.message)
+    : finding("fail", "audit", `${verdict.status}: ${verdict.message}`, "opensentience audit verify");
+}
+
+function checkPrivacy(paths: string[]): Check[] {
+  const open = paths.filter((path) => existsSync(path) && (lstatSync(path).mode & 0o077) !== 0);
+  if (open.length === 0) return [good("permissions", "nobody else can read Core's files")];
+  return open.map((path) => finding("fail", "permissions", `others can get at ${path}`, `chmod go-rwx ${path}`));
+}
+
+function checkSpace(home: string): Check {
+  const { bavail, bsize } = statfsSync(home);
+  const free = bavail * bsize;
+  const text = `${Math.round(free / (1024 * 1024))} MiB free`;
+  return free < LOW_SPACE
+    ? finding("warn", "disk", `only ${text} where the home is`, `du -sh ${home}`)
+    : good("disk", text);
+}
+
+function good(name: string, message: string): Check {
+  return { name, status: "ok", message, next_step: null };
+}
+
+function finding(status: "warn" | "fail", name: string, message: string, nextStep: string): Check {
+  return { name, status, message, next_step: nextStep };
+}

@@ -1,0 +1,188 @@
+/**
+ * The acts on an installed agent that fetch nothing: going back, running a folder in place, removing. The door
+ * (install.ts) holds the agent while they run.
+ */
+import { randomBytes } from "node:crypto";
+import { lstat, rename, rm } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+import { CoreError } from "@opensentience/protocol";
+import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
+import { confirmSwap, swapIn, takePrevious, undoSwap } from "./swap.ts";
+
+type Deps = {
+  audit: AuditLog;
+  catalog: Catalog;
+  folders: { staging: string; agent: (agentId: string) => { root: string; source: string; data: string } };
+};
+
+export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promise<void> {
+  const { audit, catalog, folders } = deps;
+  if (agent.installPath === null || agent.commit === null || agent.treeHash === null) throw notInstalledFromGit(agent);
+  const own = folders.agent(agent.agentId);
+  const staged = await newStaging(folders.staging);
+  const subject = { type: "agent", id: agent.agentId } as const;
+  try {
+    const state = await takePrevious(own.root, staged);
+    if (state === undefined) {
+      throw new CoreError("install.no_previous", `${agent.agentId} has no earlier tree to go back to`, {
+        nextStep: `opensentience agents info ${agent.agentId}`,
+      });
+    }
+    const metadata = {
+      git_url: state.gitUrl,
+      ref: state.ref,
+      commit: state.commit,
+      path: own.source,
+      tree_hash: state.treeHash,
+      previous_commit: agent.commit,
+    };
+    const causationId = audit.record({
+      type: "agent.installed",
+      act,
+      subject,
+      outcome: "unknown",
+      metadata: { ...metadata, phase: "rollback intent" },
+    });
+    try {
+      await swapIn(own.root, staged, state.commit, {
+        gitUrl: agent.gitUrl,
+        ref: agent.ref,
+        commit: agent.commit,
+        treeHash: agent.treeHash,
+        builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
+      });
+      const file = await readManifest(own.source);
+      audit.transact((tx, record) => {
+        catalog.recordInstall(
+          tx,
+          { folder: own.source, path: file.path, manifest: file.manifest, manifestHash: file.manifestHash },
+          state,
+        );
+        if (state.builtTreeHash !== null)
+          catalog.recordBuild(tx, agent.agentId, {
+            status: "built",
+            commit: state.commit,
+            builtTreeHash: state.builtTreeHash,
+          });
+        record({
+          type: "agent.installed",
+          act: { ...act, causationId },
+          subject,
+          metadata: { ...metadata, phase: "rolled back" },
+        });
+      });
+    } catch (error) {
+      await undoSwap(own.root);
+      throw error;
+    }
+    await confirmSwap(own.root);
+  } finally {
+    await rm(staged, { recursive: true, force: true });
+  }
+}
+
+/** Throws usage.invalid for a path that is not absolute, manifest.* for what is wrong with the folder. */
+export async function readInPlace(folder: string): Promise<ManifestFile> {
+  if (!isAbsolute(folder))
+    throw new CoreError("usage.invalid", "a folder to run in place is named by its absolute path", {
+      nextStep: "opensentience help agents install",
+    });
+  // SECURITY: another user could change what is run as this one; pinned by "refuses to run another user's folder in place".
+  const found = await lstat(folder).catch(() => undefined);
+  if (found === undefined || !found.isDirectory())
+    throw new CoreError("manifest.missing", "there is no such folder", {
+      details: { path: folder },
+      nextStep: "opensentience help agents install",
+    });
+  if (found.uid !== process.geteuid?.() || (found.mode & 0o002) !== 0) {
+    throw new CoreError("core.unsafe_folder", "the folder belongs to somebody else or can be written by everybody", {
+      details: { path: folder },
+      nextStep: `ls -ld ${folder}`,
+    });
+  }
+  return readManifest(folder);
+}
+
+export async function linkInPlace(deps: Deps, folder: string, file: ManifestFile, act: Act): Promise<void> {
+  const { id, source } = file.manifest;
+  const known = deps.catalog.find(id);
+  if (known !== undefined && known.installPath !== null && known.installPath !== folder) {
+    throw new CoreError("install.already_installed", `${id} is installed already, in ${known.installPath}`, {
+      nextStep: `opensentience agents remove ${id} --keep-data`,
+    });
+  }
+  deps.audit.transact((tx, record) => {
+    deps.catalog.recordInstall(
+      tx,
+      { folder, path: join(folder, MANIFEST_NAME), manifest: file.manifest, manifestHash: file.manifestHash },
+      { gitUrl: source.git_url, ref: null, commit: null, treeHash: null },
+    );
+    record({
+      type: "agent.installed",
+      act,
+      subject: { type: "agent", id },
+      metadata: { path: folder, phase: "run in place, not pinned" },
+    });
+  });
+}
+
+export async function removeAgent(
+  deps: Deps,
+  agent: AgentRecord,
+  options: { keepData: boolean },
+  act: Act,
+): Promise<void> {
+  const { audit, catalog, folders } = deps;
+  if (agent.installPath === null) {
+    throw new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
+      nextStep: reinstallCommand(agent),
+    });
+  }
+  const own = folders.agent(agent.agentId);
+  const staged = await newStaging(folders.staging);
+  const subject = { type: "agent", id: agent.agentId } as const;
+  const causationId = audit.record({
+    type: "agent.removed",
+    act,
+    subject,
+    outcome: "unknown",
+    metadata: { path: agent.installPath, phase: "intent" },
+  });
+  // One rename takes everything away; the staging folder is emptied now, or at the next start.
+  const gone = join(staged, "agent");
+  await rename(own.root, gone).catch(ignoreMissing);
+  if (options.keepData) {
+    await ensurePrivateFolder(own.root);
+    await rename(join(gone, "data"), own.data).catch(ignoreMissing);
+  }
+  audit.transact((tx, record) => {
+    catalog.recordRemoval(tx, agent.agentId);
+    record({
+      type: "agent.removed",
+      act: { ...act, causationId },
+      subject,
+      metadata: { path: agent.installPath, kept_data: options.keepData, phase: "done" },
+    });
+  });
+  await rm(staged, { recursive: true, force: true });
+}
+
+export function notInstalledFromGit(agent: AgentRecord): CoreError {
+  return new CoreError("install.not_installed", `${agent.agentId} is not installed from git`, {
+    nextStep: `opensentience agents info ${agent.agentId}`,
+  });
+}
+
+async function newStaging(folder: string): Promise<string> {
+  const staged = join(folder, randomBytes(8).toString("hex"));
+  await ensurePrivateFolder(folder);
+  await ensurePrivateFolder(staged);
+  return staged;
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
+}

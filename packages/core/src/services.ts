@@ -1,0 +1,132 @@
+/** The parts of Core that need its database, put together: each gets just the settings and folders it uses. */
+import { enforcementOf } from "@opensentience/protocol";
+import { AuditLog, Checkpoints, SYSTEM_ACT, type Redactor } from "./audit-log/audit-log.ts";
+import { Build } from "./build/build.ts";
+import { Catalog } from "./catalog/catalog.ts";
+import { Discovery } from "./discovery/discovery.ts";
+import { Enablement } from "./enablement/enablement.ts";
+import type { Config } from "./host/config.ts";
+import { agentFolders } from "./host/paths.ts";
+import { Install } from "./install/install.ts";
+import { Launcher } from "./launcher/launcher.ts";
+import { describeHeld, type SandboxProbe } from "./sandbox/sandbox.ts";
+import type { Storage } from "./storage/storage.ts";
+import type { Domain } from "./web/web.ts";
+
+export async function makeServices(parts: {
+  storage: Storage;
+  config: Config;
+  redactor: Redactor;
+  probe: SandboxProbe;
+  instanceId: string;
+  onFault: (what: string, error: unknown) => void;
+}): Promise<NonNullable<Domain["services"]>> {
+  const { storage, config, redactor, probe, instanceId, onFault } = parts;
+  const { paths } = config;
+  const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
+  const logs = logLimits(config);
+  const folders = {
+    agents: paths.agentsFolder,
+    staging: paths.stagingFolder,
+    logs: paths.logsFolder,
+    runAgents: paths.runAgentsFolder,
+    agent,
+  };
+  const audit = new AuditLog({
+    storage,
+    redactor,
+    checkpoints: await Checkpoints.open(paths.auditKey, paths.auditCheckpoints),
+    observer: instanceId,
+    checkpointEvents: config.get("audit.checkpoint_events"),
+    checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
+    onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+  });
+  const catalog = new Catalog({ storage, audit });
+  const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent });
+  const launcher = new Launcher({
+    storage,
+    audit,
+    catalog,
+    enablement,
+    redactor,
+    probe,
+    settings: {
+      stopGraceMs: config.get("launcher.stop_grace_ms"),
+      restartPolicy: config.get("restart.policy"),
+      restart: {
+        maxAttempts: config.get("restart.max_attempts"),
+        windowMs: config.get("restart.window_ms"),
+        initialMs: config.get("restart.initial_ms"),
+        maxMs: config.get("restart.max_ms"),
+        stableMs: config.get("restart.stable_ms"),
+      },
+      logs,
+      keepRuns: config.get("logs.keep_runs"),
+      toolPath: config.toolPath,
+    },
+    folders,
+    environmentValue: (name) => config.environmentValue(name),
+    describePermissions: (approved) =>
+      Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
+    onFault,
+  });
+  const install = new Install({
+    audit,
+    catalog,
+    redactor,
+    probe,
+    settings: {
+      allowSsh: config.get("install.allow_ssh"),
+      allowLocal: config.get("install.allow_local"),
+      timeoutMs: config.get("install.timeout_ms"),
+      maxBytes: config.get("install.max_bytes"),
+      maxFiles: config.get("install.max_files"),
+      toolPath: config.toolPath,
+      sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
+      logs,
+    },
+    folders,
+  });
+  const build = new Build({
+    audit,
+    catalog,
+    redactor,
+    probe,
+    settings: {
+      timeoutMs: config.get("build.timeout_ms"),
+      logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
+      toolPath: config.toolPath,
+      passEnvironment: Object.fromEntries(
+        config
+          .get("build.pass_env")
+          .flatMap((name) =>
+            config.environmentValue(name) === undefined ? [] : [[name, config.environmentValue(name) as string]],
+          ),
+      ),
+    },
+    folders,
+  });
+  const discovery = new Discovery({
+    catalog,
+    settings: {
+      roots: config.get("scan_roots"),
+      prune: config.get("scan_prune"),
+      intervalMs: config.get("scan_interval_ms"),
+    },
+    agentsFolder: paths.agentsFolder,
+    systemAct: SYSTEM_ACT,
+    onUpdated: async (agentIds) => {
+      for (const agentId of agentIds) await enablement.detectDrift(agentId, SYSTEM_ACT);
+    },
+    onFault,
+  });
+  return { audit, catalog, enablement, launcher, install, build, discovery };
+}
+
+export function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {
+  return {
+    maxLineBytes: config.get("logs.max_line_bytes"),
+    maxFileBytes: config.get("logs.max_file_bytes"),
+    maxFiles: config.get("logs.max_files"),
+  };
+}
