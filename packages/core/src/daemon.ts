@@ -13,7 +13,7 @@ import type { Server } from "node:http";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
-import { Redactor, SYSTEM_ACT } from "./audit-log/audit-log.ts";
+import { Redactor, SYSTEM_ACT, type Act } from "./audit-log/audit-log.ts";
 import { VERSION } from "./host/version.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
 import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
@@ -230,7 +230,7 @@ export class Core {
           this.#paths.agentsFolder,
         ],
       }),
-      requestStop: () => void setImmediate(() => void this.stop(0)),
+      requestStop: (act) => void setImmediate(() => void this.stop(0, act)),
       recordDenial: (error, act, agentId, door) => this.#recordDenial(error, act, agentId, door),
       onFault: (what, error) => this.#fault(what, error),
     };
@@ -272,25 +272,25 @@ export class Core {
   };
 
   /** Idempotent. Resolves `ended` with `code`. */
-  stop(code: number): Promise<void> {
-    this.#stopping ??= this.#stop(code);
+  stop(code: number, act: Act = SYSTEM_ACT): Promise<void> {
+    this.#stopping ??= this.#stop(code, act);
     return this.#stopping;
   }
 
-  async #stop(code: number): Promise<void> {
+  async #stop(code: number, act: Act): Promise<void> {
     this.#log.line("stopping");
     this.#server?.close();
     clearInterval(this.#expiryTimer);
     const services = this.#services;
     if (services !== null) {
-      await services.launcher.stopAll(SYSTEM_ACT);
+      await services.launcher.stopAll(act);
       // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
       this.#server?.closeAllConnections();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
       services.audit.record({
         type: "core.stopped",
-        act: SYSTEM_ACT,
+        act,
         subject: this.#subject(),
         metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) },
       });

@@ -76,6 +76,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       isLate,
       isCanceled: options.signal?.aborted === true,
       lastLines: capture.lastLines,
+      logPath: options.logPath,
       agentId: options.agentId,
       home: options.env["HOME"] ?? "",
     });
@@ -87,7 +88,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
 function judge(
   step: BuildStep,
   end: ProcessEnd,
-  seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; agentId: string; home: string },
+  seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; logPath: string; agentId: string; home: string },
 ): void {
   const shown = step.argv.join(" ").slice(0, 200);
   if (seen.isCanceled)
@@ -108,7 +109,13 @@ function judge(
     });
   }
   throw new CoreError("build.failed", `"${shown}" ended with ${end.signal ?? `code ${end.exitCode}`}`, {
-    details: { step: shown, exit_code: end.exitCode, signal: end.signal, last_lines: seen.lastLines },
+    details: {
+      step: shown,
+      exit_code: end.exitCode,
+      signal: end.signal,
+      last_lines: seen.lastLines,
+      log_path: seen.logPath,
+    },
     nextStep: `opensentience agents build ${seen.agentId} --plan`,
   });
 }

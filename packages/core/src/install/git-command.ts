@@ -129,7 +129,7 @@ export function gitEnvironment(
 export async function findGit(pathVariable: string): Promise<GitProgram> {
   const gitPath = await findProgram("git", pathVariable);
   if (gitPath !== undefined) return { gitPath, pathVariable };
-  throw new CoreError("install.git_missing", "git is not installed", {
+  throw new CoreError("install.git_missing", `git is not on tools.path (${pathVariable})`, {
     nextStep: "sudo apt-get install git",
     details: { program: "git" },
   });

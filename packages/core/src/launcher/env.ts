@@ -40,7 +40,7 @@ export function buildEnvironment(options: {
     if (value === undefined) {
       throw new CoreError(
         "launcher.env_missing",
-        `${parsed.pattern} was approved but is not set in the environment Core was started with`,
+        `${parsed.pattern} was approved but is not set in the environment Core was started with; export it, then restart Core from that shell`,
         {
           details: { name: parsed.pattern },
           nextStep: "opensentience core restart",

@@ -82,6 +82,8 @@ export class Launcher {
 
   async restart(agentId: string, act: Act): Promise<RunJson> {
     const live = await this.#queue.run(agentId, async () => {
+      // A healthy run is left alone when what would follow it is refused.
+      await this.#deps.enablement.requireRunnable(agentId, act);
       this.#cancelRestart(agentId);
       this.#history.delete(agentId);
       await this.#live.get(agentId)?.stop(this.#deps.settings.stopGraceMs, act);

@@ -39,6 +39,13 @@ async function locate(program: string, cwd: string, pathVariable: string): Promi
   }
   const found = await findProgram(program, pathVariable);
   if (found !== undefined) return found;
+  if (await stat(resolve(cwd, program)).catch(() => undefined)) {
+    throw missing(
+      program,
+      { path: resolve(cwd, program) },
+      `write ./${program} ${IN_REPOSITORY}: a bare name is looked for on tools.path only`,
+    );
+  }
   throw missing(program, { path_variable: pathVariable }, `install ${program} so that it is on ${pathVariable}`);
 }
 

@@ -84,15 +84,23 @@ function permissionView(domain: Domain, permission: string, approval: ApprovalJs
   const value =
     parsed?.domain === "env" && parsed.pattern !== undefined ? domain.environmentValue(parsed.pattern) : undefined;
   const isShort = value !== undefined && Buffer.byteLength(value) < SHORTEST_SECRET_BYTES;
+  const isUnset = parsed?.domain === "env" && parsed.action === "read" && value === undefined;
   return {
     permission,
     meaning,
-    risk: isShort
-      ? [risk, "its value is too short to be kept out of logs"].filter((one) => one !== null).join("; ")
-      : risk,
+    risk: joined([
+      risk,
+      isShort ? "its value is too short to be kept out of logs" : null,
+      isUnset ? "it is not set in Core's environment: approved, it keeps the agent from running" : null,
+    ]),
     enforcement: enforcementOf(permission, domain.held),
     approved: approval?.status === "active" && approval.approved_permissions.includes(permission),
   };
+}
+
+function joined(texts: (string | null)[]): string | null {
+  const there = texts.filter((text) => text !== null);
+  return there.length === 0 ? null : there.join("; ");
 }
 
 /** Kept in the stored manifest as they came; shown, never used. */

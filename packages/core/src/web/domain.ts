@@ -34,7 +34,8 @@ export type Domain = {
   status: () => CoreStatusJson;
   /** What the doctor looks at; there without a database too. */
   health: () => HealthInput;
-  requestStop: () => void;
+  /** The act says who stops every agent. */
+  requestStop: (act: Act) => void;
   recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string) => void;
   onFault: (what: string, error: unknown) => void;
 };

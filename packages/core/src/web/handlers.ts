@@ -64,8 +64,8 @@ const detail = (domain: Domain, input: Input): Detail => agentDetail(domain, ser
 
 export const HANDLERS: Record<ControlOperation, Handler> = {
   get_status: (domain) => domain.status(),
-  stop_core: (domain) => {
-    domain.requestStop();
+  stop_core: (domain, { act }) => {
+    domain.requestStop(act);
     return { stopping: true };
   },
   scan: (domain, { body, act, signal, progress }) =>
