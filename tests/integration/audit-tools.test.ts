@@ -1,0 +1,127 @@
+/** Erasing, kept checkpoints, CloudEvents, the doctor and completion, through the command line. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cloudEventJson, type AuditEventJson, type DoctorJson, type VerifyJson } from "@opensentience/protocol";
+import { newHome, type CoreHome } from "../support/core-home.ts";
+import { refuse } from "../support/refuse.ts";
+import { smallAgentAt } from "../support/small-agent.ts";
+
+let home: CoreHome;
+const ID = "org.example.audited";
+
+beforeAll(async () => {
+  home = await newHome();
+  await smallAgentAt(home, ID, "enabled");
+});
+afterAll(() => home.dispose());
+
+const verify = (...args: string[]): Promise<VerifyJson> =>
+  home.json<VerifyJson>(["audit", "verify", ...args], { codes: [0, 1] });
+const events = async (type: string): Promise<AuditEventJson[]> =>
+  (await home.json<{ items: AuditEventJson[] }>(["audit", "list", "--type", type])).items;
+
+describe("erase", () => {
+  test("takes the metadata out of the file, leaves a tombstone, and the chain stays whole", async () => {
+    const [target] = await events("agent.discovered").then((found) =>
+      found.length > 0 ? found : events("agent.installed"),
+    );
+    const path = String(target?.metadata?.["path"]);
+    await refuse(home, ["audit", "erase", String(target?.seq), "--reason", "test"], {
+      code: "usage.confirmation_required",
+      exit: 2,
+    });
+    const erased = await home.json<AuditEventJson>([
+      "audit",
+      "erase",
+      String(target?.seq),
+      "--reason",
+      "a path that should not be there",
+      "--yes",
+    ]);
+    expect(erased).toMatchObject({ seq: target?.seq, metadata: null, row_hash: target?.row_hash });
+    expect((await events("audit.erased"))[0]).toMatchObject({
+      subject_id: String(target?.seq),
+      metadata: { reason: "a path that should not be there" },
+    });
+    expect((await verify()).status).toBe("intact");
+    const rows = new DatabaseSync(join(home.folder, "state/core.sqlite3"), { readOnly: true });
+    expect(
+      rows.prepare("SELECT metadata_json, meta_salt FROM audit_events WHERE seq = ?").get(target?.seq ?? 0),
+    ).toEqual({ metadata_json: null, meta_salt: null });
+    rows.close();
+    expect(path).toContain("/");
+  });
+
+  test("is refused twice, for a tombstone, and for a row that does not exist", async () => {
+    const [tombstone] = await events("audit.erased");
+    const again = String(tombstone?.subject_id);
+    await refuse(home, ["audit", "erase", again, "--reason", "again", "--yes"], {
+      code: "audit.not_erasable",
+      exit: 4,
+    });
+    await refuse(home, ["audit", "erase", String(tombstone?.seq), "--reason", "x", "--yes"], {
+      code: "audit.not_erasable",
+      exit: 4,
+    });
+    await refuse(home, ["audit", "erase", "99999999", "--reason", "x", "--yes"], {
+      code: "audit.event_not_found",
+      exit: 3,
+    });
+    await refuse(home, ["audit", "erase", "first", "--reason", "x", "--yes"], { code: "usage.invalid", exit: 2 });
+  });
+});
+
+describe("verify --against", () => {
+  test("accepts a checkpoint of this log, also later, and refuses what this Core did not sign", async () => {
+    const { note } = await home.json<{ note: string }>(["audit", "checkpoint"]);
+    const file = join(home.operatorHome, "note.txt");
+    writeFileSync(file, note);
+    await home.json(["agents", "revoke", ID]);
+    expect(await verify("--against", file)).toMatchObject({ status: "intact" });
+    writeFileSync(file, note.replace(/^\d+$/m, "1"));
+    await refuse(home, ["audit", "verify", "--against", file], { code: "audit.invalid_note", exit: 2 });
+    await refuse(home, ["audit", "verify", "--against", join(home.operatorHome, "missing")], {
+      code: "usage.invalid",
+      exit: 2,
+    });
+  });
+});
+
+test("export as CloudEvents keeps every event whole", async () => {
+  const plain = await home.jsonLines<AuditEventJson>(["audit", "export"]);
+  const wrapped = await home.jsonLines(["audit", "export", "--format", "cloudevents"]);
+  expect(wrapped.map((event) => cloudEventJson.parse(event).data)).toEqual(plain);
+});
+
+describe("doctor", () => {
+  test("finds nothing failing here, and each finding names what mends it", async () => {
+    const report = await home.json<DoctorJson>(["doctor"], { codes: [0, 1] });
+    expect(report.checks.map((check) => check.name)).toEqual(
+      expect.arrayContaining(["node", "git", "bubblewrap", "database", "audit", "permissions", "socket", "disk"]),
+    );
+    for (const check of report.checks) if (check.status !== "ok") expect(check.next_step).toMatch(/^\S+/);
+    expect(report.checks.filter((check) => check.status === "fail")).toEqual([]);
+  });
+
+  test("says what is wrong without a database, and when Core cannot start", async () => {
+    const broken = await newHome();
+    writeFileSync(join(broken.folder, "config.toml"), "lol = 1\n");
+    const report = await broken.json<DoctorJson>(["doctor"], { codes: [1] });
+    expect(report).toMatchObject({
+      ok: false,
+      checks: [{ name: "core", status: "fail", message: expect.stringContaining("config.invalid") }],
+    });
+    await broken.dispose();
+  });
+});
+
+test("completion scripts hold every command and run nothing", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { script } = await home.json<{ script: string }>(["completion", shell]);
+    for (const word of ["agents", "rollback", "verify", "--restart"]) expect(script).toContain(word.replace(/^--/, ""));
+  }
+  await refuse(home, ["completion", "tcsh"], { code: "usage.invalid", exit: 2 });
+  expect(readFileSync(join(home.folder, "logs/core.log"), "utf8")).not.toContain("fatal");
+});

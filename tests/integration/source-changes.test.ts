@@ -1,0 +1,184 @@
+/** Update, rollback, remove and folders run in place, through the command line. */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { AgentDetailJson, RunJson } from "@opensentience/protocol";
+import { auditRows } from "../support/audit-rows.ts";
+import { newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
+import { refuse } from "../support/refuse.ts";
+import { MANIFEST, manifestText, smallAgent, smallAgentAt } from "../support/small-agent.ts";
+
+let home: CoreHome;
+
+beforeAll(async () => {
+  home = await newHome();
+});
+afterAll(() => home.dispose());
+
+const info = (id: string): Promise<AgentDetailJson> => home.json<AgentDetailJson>(["agents", "info", id]);
+
+describe("update", () => {
+  test("changes nothing at the newest commit, moves to a new one, and has to be built and approved again", async () => {
+    const id = "org.example.update";
+    const repository = await smallAgentAt(home, id, "enabled");
+    const before = await info(id);
+    expect(await home.json(["agents", "update", id, "--allow-local"])).toMatchObject({
+      source_commit: before.source_commit,
+      build_status: "built",
+    });
+
+    const next = await repository.commit({ [MANIFEST]: manifestText(id, { version: "1.1.0" }) });
+    const moved = await home.json<AgentDetailJson>(["agents", "update", id, "--allow-local"]);
+    expect(moved).toMatchObject({
+      version: "1.1.0",
+      source_commit: next,
+      build_status: "not_built",
+      next_step: `opensentience agents build ${id}`,
+    });
+    expect(moved.drift?.layers).toEqual(["manifest", "commit"]);
+    await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4 });
+    await home.json(["agents", "build", id, "--yes"]);
+    await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
+  });
+
+  test("is refused for what is not installed from git, and while it runs", async () => {
+    const id = "org.example.updaterun";
+    await refuse(home, ["agents", "update", "org.example.nobody"], { code: "agent.not_found", exit: 3 });
+    await smallAgentAt(home, id, "running");
+    await refuse(home, ["agents", "update", id, "--allow-local"], { code: "install.running", exit: 6 });
+    await home.json(["agents", "stop", id]);
+  });
+});
+
+describe("rollback", () => {
+  test("puts back tree, build and the approval that belonged to it, and goes forth again", async () => {
+    const id = "org.example.back";
+    const repository = await smallAgentAt(home, id, "enabled", { permissions: ["filesystem:read:~/a/**"] });
+    const first = await info(id);
+    await repository.commit({
+      [MANIFEST]: manifestText(id, { version: "2.0.0", permissions: ["filesystem:read:~/**"] }),
+    });
+    await home.json(["agents", "update", id, "--allow-local"]);
+    await home.json(["agents", "build", id, "--yes"]);
+    await home.json(["agents", "enable", id, "--all"]);
+    const second = await info(id);
+
+    const back = await home.json<AgentDetailJson>(["agents", "rollback", id]);
+    expect(back).toMatchObject({
+      version: "1.0.0",
+      source_commit: first.source_commit,
+      build_status: "built",
+      drift: null,
+    });
+    expect(back.approval).toMatchObject({
+      approval_id: first.approval?.approval_id,
+      status: "active",
+      approved_permissions: ["filesystem:read:~/a/**"],
+    });
+    expect((await home.json<RunJson>(["agents", "run", id])).status).toBe("running");
+    await home.json(["agents", "stop", id]);
+
+    const forth = await home.json<AgentDetailJson>(["agents", "rollback", id]);
+    expect(forth).toMatchObject({ version: "2.0.0", source_commit: second.source_commit, drift: null });
+    expect(forth.approval?.approval_id).toBe(second.approval?.approval_id);
+  });
+
+  test("never brings back a revoked approval", async () => {
+    const id = "org.example.revokedback";
+    const repository = await smallAgentAt(home, id, "enabled");
+    await home.json(["agents", "revoke", id]);
+    await repository.commit({ [MANIFEST]: manifestText(id, { version: "2.0.0" }) });
+    await home.json(["agents", "update", id, "--allow-local"]);
+    await home.json(["agents", "build", id, "--yes"]);
+    await home.json(["agents", "enable", id, "--all"]);
+    await home.json(["agents", "rollback", id]);
+    await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
+  });
+
+  test("without an earlier tree says so", async () => {
+    const id = "org.example.noback";
+    await smallAgentAt(home, id, "installed");
+    await refuse(home, ["agents", "rollback", id], { code: "install.no_previous", exit: 3 });
+  });
+});
+
+describe("remove", () => {
+  test("takes source, data and approval, keeps runs and events, and needs a confirmation", async () => {
+    const id = "org.example.gone";
+    await smallAgentAt(home, id, "running");
+    await refuse(home, ["agents", "remove", id, "--yes"], { code: "install.running", exit: 6 });
+    await home.json(["agents", "stop", id]);
+    await refuse(home, ["agents", "remove", id], { code: "usage.confirmation_required", exit: 2 });
+    expect(existsSync(join(home.folder, "agents", id, "src"))).toBe(true);
+    const removed = await home.json<AgentDetailJson>(["agents", "remove", id, "--yes"]);
+    expect(removed).toMatchObject({
+      status: "local_uninstalled",
+      install_path: null,
+      source_commit: null,
+      build_status: null,
+    });
+    expect(existsSync(join(home.folder, "agents", id))).toBe(false);
+    expect((await home.json<{ items: unknown[] }>(["agents", "ps", "--all"])).items.length).toBeGreaterThan(0);
+    expect(
+      auditRows(home, "agent.removed")
+        .filter((row) => row.subject === id)
+        .map((row) => row.outcome),
+    ).toEqual(["unknown", "ok"]);
+    await refuse(home, ["agents", "run", id], { code: "install.not_installed", exit: 4 });
+  });
+
+  test("can leave the agent's data", async () => {
+    const id = "org.example.keeps";
+    await smallAgentAt(home, id, "running");
+    const data = join(home.folder, "agents", id, "data");
+    writeFileSync(join(data, "kept.txt"), "kept");
+    await home.json(["agents", "stop", id]);
+    await home.json(["agents", "remove", id, "--yes", "--keep-data"]);
+    expect(readFileSync(join(data, "kept.txt"), "utf8")).toBe("kept");
+    expect(existsSync(join(home.folder, "agents", id, "src"))).toBe(false);
+  });
+});
+
+describe("a folder run in place", () => {
+  test("is built, approved and run where it is, its code may change, its manifest may not", async () => {
+    const id = "org.example.inplace";
+    const folder = mkdtempSync(join(tmpdir(), "os-dev-"));
+    try {
+      await writeFiles(folder, smallAgent(id));
+      const linked = await home.json<AgentDetailJson>(["agents", "install", "--dev", folder]);
+      expect(linked).toMatchObject({ status: "local_dev", install_path: folder, source_commit: null });
+      await home.json(["agents", "build", id, "--yes"]);
+      await home.json(["agents", "enable", id, "--all"]);
+      await home.json(["agents", "run", id]);
+      await home.json(["agents", "stop", id]);
+      writeFileSync(join(folder, "more.txt"), "changed code");
+      await home.json(["agents", "run", id]);
+      await home.json(["agents", "stop", id]);
+      writeFileSync(join(folder, MANIFEST), manifestText(id, { version: "3.0.0" }));
+      await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
+      await home.json(["agents", "remove", id, "--yes"]);
+      expect(existsSync(join(folder, MANIFEST))).toBe(true);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("is refused when others can write to it, when it is none, and when the id is installed elsewhere", async () => {
+    const id = "org.example.elsewhere";
+    await smallAgentAt(home, id, "installed");
+    const folder = mkdtempSync(join(tmpdir(), "os-dev-"));
+    try {
+      await refuse(home, ["agents", "install", "--dev", join(folder, "nothing")], {
+        code: "manifest.missing",
+        exit: 3,
+      });
+      await writeFiles(folder, smallAgent(id));
+      await refuse(home, ["agents", "install", "--dev", folder], { code: "install.already_installed", exit: 6 });
+      chmodSync(folder, 0o777);
+      await refuse(home, ["agents", "install", "--dev", folder], { code: "core.unsafe_folder", exit: 4 });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
