@@ -18,20 +18,33 @@ const NAMES = [
   "npm_config_registry",
   "npm_config_cafile",
 ];
-const DEFAULT_TOOLS = ["/usr/local/bin", "/usr/bin", "/bin"];
+/** Where tools are looked for unless a setting says otherwise. */
+export const DEFAULT_TOOLS: readonly string[] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
+/** What is set of it here. */
+export function networkVariables(): Record<string, string> {
+  return Object.fromEntries(
+    NAMES.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Settings of Core, as its environment names them. */
 export function networkEnvironment(): Record<string, string> {
-  const names = NAMES.filter((name) => process.env[name] !== undefined && process.env[name] !== "");
   const tools = [...DEFAULT_TOOLS];
-  // npm of a version manager lives in the operator's home; the tools path has to say so.
-  if (!DEFAULT_TOOLS.some((folder) => existsSync(join(folder, "npm")))) {
-    const npm = (process.env["PATH"] ?? "")
+  // npm or mix of a version manager lives in the operator's home; the tools path has to say so.
+  for (const name of ["npm", "mix"]) {
+    if (tools.some((folder) => existsSync(join(folder, name)))) continue;
+    const found = (process.env["PATH"] ?? "")
       .split(":")
-      .find((folder) => folder.startsWith("/") && !folder.includes("node_modules") && existsSync(join(folder, "npm")));
-    if (npm !== undefined) tools.unshift(npm);
+      .find((folder) => folder.startsWith("/") && !folder.includes("node_modules") && existsSync(join(folder, name)));
+    if (found !== undefined) tools.unshift(found);
   }
   const npmCli = process.env["npm_execpath"];
   if (!tools.some((folder) => existsSync(join(folder, "npm"))) && npmCli !== undefined) tools.unshift(dirname(npmCli));
+  const names = Object.keys(networkVariables());
   return {
     ...(names.length === 0 ? {} : { OPENSENTIENCE_BUILD_PASS_ENV: names.join(":") }),
     OPENSENTIENCE_TOOLS_PATH: tools.join(":"),

@@ -48,7 +48,7 @@ const ARROWS: Rules["arrows"] = {
     "sandbox",
     "type:host/config",
   ],
-  cli: ["host/paths", "host/config", "host/version", "host/child-process", "host/private-file"],
+  cli: ["host/paths", "host/config", "host/version", "host/core-mark", "host/child-process", "host/private-file"],
   daemon: ["*"],
   services: ["*"],
   bin: ["cli", "dynamic:daemon"],

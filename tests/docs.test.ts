@@ -9,6 +9,7 @@ import { AUDIT_EVENTS } from "../packages/core/src/audit-log/events.ts";
 import { parseLine } from "../packages/core/src/cli/arguments.ts";
 import { exitCodeOf } from "../packages/core/src/cli/output.ts";
 import { SETTINGS } from "../packages/core/src/host/config.ts";
+import { ERROR_ADVICE } from "../packages/protocol/src/error-advice.ts";
 import { CoreError, ERROR_CODES, ERROR_KINDS, type ErrorCode } from "../packages/protocol/src/errors.ts";
 import { listTrackedFiles } from "./architecture/words.ts";
 
@@ -42,14 +43,29 @@ function section(text: string, heading: string): string {
 }
 
 describe("tables of the documents", () => {
-  test("docs/errors.md has every error code with kind, exit code and meaning", () => {
+  test("docs/errors.md has every error code with kind, exit code, meaning and advice", () => {
     const table = Object.entries(ERROR_CODES).map(([code, { kind, meaning }]) => [
       code,
       kind,
       String(exitCodeOf(new CoreError(code as ErrorCode, meaning))),
       meaning,
+      ERROR_ADVICE[code as ErrorCode],
     ]);
-    expect(tableRows(read("docs/errors.md"), 4)).toEqual(table);
+    expect(tableRows(read("docs/errors.md"), 5)).toEqual(table);
+  });
+
+  test("advice names only commands and settings that exist", () => {
+    const advice = Object.entries(ERROR_ADVICE);
+    const lines = advice.flatMap(([code, text]) =>
+      [...text.matchAll(/`(opensentience [^`]+)`/g)].map(([, line = ""]) => ({ code, line })),
+    );
+    expect(lines.length).toBeGreaterThanOrEqual(30);
+    expect(lines.flatMap(({ code, line }) => refusal(code, line))).toEqual([]);
+    const settings = advice.flatMap(
+      ([, text]) => text.match(/\b(?:install|build|launcher|tools)\.[a-z_]+|\bscan_[a-z]+/g) ?? [],
+    );
+    expect(settings.length).toBeGreaterThanOrEqual(5);
+    expect(settings.filter((key) => !Object.hasOwn(SETTINGS, key))).toEqual([]);
   });
 
   test("docs/errors.md has every kind with exit code and HTTP status", () => {

@@ -105,6 +105,15 @@ describe("refusals", () => {
       "http.body_too_large",
     ],
     ["a cursor that no list gave out", "GET", "/api/v1/audit/events?cursor=abc", {}, 400, "usage.invalid"],
+    ["a cursor that only looks like a number", "GET", "/api/v1/audit/events?cursor=1e3", {}, 400, "usage.invalid"],
+    [
+      "an argument with a NUL",
+      "POST",
+      "/api/v1/agents/org.example.none/run",
+      { body: JSON.stringify({ args: ["a\0b"] }), headers: JSON_TYPE },
+      400,
+      "usage.invalid",
+    ],
     ["a time that is none", "GET", "/api/v1/audit/events?since=yesterday", {}, 400, "usage.invalid"],
     ["a limit over the cap", "GET", "/api/v1/agents?limit=100000", {}, 400, "usage.invalid"],
   ] as const)("%s is answered with problem details", async (_name, method, path, options, status, code) => {
@@ -151,17 +160,20 @@ describe("identity", () => {
       });
   });
 
-  test("a correlation id of another form is replaced, every answer has a request id", async () => {
-    const answer = await ask("POST", "/api/v1/agents/install", {
-      body: '{"git_url":"https://u:p@example.com/x.git"}',
-      headers: { ...JSON_TYPE, "x-correlation-id": "'; DROP TABLE" },
-    });
-    expect(answer.headers["x-request-id"]).toMatch(/^call_/);
-    const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?limit=1")).text) as {
-      items: { correlation_id: string }[];
-    };
-    expect(items[0]?.correlation_id).toMatch(/^cor_[0-9a-f-]{36}$/);
-  });
+  test.each([["'; DROP TABLE"], [`cor_${"-".repeat(36)}`], [`cor_${"a".repeat(36)}`]])(
+    "a correlation id of another form is replaced, every answer has a request id: %s",
+    async (correlationId) => {
+      const answer = await ask("POST", "/api/v1/agents/install", {
+        body: '{"git_url":"https://u:p@example.com/x.git"}',
+        headers: { ...JSON_TYPE, "x-correlation-id": correlationId },
+      });
+      expect(answer.headers["x-request-id"]).toMatch(/^call_/);
+      const { items } = JSON.parse((await ask("GET", "/api/v1/audit/events?limit=1")).text) as {
+        items: { correlation_id: string }[];
+      };
+      expect(items[0]?.correlation_id).toMatch(/^cor_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    },
+  );
 
   test("the control socket belongs to the operator alone", () => {
     const socket = lstatSync(join(home.folder, "run/core.sock"));

@@ -1,11 +1,22 @@
 /** The audit log against a program that has the database open: what it refuses, and what it cannot hide from Core. */
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { VerifyJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { rewriteFrom, untrigger } from "../support/audit-forgery.ts";
-import { type CoreHome, newHome } from "../support/core-home.ts";
+import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { BINARY, type CoreHome, newHome } from "../support/core-home.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 
 const STATE = ["core.sqlite3", "audit.checkpoints"];
@@ -50,8 +61,15 @@ const tamper = (...statements: string[]): void =>
     untrigger(database);
     for (const sql of statements) database.exec(sql);
   });
-const count = (): number =>
-  elsewhere((database) => Number(database.prepare("SELECT MAX(seq) AS n FROM audit_events").get()?.["n"]));
+const count = (): number => countIn(path("core.sqlite3"));
+function countIn(file: string): number {
+  const database = new DatabaseSync(file);
+  try {
+    return Number(database.prepare("SELECT MAX(seq) AS n FROM audit_events").get()?.["n"]);
+  } finally {
+    database.close();
+  }
+}
 const verify = (): Promise<VerifyJson> => home.json<VerifyJson>(["audit", "verify"], { codes: [1] });
 
 beforeEach(async () => {
@@ -65,7 +83,7 @@ const SWAPPED =
 
 const CHANGES: [string, string, number][] = [
   ["a changed field", "UPDATE audit_events SET actor_id = 'somebody else' WHERE seq = 6", 6],
-  ["a changed outcome", "UPDATE audit_events SET outcome = 'failed' WHERE seq > 8 AND outcome = 'ok'", 9],
+  ["a changed outcome", "UPDATE audit_events SET outcome = iif(outcome = 'ok', 'failed', 'ok') WHERE seq >= 9", 9],
   [
     "changed metadata",
     "UPDATE audit_events SET metadata_json = json_set(metadata_json, '$.ref', 'other') WHERE seq = 2",
@@ -117,18 +135,17 @@ describe("a cut tail", () => {
     expect(await verify()).toMatchObject({ status: "truncated", events: last - 3, first_bad_seq: last - 2 });
   });
 
-  test("while Core is stopped is found by the checkpoints, and Core's own new rows do not heal it", async () => {
+  test("while Core is stopped is found by the checkpoints, at every start anew", async () => {
     tamper("DELETE FROM audit_events WHERE seq > 2");
-    const positions: (number | null)[] = [];
-    for (let start = 0; start < 4; start += 1) {
+    for (let start = 0; start < 2; start += 1) {
       await home.json(["core", "start"]);
       const verdict = await verify();
-      expect(["truncated", "tampered"]).toContain(verdict.status);
-      positions.push(verdict.first_bad_seq);
+      expect(verdict).toMatchObject({ status: "truncated", events: 2 });
+      // No row that stands where another one stood is ever called good.
+      expect(verdict.first_bad_seq).toBeLessThanOrEqual(3);
       await home.cli(["core", "stop"]);
+      expect(count()).toBe(2);
     }
-    // No row that stands where another one stood is ever called good.
-    for (const position of positions) expect(position).toBeLessThanOrEqual(3);
   });
 
   test("of everything is found", async () => {
@@ -174,6 +191,87 @@ describe("a cut tail", () => {
     expect(home.processes().map(({ pid }) => pid)).toEqual([await home.corePid()]);
     expect(await verify()).toMatchObject({ status: "truncated", first_bad_seq: rows + 1 });
   });
+});
+
+describe("a Core that starts refuses to go on", () => {
+  const PLANTED =
+    "INSERT INTO audit_events SELECT seq + 1, 'evt_planted', at, event_type, severity, outcome, observer, actor_type, actor_id, subject_type, subject_id, correlation_id, causation_id, metadata_json, meta_salt, meta_digest, row_hash, row_hash FROM audit_events ORDER BY seq DESC LIMIT 1";
+
+  test.each([
+    ["behind a row that somebody added", PLANTED, "tampered"],
+    ["when its signed tail is gone", "DELETE FROM audit_events WHERE seq > 5", "truncated"],
+    ["when everything is gone", "DELETE FROM audit_events", "truncated"],
+  ])("%s: it says what it found, signs nothing, and the next step is the way out", async (_what, sql, status) => {
+    const last = count();
+    tamper(sql);
+    const found = count();
+    const notes = readFileSync(path("audit.checkpoints"), "utf8");
+    expect(await home.json(["core", "start"])).toMatchObject({
+      degraded: expect.stringMatching(/^audit\.not_intact: /),
+    });
+    const verdict = await verify();
+    expect(verdict.status).toBe(status);
+    expect(verdict.first_bad_seq).toBeLessThanOrEqual(last + 1);
+    const { checks } = await home.json<{ checks: { name: string; status: string; next_step: string | null }[] }>(
+      ["doctor"],
+      { codes: [1] },
+    );
+    expect(checks.find(({ name }) => name === "audit")).toMatchObject({ status: "fail" });
+    for (const args of [
+      ["agents", "run", AGENT],
+      ["agents", "list"],
+      ["audit", "checkpoint"],
+      ["audit", "list"],
+    ]) {
+      const { code, error } = await home.fails(args);
+      expect([code, error.code, error.details]).toEqual([1, "core.degraded", { code: "audit.not_intact" }]);
+    }
+    const { error } = await home.fails(["agents", "run", AGENT]);
+    expect(error.next_step).toBe(checks.find(({ name }) => name === "database")?.next_step);
+    const kept = join(home.folder, "kept");
+    cpSync(join(home.folder, "state"), kept, { recursive: true });
+    const typed = await runTool(
+      ["/bin/sh", "-c", (error.next_step ?? "").replaceAll("opensentience core", `${BINARY} core`)],
+      {
+        cwd: home.folder,
+        env: home.env,
+        timeoutMs: 60_000,
+        maxBytes: 1024 * 1024,
+      },
+    );
+    expect(typed.stderr.toString()).toBe("");
+    expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+    expect(await home.json(["core", "status"])).toMatchObject({ degraded: null });
+    await home.cli(["core", "stop"]);
+    const [aside = ""] = readdirSync(home.folder).filter((name) => name.startsWith("state.aside-"));
+    expect(readFileSync(join(home.folder, aside, "audit.checkpoints"), "utf8")).toBe(notes);
+    expect(countIn(join(home.folder, aside, "core.sqlite3"))).toBe(found);
+    // The other tests go on with the state as it was.
+    for (const name of [aside, "state"]) rmSync(join(home.folder, name), { recursive: true, force: true });
+    renameSync(kept, join(home.folder, "state"));
+  });
+});
+
+test("a file of checkpoints that was removed is found, and no later checkpoint heals it", async () => {
+  rmSync(path("audit.checkpoints"));
+  for (let start = 0; start < 2; start += 1) {
+    await home.json(["core", "start"]);
+    expect(await verify()).toMatchObject({
+      status: "tampered",
+      message: expect.stringContaining("checkpoint is missing"),
+    });
+    await home.json(["audit", "checkpoint"]);
+    expect(await verify()).toMatchObject({ status: "tampered" });
+    await home.cli(["core", "stop"]);
+  }
+});
+
+test("half a note at the end of the file is cut off, and Core says so", async () => {
+  appendFileSync(path("audit.checkpoints"), "opensentience/audit\n99\nhalf");
+  await home.json(["core", "start"]);
+  await home.json(["audit", "checkpoint"]);
+  expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+  expect(home.coreLog()).toContain("half a checkpoint was cut off");
 });
 
 test("the table itself refuses UPDATE, DELETE and REPLACE to another program", async () => {

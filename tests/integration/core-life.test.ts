@@ -42,6 +42,9 @@ describe("one Core per home", () => {
     await home.json(["core", "start"]);
     await killCore();
     expect(existsSync(join(home.folder, "run/core.sock"))).toBe(true);
+    // So is the mark of the dead one, and nobody believes it.
+    expect(existsSync(join(home.folder, "run/core.pid"))).toBe(true);
+    expect(await home.json(["core", "status"], { codes: [5] })).toMatchObject({ running: false, state: "stopped" });
     const results = await Promise.all(Array.from({ length: 8 }, () => home.cli(["agents", "list", "--json"])));
     expect(results.map(({ code }) => code)).toEqual(Array.from({ length: 8 }, () => 0));
     expect(types().filter((type) => type === "core.started")).toHaveLength(2);
@@ -94,6 +97,28 @@ describe("an orderly end", () => {
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps", "--all"]);
     expect(items.map((run) => run.status)).toEqual(["stopped", "stopped", "stopped"]);
     expect(types()).not.toContain("core.reconciled");
+  });
+
+  test("meanwhile `core status` says stopping, and `core stop` waits for the same end", async () => {
+    await smallAgentAt(home, "stop.slow", "enabled", {}, misbehaving("ignores-sigterm.sh"));
+    await home.json(["core", "restart", "--set", "launcher.stop_grace_ms=8000"]);
+    await home.json<Run>(["agents", "run", "stop.slow"]);
+    const pid = await home.corePid();
+    const first = home.json(["core", "stop"]);
+    await eventually(() => !existsSync(join(home.folder, "run/core.sock")), "the control socket to be gone");
+    expect(await home.json(["core", "status"], { codes: [5] })).toMatchObject({
+      running: true,
+      state: "stopping",
+      pid,
+      degraded: null,
+    });
+    const shown = await home.cli(["core", "status"]);
+    expect(shown.stdout).toMatch(/^ *core +stopping$/m);
+    expect(shown.stderr).toBe("next: opensentience core stop\n");
+    expect(await home.json(["core", "stop"])).toMatchObject({ running: false, was_running: true, pid });
+    expect(await first).toMatchObject({ running: false, was_running: true, pid });
+    expect(existsSync(join(home.folder, "run/core.pid"))).toBe(false);
+    expect(await home.json(["core", "status"], { codes: [5] })).toMatchObject({ running: false, state: "stopped" });
   });
 
   test("Ctrl-C on `serve` is the same", async () => {

@@ -35,6 +35,8 @@ const SHAPES: Record<string, Shape> = {
   "agents restart": { args: [ID], schema: CONTROL_ROUTES.restart_agent.response },
   "agents logs": { args: [ID], schema: logRecordJson, lines: true },
   "agents stop": { args: [ID], schema: CONTROL_ROUTES.stop_agent.response },
+  "agents update": { args: [ID, "--allow-local"], schema: agentDetailJson },
+  "agents rollback": { args: [ID], schema: agentDetailJson },
   "agents revoke": { args: [ID], schema: agentDetailJson },
   "audit tail": { args: [], schema: CONTROL_ROUTES.list_audit.response },
   "audit list": { args: [], schema: CONTROL_ROUTES.list_audit.response },
@@ -42,11 +44,15 @@ const SHAPES: Record<string, Shape> = {
   "audit verify": { args: [], schema: CONTROL_ROUTES.verify_audit.response },
   "audit checkpoint": { args: [], schema: CONTROL_ROUTES.checkpoint_audit.response },
   "audit export": { args: [], schema: auditEventJson, lines: true },
+  "audit erase": { args: ["2", "--reason", "test", "--yes"], schema: auditEventJson },
+  doctor: { args: [], schema: CONTROL_ROUTES.check_health.response },
+  completion: { args: ["bash"], keys: ["script", "shell"] },
   explain: {
     args: ["enablement.drifted"],
     keys: ["code", "exit_code", "http_status", "kind", "meaning", "what_to_do"],
   },
   help: { args: ["agents", "run"] },
+  "agents remove": { args: [ID, "--yes"], schema: agentDetailJson },
   "core stop": { args: [], keys: ["home", "pid", "running", "socket_path", "was_running"] },
 };
 
@@ -54,6 +60,8 @@ let home: CoreHome;
 beforeAll(async () => {
   home = await newHome();
   await smallAgentAt(home, ID, "installed");
+  // A second install leaves the first as what a rollback goes back to.
+  await home.json(["agents", "install", ID, "--allow-local"]);
 });
 afterAll(() => home.dispose());
 
@@ -110,6 +118,7 @@ test("text for people never mixes with it: a pipe gets no colours, no progress a
   const listed = await home.cli(["agents", "list"]);
   expect(listed.stdout).toContain(ID);
   expect(`${listed.stdout}${listed.stderr}`).not.toContain("\u001b");
+  await home.json(["agents", "install", ID, "--allow-local"]);
   const built = await home.cli(["agents", "build", ID, "--yes"]);
   expect([built.code, built.stdout.includes("\u001b"), built.stderr.includes("\r")]).toEqual([0, false, false]);
 });

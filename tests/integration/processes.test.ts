@@ -1,12 +1,12 @@
 /** How runs end, however their programs behave: peers lost trees, last lines and their own memory in these cases. */
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LogRecordJson, RunJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, type Files, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
-import { hasWritten, membersOf, misbehaving, program, stillAlive, watchMemory } from "../support/run-trees.ts";
+import { hasWritten, membersOf, misbehaving, program, say, stillAlive, watchMemory } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following, typeNextStep } from "../support/terminal.ts";
 
@@ -149,7 +149,7 @@ describe("an end that nobody asked for", () => {
     await enabled(agentId, misbehaving("ends-on-word.sh"));
     const started = await run(agentId);
     expect(started.status).toBe("running");
-    writeFileSync(join(home.folder, "agents", agentId, "data/word"), `${word}\n`);
+    say(home, agentId, word);
     const ended = await eventually(
       async () => ((await newest(agentId)).status === "running" ? undefined : newest(agentId)),
       "the end",
@@ -261,7 +261,7 @@ describe("following the logs", () => {
     await run("follow.end");
     const following = new Following(home, ["agents", "logs", "follow.end", "-f", "--json"]);
     await following.until(/"ready"/);
-    writeFileSync(join(home.folder, "agents/follow.end/data/word"), "code 5\n");
+    say(home, "follow.end", "code 5");
     const { code, lines } = await following.end();
     expect(code).toBe(0);
     expect(lines.map((line) => (JSON.parse(line) as LogRecordJson).line)).toEqual(["ready", "last words: code 5"]);

@@ -15,7 +15,8 @@ const REQUESTED = ["filesystem:read:~/notes/**", "network:egress:example.com:443
 let home: CoreHome;
 beforeAll(async () => {
   home = await newHome();
-  await smallAgentAt(home, ID, "installed", { permissions: REQUESTED });
+  const build = { steps: [{ phase: "compile", argv: ["true"] }] };
+  await smallAgentAt(home, ID, "installed", { permissions: REQUESTED, build });
 });
 afterAll(() => home.dispose());
 
@@ -30,10 +31,12 @@ describe("a command line that breaks the table is refused with the help to read:
     [["agents", "run", ID, "extra"], /after --/, "opensentience help agents run"],
     [["agents", "run", ID, "--restart", "sometimes"], /never, on-failure, always/, "opensentience help agents run"],
     [["agents", "run", ID, "--restart"], /needs a value/, "opensentience help agents run"],
+    [["agents", "run", ID, "--every", "1"], /after --/, "opensentience help agents run"],
+    [["agents", "uninstall", ID], /did you mean "agents remove"/, "opensentience help agents"],
     [["agents", "run", ID, "--yes=1"], /takes no value/, "opensentience help agents run"],
-    [["agents", "logs", ID, "--tail", "few"], /whole number/, "opensentience help"],
-    [["agents", "logs", ID, "--tail=-1"], /whole number/, "opensentience help"],
-    [["agents", "logs", ID, "--since", "lately"], /duration such as 10m/, "opensentience help"],
+    [["agents", "logs", ID, "--tail", "few"], /whole number/, "opensentience help agents logs"],
+    [["agents", "logs", ID, "--tail=-1"], /whole number/, "opensentience help agents logs"],
+    [["agents", "logs", ID, "--since", "lately"], /duration such as 10m/, "opensentience help agents logs"],
     [
       ["agents", "install", "https://e.x/a", "--git-url", "https://e.x/b"],
       /twice/,
@@ -42,8 +45,8 @@ describe("a command line that breaks the table is refused with the help to read:
     [["agents", "install", ID, "--ref", "a", "--ref", "b"], /twice/, "opensentience help agents install"],
     [["agents", "enable", ID, "--all", "--approve", "x:y"], /exclude/, "opensentience help agents enable"],
     [["audit", "list", "--severity", "loud"], /info, warn, error, security/, "opensentience help audit list"],
-    [["audit", "list", "--limit", "0"], /limit/, "opensentience help"],
-    [["audit", "list", "--limit", "501"], /limit/, "opensentience help"],
+    [["audit", "list", "--limit", "0"], /from 1 to 500/, "opensentience help audit list"],
+    [["audit", "list", "--limit", "501"], /from 1 to 500/, "opensentience help audit list"],
     [["core", "start", "--set", "launcher"], /KEY=VALUE/, "opensentience core status"],
   ])("%j", async (args, message, next) => {
     const error = await refuse(home, args, { code: "usage.invalid", exit: 2, next });

@@ -31,7 +31,9 @@ test("an id that nobody knows is not found by any command", async () => {
 
 test("each refusal of a run names the step that is missing, until it runs", async () => {
   const id = "com.example.steps";
-  const repository = await gitRepository("steps", smallAgent(id, { permissions: ["filesystem:read:~/notes/**"] }));
+  const build = { steps: [{ phase: "compile", argv: ["true"] }] };
+  const changes = { permissions: ["filesystem:read:~/notes/**"], build };
+  const repository = await gitRepository("steps", smallAgent(id, changes));
   const source = { git_url: pathToFileURL(repository.path).href };
   await writeFiles(join(home.projects, "steps"), { [MANIFEST]: manifestText(id, { source }) });
   await home.json(["agents", "scan"]);

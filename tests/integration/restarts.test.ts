@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
-import { misbehaving, program } from "../support/run-trees.ts";
+import { misbehaving, program, say } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 
 const FIRST_DELAY_MS = 400;
@@ -31,8 +31,6 @@ async function runsOf(where: CoreHome, agentId: string): Promise<RunJson[]> {
 }
 type Agent = { status: string; last_error: string | null; restart_policy: string; run: RunJson };
 const info = (where: CoreHome, agentId: string): Promise<Agent> => where.json<Agent>(["agents", "info", agentId]);
-const say = (where: CoreHome, agentId: string, word: string): void =>
-  writeFileSync(join(where.folder, "agents", agentId, "data/word"), `${word}\n`);
 const isLive = (run: RunJson | undefined): boolean => run?.status === "running";
 const restarted = (where: CoreHome, agentId: string, times: number): Promise<RunJson[]> =>
   eventually(async () => {

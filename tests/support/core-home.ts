@@ -12,7 +12,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll } from "vitest";
-import { findProgram, runTool } from "../../packages/core/src/host/child-process.ts";
+import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { DEFAULT_TOOLS, networkEnvironment, networkVariables } from "../../scripts/network-environment.ts";
 
 const REPOSITORY: string = resolve(import.meta.dirname, "../..");
 export const BINARY: string = join(REPOSITORY, "packages/core/bin/opensentience");
@@ -22,17 +23,6 @@ export type CliResult = { code: number; stdout: string; stderr: string };
 export type CliOptions = { input?: string; env?: Record<string, string>; timeoutMs?: number };
 export type CliError = { code: string; message: string; details: Record<string, unknown>; next_step: string | null };
 
-const DEFAULT_TOOLS = "/usr/local/bin:/usr/bin:/bin";
-/** How a machine behind a proxy or with certificates of its own reaches a package registry. */
-const NETWORK_NAMES = [
-  "NODE_EXTRA_CA_CERTS",
-  "SSL_CERT_FILE",
-  "HTTPS_PROXY",
-  "HTTP_PROXY",
-  "NO_PROXY",
-  "npm_config_registry",
-  "npm_config_cafile",
-];
 const CLI_TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
@@ -165,7 +155,7 @@ export async function newHome(
   options: { env?: Record<string, string>; settings?: Record<string, unknown> } = {},
 ): Promise<CoreHome> {
   const root = mkdtempSync(join(tmpdir(), "os-"));
-  const home = new CoreHome(root, { ...(await baseEnvironment()), ...options.env });
+  const home = new CoreHome(root, { ...baseEnvironment(), ...options.env });
   for (const folder of [home.folder, home.projects, home.operatorHome]) mkdirSync(folder, { mode: 0o700 });
   const settings = Object.entries(options.settings ?? {}).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
   if (settings.length > 0) writeFileSync(join(home.folder, "config.toml"), settings.join(""), { mode: 0o600 });
@@ -211,7 +201,7 @@ export async function gitRepository(name: string, content: Files | { copyOf: str
     const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "commit.gpgsign=false"];
     const result = await runTool(["git", ...identity, ...args], {
       cwd: path,
-      env: { PATH: DEFAULT_TOOLS, HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" },
+      env: { PATH: DEFAULT_TOOLS.join(":"), HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" },
       timeoutMs: 30_000,
       maxBytes: 1024 * 1024,
     });
@@ -261,18 +251,12 @@ async function copySources(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, filter: (source) => !built.has(basename(source)) });
 }
 
-async function baseEnvironment(): Promise<Record<string, string>> {
-  const own = process.env;
-  const path = own["PATH"] ?? DEFAULT_TOOLS;
-  const network = NETWORK_NAMES.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]] as const]));
-  const found = await Promise.all(["npm", "mix"].map((name) => findProgram(name, path)));
-  const tools = new Set([...DEFAULT_TOOLS.split(":"), ...found.flatMap((file) => (file ? [dirname(file)] : []))]);
+function baseEnvironment(): Record<string, string> {
   return {
-    PATH: path,
+    PATH: process.env["PATH"] ?? DEFAULT_TOOLS.join(":"),
     LANG: "C.UTF-8",
-    ...Object.fromEntries(network),
-    OPENSENTIENCE_BUILD_PASS_ENV: network.map(([name]) => name).join(":"),
-    OPENSENTIENCE_TOOLS_PATH: [...tools].join(":"),
+    ...networkVariables(),
+    ...networkEnvironment(),
   };
 }
 

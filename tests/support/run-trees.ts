@@ -1,5 +1,5 @@
 /** Processes of a run as the kernel knows them, the programs that make trouble, and Core's memory. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   hasEnvironmentEntry,
@@ -9,7 +9,7 @@ import {
   readProcess,
   type ProcessInfo,
 } from "../../packages/core/src/host/process-tree.ts";
-import { eventually, type Files } from "./core-home.ts";
+import { type CoreHome, eventually, type Files } from "./core-home.ts";
 
 /** The files of an agent whose program is one of tests/support/misbehaving. */
 export function misbehaving(name: string): Files {
@@ -19,6 +19,13 @@ export function misbehaving(name: string): Files {
 /** The files of an agent whose program is this text. */
 export function program(text: string): Files {
   return { "bin/agent": { text, mode: 0o755 } };
+}
+
+/** Gives ends-on-word.sh its word, whole from its first moment. */
+export function say(home: CoreHome, agentId: string, word: string): void {
+  const path = join(home.folder, "agents", agentId, "data/word");
+  writeFileSync(`${path}.tmp`, `${word}\n`);
+  renameSync(`${path}.tmp`, path);
 }
 
 /**

@@ -3,9 +3,10 @@
  *
  * Start: private folders → exclusive lock of the home → settings → database and audit log → what this machine can hold
  * → services → reconciliation of what an earlier Core left → control socket → first scan. A damaged or too new
- * database does not end Core: it answers status on the control socket, says what it found, and keeps the file.
+ * database does not end Core: it answers status on the control socket, says what it found, and keeps the file. The same
+ * goes for an audit log that somebody changed: it can be verified, and nothing is done with it.
  * Stop (SIGTERM, SIGINT, or the API): no new requests → every agent stopped, newest first → last checkpoint → database
- * closed → socket removed → lock released. A second signal ends at once; the kernel then ends the agents.
+ * closed → socket and mark removed → lock released. A second signal ends at once; the kernel then ends the agents.
  */
 import { writeSync } from "node:fs";
 import { readdir, rm, unlink } from "node:fs/promises";
@@ -13,16 +14,17 @@ import type { Server } from "node:http";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
-import { Redactor, SYSTEM_ACT, type Act } from "./audit-log/audit-log.ts";
+import { Redactor, SYSTEM_ACT, type Act, type AuditLog } from "./audit-log/audit-log.ts";
 import { VERSION } from "./host/version.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
 import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
 import { keepHeapSmall } from "./host/memory.ts";
 import type { Paths } from "./host/paths.ts";
 import { ensurePrivateFolder } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
-import { logLimits, makeServices } from "./services.ts";
+import { logLimits, makeServices, openAuditLog } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
 
@@ -81,6 +83,7 @@ export class Core {
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   #storage: Storage | undefined;
+  #audit: AuditLog | null = null;
   #services: Domain["services"] = null;
   #degraded: CoreError | null = null;
   #server: Server | undefined;
@@ -120,6 +123,7 @@ export class Core {
       await ensurePrivateFolder(folder);
     const lock = acquireLock(paths.lock);
     if (lock === undefined) return undefined;
+    writeCoreMark(paths.coreMark, "starting");
     try {
       const config = await loadConfig(paths, options.flags);
       const redactor = new Redactor();
@@ -128,6 +132,7 @@ export class Core {
       await core.#open();
       return core;
     } catch (error) {
+      removeCoreMark(paths.coreMark);
       lock.release();
       throw error;
     }
@@ -141,11 +146,14 @@ export class Core {
       this.#storage = Storage.open(this.#paths.database);
       await this.#compose(this.#storage);
     } catch (error) {
-      if (!(error instanceof CoreError) || !error.code.startsWith("storage.")) throw error;
+      if (!(error instanceof CoreError) || !/^(storage\..*|audit\.not_intact)$/.test(error.code)) throw error;
       this.#degraded = error;
       this.#log.line(`degraded: ${error.code}: ${error.message}`);
     }
-    this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket);
+    this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket, (line) =>
+      this.#log.line(line),
+    );
+    writeCoreMark(this.#paths.coreMark, "running");
     this.#log.line(
       `started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`,
     );
@@ -153,15 +161,18 @@ export class Core {
   }
 
   async #compose(storage: Storage): Promise<void> {
-    const services = await makeServices({
+    const parts = {
       storage,
       config: this.#config,
       redactor: this.#redactor,
       probe: this.#probe,
-      instanceId: this.#instanceId,
-      onFault: (what, error) => this.#fault(what, error),
-    });
-    const { audit, install, build, launcher, enablement } = services;
+      onFault: (what: string, error: unknown) => this.#fault(what, error),
+    };
+    const audit = await openAuditLog({ ...parts, instanceId: this.#instanceId });
+    this.#audit = audit;
+    if (audit.problem !== null) throw notIntact(audit.problem, this.#paths.stateFolder);
+    const services = makeServices({ ...parts, audit });
+    const { install, build, launcher, enablement } = services;
     this.#services = services;
     audit.record({
       type: "core.started",
@@ -207,6 +218,7 @@ export class Core {
       version: VERSION,
       operator: operatorId(),
       degraded: this.#degraded,
+      audit: this.#audit,
       services: this.#services,
       held: describeHeld(this.#probe),
       defaultRestartPolicy: this.#config.get("restart.policy"),
@@ -239,6 +251,7 @@ export class Core {
   #status(): CoreStatusJson {
     return {
       running: true,
+      state: "running",
       pid: process.pid,
       version: VERSION,
       instance_id: this.#instanceId,
@@ -279,6 +292,7 @@ export class Core {
 
   async #stop(code: number, act: Act): Promise<void> {
     this.#log.line("stopping");
+    writeCoreMark(this.#paths.coreMark, "stopping");
     this.#server?.close();
     clearInterval(this.#expiryTimer);
     const services = this.#services;
@@ -300,6 +314,7 @@ export class Core {
     this.#log.line("stopped");
     await this.#log.close();
     await unlink(this.#paths.controlSocket).catch(() => undefined);
+    removeCoreMark(this.#paths.coreMark);
     this.#lock.release();
     this.#resolveEnded(code);
   }
@@ -331,6 +346,18 @@ export class Core {
   #subject(): { type: "core"; id: string } {
     return { type: "core", id: this.#instanceId };
   }
+}
+
+/** What was found stays as evidence; Core goes on with a new, empty state. */
+function notIntact(problem: string, stateFolder: string): CoreError {
+  const aside = `${stateFolder}.aside-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
+  return new CoreError("audit.not_intact", `the audit log is not intact: ${problem}`, {
+    nextStep: `opensentience core stop && mv ${shellWord(stateFolder)} ${shellWord(aside)} && opensentience core start`,
+  });
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Attribution of the control socket: its owner. */

@@ -13,15 +13,33 @@ import { describeHeld, type SandboxProbe } from "./sandbox/sandbox.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Domain } from "./web/web.ts";
 
-export async function makeServices(parts: {
+type Parts = {
   storage: Storage;
   config: Config;
   redactor: Redactor;
   probe: SandboxProbe;
-  instanceId: string;
   onFault: (what: string, error: unknown) => void;
-}): Promise<NonNullable<Domain["services"]>> {
-  const { storage, config, redactor, probe, instanceId, onFault } = parts;
+};
+
+/** First of all: nothing else is made from a database whose log is not intact (`problem` says so). */
+export async function openAuditLog(parts: Parts & { instanceId: string }): Promise<AuditLog> {
+  const { storage, config, redactor, instanceId, onFault } = parts;
+  const { auditKey, auditCheckpoints } = config.paths;
+  return new AuditLog({
+    storage,
+    redactor,
+    checkpoints: await Checkpoints.open(auditKey, auditCheckpoints, (bytes) =>
+      onFault("half a checkpoint was cut off", `${bytes} bytes that a crash left at the end of the file`),
+    ),
+    observer: instanceId,
+    checkpointEvents: config.get("audit.checkpoint_events"),
+    checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
+    onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+  });
+}
+
+export function makeServices(parts: Parts & { audit: AuditLog }): NonNullable<Domain["services"]> {
+  const { storage, audit, config, redactor, probe, onFault } = parts;
   const { paths } = config;
   const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
   const logs = logLimits(config);
@@ -32,17 +50,9 @@ export async function makeServices(parts: {
     runAgents: paths.runAgentsFolder,
     agent,
   };
-  const audit = new AuditLog({
-    storage,
-    redactor,
-    checkpoints: await Checkpoints.open(paths.auditKey, paths.auditCheckpoints),
-    observer: instanceId,
-    checkpointEvents: config.get("audit.checkpoint_events"),
-    checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
-    onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
-  });
   const catalog = new Catalog({ storage, audit });
-  const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent });
+  const limits = { maxBytes: config.get("install.max_bytes"), maxFiles: config.get("install.max_files") };
+  const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent, limits });
   const launcher = new Launcher({
     storage,
     audit,
@@ -79,21 +89,23 @@ export async function makeServices(parts: {
       allowSsh: config.get("install.allow_ssh"),
       allowLocal: config.get("install.allow_local"),
       timeoutMs: config.get("install.timeout_ms"),
-      maxBytes: config.get("install.max_bytes"),
-      maxFiles: config.get("install.max_files"),
+      ...limits,
       toolPath: config.toolPath,
       sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
       logs,
     },
     folders,
+    onFault,
   });
   const build = new Build({
     audit,
     catalog,
     redactor,
     probe,
+    restoreSource: (one, signal) => install.restoreSource(one, signal),
     settings: {
       timeoutMs: config.get("build.timeout_ms"),
+      ...limits,
       logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
       toolPath: config.toolPath,
       passEnvironment: Object.fromEntries(
@@ -116,7 +128,12 @@ export async function makeServices(parts: {
     agentsFolder: paths.agentsFolder,
     systemAct: SYSTEM_ACT,
     onUpdated: async (agentIds) => {
-      for (const agentId of agentIds) await enablement.detectDrift(agentId, SYSTEM_ACT);
+      for (const agentId of agentIds) {
+        // One agent that cannot be looked at keeps nobody else from being looked at.
+        await enablement
+          .detectDrift(agentId, SYSTEM_ACT)
+          .catch((error: unknown) => onFault(`${agentId} could not be compared with its approval`, error));
+      }
     },
     onFault,
   });

@@ -124,6 +124,7 @@ export const scanReportJson = z.object({
 
 export const buildPlanJson = z.object({
   steps: z.array(z.object({ phase: z.enum(["fetch", "compile"]), argv: z.array(z.string()), network: z.boolean() })),
+  digest: z.string(),
 });
 
 export const auditEventJson = z.object({
@@ -180,7 +181,10 @@ export const verifyJson = z.object({
 });
 
 export const coreStatusJson = z.object({
-  running: z.boolean(),
+  running: z.boolean().describe("true while a process of Core holds the home, also while it starts or stops"),
+  state: z
+    .enum(["running", "starting", "stopping", "stopped"])
+    .describe("only a running Core answers requests"),
   pid: z.number().int().nullable(),
   version: z.string(),
   instance_id: nullableText,

@@ -36,6 +36,11 @@ const limit = z.coerce.number().int().min(1).max(500).optional();
 const cursor = z.string().max(400).optional();
 const flag = z.enum(["true", "false"]).optional();
 const text = z.string().max(2000);
+/** An argument vector ends a text at its first NUL, so what was recorded would not be what is passed. */
+const argument = z
+  .string()
+  .max(4096)
+  .refine((value) => !value.includes("\0"), "an argument holds a NUL character");
 const agentParams = z.object({ agent_id: z.string().max(200) });
 const empty = z.object({}).strict();
 
@@ -139,7 +144,7 @@ export const CONTROL_ROUTES = {
     path: "/agents/{agent_id}/build",
     summary: "Build; executes third-party code",
     params: agentParams,
-    body: empty,
+    body: z.object({ expected_plan: z.string().max(64).optional() }).strict(),
     response: agentDetailJson,
     progress: true,
     boundary: true,
@@ -181,7 +186,7 @@ export const CONTROL_ROUTES = {
     summary: "Start the agent; executes third-party code",
     params: agentParams,
     body: z
-      .object({ args: z.array(z.string().max(4096)).max(100).optional(), restart: z.enum(RESTART_POLICIES).optional() })
+      .object({ args: z.array(argument).max(100).optional(), restart: z.enum(RESTART_POLICIES).optional() })
       .strict(),
     response: runJson,
     boundary: true,

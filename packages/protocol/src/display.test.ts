@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { safeText } from "./display.ts";
+import { safeJson, safeText } from "./display.ts";
+import { parsePermission } from "./permissions/grammar.ts";
+import { PRINTABLE_ARGUMENT, PRINTABLE_TEXT } from "./printable-text.ts";
 
 test("shows terminal escapes, control and invisible characters instead of obeying them", () => {
   expect(safeText("\x1b[2J\x1b]0;title\x07 a\tb\rc\nd")).toBe("\\x1b[2J\\x1b]0;title\\x07 a\tb\\rc\\nd");
@@ -22,4 +24,40 @@ test("never lets a control character through and is stable", () => {
       expect(safeText(shown)).toBe(shown);
     }),
   );
+});
+
+test("JSON holds no character that safeText would escape, and its value stays equal", () => {
+  expect(safeJson({ "k\u009b": "a\x7f\u202e\u{e0041}\ud800\tb\n\u2800" })).toBe(
+    '{"k\\u009b":"a\\u007f\\u202e\\udb40\\udc41\\ud800\\tb\\n\\u2800"}',
+  );
+  fc.assert(
+    fc.property(fc.jsonValue({ stringUnit: "binary" }), fc.constantFrom(undefined, 2), (value, indent) => {
+      const text = safeJson(value, indent);
+      expect(text.split("\n").map(safeText).join("\n")).toBe(text);
+      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+    }),
+  );
+});
+
+test("no invisible code point of Unicode is shown, is printable or is part of a permission", () => {
+  const named = [0x2800, 0x1d173, 0x1d17a, 0x1bca0, 0x1bca3, 0xfe00, 0xfe0f, 0xe0100, 0xe01ef];
+  const ignorable = /^[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]$/u;
+  const all = Array.from({ length: 0x11_0000 }, (_, code) => code);
+  const invisible = all.filter((code) => named.includes(code) || ignorable.test(String.fromCodePoint(code)));
+  expect(invisible.length).toBeGreaterThan(4_000);
+  for (const code of invisible) {
+    const text = `network:egress:a${String.fromCodePoint(code)}b`;
+    const shown = [
+      safeText(text).includes(String.fromCodePoint(code)),
+      PRINTABLE_TEXT.test(text),
+      PRINTABLE_ARGUMENT.test(text),
+    ];
+    expect([code.toString(16), ...shown, parsePermission(text)]).toEqual([
+      code.toString(16),
+      false,
+      false,
+      false,
+      undefined,
+    ]);
+  }
 });

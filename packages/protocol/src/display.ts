@@ -2,11 +2,9 @@
  * Text from outside (agents, manifests, git) shown on a terminal: nothing in it may move the cursor, change colours,
  * reverse the direction of reading or hide characters.
  */
+import { HIDDEN } from "./printable-text.ts";
 
-/* oxlint-disable no-control-regex -- these are the characters that are looked for */
-const UNSAFE =
-  /[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Surrogate}/gu;
-/* oxlint-enable no-control-regex */
+const UNSAFE = new RegExp(`[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f${HIDDEN}]`, "gu");
 
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r" };
 
@@ -22,4 +20,23 @@ function escaped(code: number): string {
   const digits = code.toString(16);
   if (code <= 0xff) return `\\x${digits.padStart(2, "0")}`;
   return code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\u{${digits}}`;
+}
+
+/**
+ * The value as JSON text that is safe on a terminal: what `safeText` would escape is a `\uXXXX`, which every JSON reader
+ * takes for the same character. `indent` as for JSON.stringify.
+ */
+export function safeJson(value: unknown, indent?: number): string {
+  // JSON.stringify has escaped the line breaks inside of strings, so those that are left stand between values.
+  return JSON.stringify(value, null, indent).replaceAll(UNSAFE, (found) =>
+    found === "\n" ? found : unitEscapes(found),
+  );
+}
+
+/** JSON knows only escapes of UTF-16 units. */
+function unitEscapes(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
+  ).join("");
 }

@@ -32,7 +32,7 @@ export const ERROR_KINDS: Record<ErrorKind, { status: number; exit: number }> = 
   internal: { status: 500, exit: 1 },
 };
 
-/** code → kind and what it means. Add a code here and in docs/errors.md, nowhere else. */
+/** code → kind and what it means. A new code needs its sentence in error-advice.ts and its row in docs/errors.md; tests hold all three together. */
 export const ERROR_CODES = {
   "usage.invalid": { kind: "usage", meaning: "The command line or request is malformed." },
   "usage.confirmation_required": {
@@ -46,7 +46,10 @@ export const ERROR_CODES = {
   "core.start_failed": { kind: "unavailable", meaning: "Core could not be started." },
   "core.already_running": { kind: "conflict", meaning: "Another Core owns this home." },
   "core.stopping": { kind: "unavailable", meaning: "Core is stopping and takes no new acts." },
-  "core.degraded": { kind: "unavailable", meaning: "Core runs without its database; only status and stop work." },
+  "core.degraded": {
+    kind: "unavailable",
+    meaning: "Core runs without its database, or refuses to go on with its audit log; it only says what it found.",
+  },
   "core.unsafe_socket": {
     kind: "denied",
     meaning: "The control socket or its folder belongs to somebody else or can be written by others.",
@@ -74,7 +77,7 @@ export const ERROR_CODES = {
     kind: "denied",
     meaning: "That row's metadata is erased already, or it is a tombstone itself.",
   },
-  "audit.not_intact": { kind: "invalid", meaning: "Verification found the audit log changed, cut or unreadable." },
+  "audit.not_intact": { kind: "invalid", meaning: "The audit log was changed, cut or cannot be read." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
   "agent.duplicate_id": { kind: "conflict", meaning: "Another folder already provides that agent id." },
@@ -121,6 +124,12 @@ export const ERROR_CODES = {
   "build.timeout": { kind: "timeout", meaning: "The build took longer than build.timeout_ms." },
   "build.plan_invalid": { kind: "invalid", meaning: "The build plan cannot be carried out as written." },
   "build.tracked_files_changed": { kind: "denied", meaning: "The build changed files that git tracks." },
+  "build.source_changed": {
+    kind: "denied",
+    meaning: "The source is not that of the installed commit and could not be put back.",
+  },
+  "build.link_outside": { kind: "denied", meaning: "The build left a link to files that somebody can change." },
+  "build.plan_changed": { kind: "conflict", meaning: "The plan is no longer the one that was shown." },
 
   "enablement.not_enabled": { kind: "denied", meaning: "No active approval exists for the agent." },
   "enablement.drifted": { kind: "denied", meaning: "The agent is no longer what was approved." },
@@ -142,10 +151,15 @@ export const ERROR_CODES = {
   "launcher.already_running": { kind: "conflict", meaning: "The agent is already running." },
   "launcher.program_missing": { kind: "invalid", meaning: "The entrypoint's program does not exist." },
   "launcher.not_executable": { kind: "invalid", meaning: "The entrypoint's program cannot be executed." },
+  "launcher.program_outside": { kind: "denied", meaning: "The entrypoint leads out of the agent's folder." },
   "launcher.folder_missing": { kind: "invalid", meaning: "The agent's folder is gone." },
   "launcher.env_missing": {
     kind: "denied",
     meaning: "An approved environment variable is not set in Core's environment.",
+  },
+  "launcher.env_reserved": {
+    kind: "denied",
+    meaning: "An approved environment variable is one that Core sets itself.",
   },
   "launcher.start_failed": { kind: "invalid", meaning: "The process could not be started." },
   "launcher.exited_early": { kind: "invalid", meaning: "The agent ended within its start window." },

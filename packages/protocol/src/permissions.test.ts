@@ -87,8 +87,8 @@ describe("describePermission", () => {
       risk: null,
     });
     expect(describePermission("tool:invoke:com.a.b/search").meaning).toBe("Call the tool search of com.a.b");
-    expect(describePermission("env:read:LANG")).toEqual({
-      meaning: "Receive the environment variable LANG",
+    expect(describePermission("env:read:EDITOR")).toEqual({
+      meaning: "Receive the environment variable EDITOR",
       risk: null,
     });
   });
@@ -110,6 +110,14 @@ describe("describePermission", () => {
     ["env:read:OPENAI_API_KEY", /secret/],
     ["env:read:GITHUB_TOKEN", /secret/],
     ["env:read:CLIENT_SECRET_2", /secret/],
+    ["env:read:PATH", /every run is refused/],
+    ["env:read:OPENSENTIENCE_RUN_ID", /every run is refused/],
+    ["env:read:LD_PRELOAD", /^High risk/],
+    ["env:read:NODE_OPTIONS", /^High risk/],
+    ["env:read:JAVA_TOOL_OPTIONS", /^High risk/],
+    ["env:read:PYTHONSTARTUP", /^High risk/],
+    ["env:read:BASH_ENV", /^High risk/],
+    ["env:read:GIT_SSH_COMMAND", /^High risk/],
     ["tool:invoke:*/*", /other agents/],
     ["clipboard:read", /does not know/],
     ["filesystem:read:relative/path", /grants nothing; write an absolute path/],

@@ -10,5 +10,10 @@ export const RUN_VARIABLES = {
   protocolVersion: "OPENSENTIENCE_PROTOCOL_VERSION",
 } as const;
 
+/** Names whose value in a run is Core's alone; an approved `env:read` of one of them is refused. */
+export function isReservedVariable(name: string): boolean {
+  return /^(?:PATH|HOME|TMPDIR|LANG|MIX_ENV|PYTHONDONTWRITEBYTECODE|OPENSENTIENCE_.*)$/.test(name);
+}
+
 /** Version of the runtime protocol that Core names to its runs. */
 export const PROTOCOL_VERSION = 1;

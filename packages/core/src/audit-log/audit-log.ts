@@ -8,7 +8,9 @@
  * `audit.unavailable`: the log fails closed.
  *
  * The head of the chain is kept in memory, so that a table cut or changed by another program is refused at the next
- * append (the dense trigger) and found by `verify`. Checkpoints are signed every N events, every interval with events,
+ * append (the dense trigger) and found by `verify`. At Core's start the head is adopted only if the rows after the
+ * newest checkpoint follow from it; otherwise `problem` says why, and nothing is appended or signed: such a log can be
+ * verified and nothing else. Checkpoints are signed every N events, every interval with events,
  * at a clean stop and after each security event.
  *
  * Metadata passes the allow-list of its event type and the redactor before it is stored; tool inputs, environment
@@ -18,14 +20,26 @@ import { randomBytes } from "node:crypto";
 import { CoreError, newId, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
 import type { Storage, Tx } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
-import type { Checkpoints } from "./checkpoints.ts";
+import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
 import { AUDIT_EVENTS, type AuditEventType, type Severity } from "./events.ts";
 import type { Redactor } from "./redaction.ts";
-import { eraseMetadata, insertRow, lastRow, rowByEventId, rowBySeq, rowsMatching, type AuditFilter } from "./store.ts";
-import { verifyChain, type Head } from "./verification.ts";
+import {
+  eraseMetadata,
+  insertRow,
+  newestIntent,
+  openIntents,
+  recordCheckpoint,
+  recordedCheckpoint,
+  rowByEventId,
+  rowBySeq,
+  rowsMatching,
+  type AuditFilter,
+} from "./store.ts";
+import { headToAdopt, verifyChain, type Head } from "./verification.ts";
 
 export { TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
+export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
 export type { AuditFilter } from "./store.ts";
 
@@ -62,18 +76,24 @@ export type AuditLogDeps = {
 };
 
 export class AuditLog {
+  /** Why Core must not go on with this log, or null. */
+  readonly problem: string | null;
   readonly #deps: AuditLogDeps;
   #head: Head;
   #checkpointed: number;
+  /** Hash of the newest signed note. */
+  #newestNote: string | null;
   #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
   #checkpointQueue: Promise<unknown> = Promise.resolve();
 
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
-    const last = lastRow(deps.storage);
-    this.#head = last === undefined ? { seq: 0, hash: GENESIS } : { seq: last.seq, hash: last.row_hash };
-    this.#checkpointed = deps.checkpoints.read().at(-1)?.size ?? 0;
+    const found = adopt(deps.storage, deps.checkpoints.read());
+    this.problem = found.problem;
+    this.#head = found.head;
+    this.#checkpointed = found.checkpointed;
+    this.#newestNote = found.newestNote;
   }
 
   /**
@@ -81,6 +101,7 @@ export class AuditLog {
    * write becomes `audit.unavailable`. A change that records nothing is a programming error and is rolled back.
    */
   transact<T>(change: (tx: Tx, record: RecordEvent) => T): T {
+    if (this.problem !== null) throw this.#notIntact();
     const before = this.#head;
     let isSecurity = false;
     try {
@@ -111,6 +132,11 @@ export class AuditLog {
     return this.#deps.storage.transaction(change);
   }
 
+  /** The newest intent about that subject: the cause of what closes it after a crash. */
+  intentOf(subject: AuditEvent["subject"], type?: AuditEventType): string | null {
+    return newestIntent(this.#deps.storage, subject, type);
+  }
+
   find(eventId: string): AuditEventJson | undefined {
     const row = rowByEventId(this.#deps.storage, eventId);
     return row === undefined ? undefined : toJson(row);
@@ -122,7 +148,7 @@ export class AuditLog {
     page: { limit: number; cursor?: string | undefined },
   ): { items: AuditEventJson[]; next: string | null } {
     const before = page.cursor === undefined ? undefined : Number(page.cursor);
-    if (before !== undefined && !Number.isSafeInteger(before)) {
+    if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) {
       throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", {
         nextStep: "opensentience audit list",
       });
@@ -130,6 +156,11 @@ export class AuditLog {
     const rows = rowsMatching(this.#deps.storage, filter, { order: "newest", before, limit: page.limit + 1 });
     const items = rows.slice(0, page.limit).map(toJson);
     return { items, next: rows.length > page.limit ? String(items.at(-1)?.seq) : null };
+  }
+
+  /** Intents of these types about agents that nothing followed, oldest first: what a crash left open. */
+  openIntents(types: readonly AuditEventType[]): AuditEventJson[] {
+    return openIntents(this.#deps.storage, types).map(toJson);
   }
 
   /** Oldest first after `afterSeq`, one batch; empty when there is nothing newer. */
@@ -157,15 +188,20 @@ export class AuditLog {
   /** `against`: a checkpoint kept elsewhere. Throws `audit.invalid_note` for a text that this Core did not sign. */
   async verify(against?: string): Promise<VerifyJson> {
     await this.#checkpointQueue;
-    const kept = this.#deps.checkpoints.read();
-    if (against === undefined) return verifyChain(this.#deps.storage, kept, this.#head);
-    const note = this.#deps.checkpoints.parse(against);
-    if (!note.valid) {
-      throw new CoreError("audit.invalid_note", "the note is not a checkpoint that this Core signed", {
-        nextStep: "opensentience audit checkpoint",
-      });
-    }
-    return verifyChain(this.#deps.storage, [...kept, note], this.#head);
+    return verifyChain(this.#deps.storage, {
+      notes: this.#deps.checkpoints.read(),
+      newestNote: this.#newestNote,
+      against: against === undefined ? undefined : this.#signed(against),
+      head: () => this.#head,
+    });
+  }
+
+  #signed(text: string): Checkpoint {
+    const note = this.#deps.checkpoints.parse(text);
+    if (note.valid) return note;
+    throw new CoreError("audit.invalid_note", "the note is not a checkpoint that this Core signed", {
+      nextStep: "opensentience audit checkpoint",
+    });
   }
 
   /**
@@ -194,21 +230,34 @@ export class AuditLog {
 
   /** Signs the head as it is now; one after another, so that the file stays in order. */
   checkpoint(): Promise<{ note: string; size: number }> {
+    if (this.problem !== null) return Promise.reject(this.#notIntact());
     const { seq, hash } = this.#head;
     this.#checkpointed = seq;
-    const written = this.#checkpointQueue.then(async () => ({
-      note: await this.#deps.checkpoints.write(seq, hash, new Date().toISOString()),
-      size: seq,
-    }));
+    const written = this.#checkpointQueue.then(async () => ({ note: await this.#sign(seq, hash), size: seq }));
     this.#checkpointQueue = written.catch(() => undefined);
     return written;
+  }
+
+  /** The note first: a crash in between leaves a note more than the database knows, never one less. */
+  async #sign(size: number, rowHash: string): Promise<string> {
+    const { checkpoints, storage } = this.#deps;
+    const { note, noteHash } = await checkpoints.write(size, rowHash, new Date().toISOString(), this.#newestNote);
+    this.#newestNote = noteHash;
+    storage.transaction((tx) => recordCheckpoint(storage, tx, { size, rowHash, noteHash }));
+    return note;
   }
 
   /** Last checkpoint, no more timers. The storage is closed by its owner afterwards. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#checkpointQueue;
-    if (this.#head.seq > this.#checkpointed) await this.checkpoint();
+    if (this.problem === null && this.#head.seq > this.#checkpointed) await this.checkpoint();
+  }
+
+  #notIntact(): CoreError {
+    return new CoreError("audit.not_intact", `the audit log is not intact: ${this.problem}`, {
+      nextStep: "opensentience audit verify",
+    });
   }
 
   #append(tx: Tx, event: AuditEvent): AuditRow {
@@ -254,6 +303,21 @@ export class AuditLog {
         if (this.#head.seq > this.#checkpointed) this.checkpoint().catch(this.#deps.onCheckpointError);
       }, this.#deps.checkpointIntervalMs).unref();
     }
+  }
+}
+
+type Adopted = { head: Head; problem: string | null; checkpointed: number; newestNote: string | null };
+
+/** What the table and the notes say at Core's start. Never throws: a table that cannot be read is a problem, too. */
+function adopt(storage: Storage, notes: Checkpoint[]): Adopted {
+  const checkpointed = notes.at(-1)?.size ?? 0;
+  try {
+    const newestNote = recordedCheckpoint(storage)?.noteHash ?? null;
+    return { ...headToAdopt(storage, notes), checkpointed, newestNote };
+  } catch (error) {
+    if (!isSqliteError(error)) throw error;
+    const problem = "the audit log cannot be read";
+    return { head: { seq: 0, hash: GENESIS }, problem, checkpointed, newestNote: null };
   }
 }
 

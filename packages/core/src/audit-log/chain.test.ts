@@ -71,7 +71,9 @@ describe("the hash of a row", () => {
   });
 
   test("never lets two rows with other texts look alike, however the texts are cut", () => {
-    const text = fc.string({ unit: "binary", maxLength: 8 });
+    // Few characters, and those that a careless format would confuse, so that near misses are common.
+    const character = fc.constantFrom("a", "b", ",", '"', "\\", "\0", "\n", "ä", "");
+    const text = fc.array(character, { maxLength: 4 }).map((parts) => parts.join(""));
     fc.assert(
       fc.property(text, text, text, text, (actor, subject, otherActor, otherSubject) => {
         const one = hashRow({ ...ROW, actor_id: actor, subject_type: subject });

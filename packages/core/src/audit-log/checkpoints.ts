@@ -5,11 +5,13 @@
  *   <size>                        number of events
  *   <base64 of the row hash>      of event <size>
  *   at <RFC 3339>
+ *   previous <base64>             SHA-256 of the note before; not in the first one
  *
  *   — <key name> <base64(key id ‖ signature)>
  *
  * The notes are kept in one append-only file beside the database, so that cutting the table below a checkpoint, or
- * rewriting it, shows. Whoever can read the key can forge a note: copies kept elsewhere are what a same-user attacker
+ * rewriting it, shows. Each note names the one before it, and the database names the newest, so that a note that was
+ * taken out shows too. A note that a crash left half written is none; it is cut off before the next one. Whoever can read the key can forge a note: copies kept elsewhere are what a same-user attacker
  * cannot reach (docs/audit-log.md says so).
  */
 import {
@@ -29,16 +31,29 @@ const KEY_NAME = "opensentience-core";
 /** Signature type of Ed25519 in a signed note. */
 const ED25519 = 1;
 
-export type Checkpoint = { size: number; hash: string; at: string; valid: boolean };
+export type Checkpoint = {
+  size: number;
+  hash: string;
+  at: string;
+  /** SHA-256 of the note before this one, null for the first. */
+  previous: string | null;
+  /** SHA-256 of this note. */
+  noteHash: string;
+  valid: boolean;
+};
 
 export class Checkpoints {
   readonly #path: string;
   readonly #privateKey: KeyObject;
   readonly #publicKey: KeyObject;
   readonly #keyId: Buffer;
+  readonly #onTornNote: (bytes: number) => void;
+  /** SHA-256 of the note at the end of the file; undefined until it was looked at, and after a failure to append. */
+  #newest: string | null | undefined;
 
-  private constructor(path: string, privateKey: KeyObject) {
+  private constructor(path: string, privateKey: KeyObject, onTornNote: (bytes: number) => void) {
     this.#path = path;
+    this.#onTornNote = onTornNote;
     this.#privateKey = privateKey;
     this.#publicKey = createPublicKey(privateKey);
     const raw = Buffer.from(this.#publicKey.export({ format: "jwk" }).x ?? "", "base64url");
@@ -47,49 +62,92 @@ export class Checkpoints {
     ).subarray(0, 4);
   }
 
-  /** Makes the key on first use; it stays in a 0600 file and is never shown. */
-  static async open(keyPath: string, checkpointsPath: string): Promise<Checkpoints> {
+  /** Makes the key on first use; it stays in a 0600 file and is never shown. `onTornNote`: half a note was cut off. */
+  static async open(
+    keyPath: string,
+    checkpointsPath: string,
+    onTornNote: (bytes: number) => void = () => {},
+  ): Promise<Checkpoints> {
     if (!existsSync(keyPath)) {
       const { privateKey } = generateKeyPairSync("ed25519");
       await writePrivateFile(keyPath, privateKey.export({ format: "pem", type: "pkcs8" }).toString());
     }
-    return new Checkpoints(checkpointsPath, createPrivateKey(readFileSync(keyPath, "utf8")));
+    return new Checkpoints(checkpointsPath, createPrivateKey(readFileSync(keyPath, "utf8")), onTornNote);
   }
 
-  /** Signs and appends durably; returns the note's text. */
-  async write(size: number, rowHash: string, at: string): Promise<string> {
-    const text = `${ORIGIN}\n${size}\n${Buffer.from(rowHash, "hex").toString("base64")}\nat ${at}\n`;
+  /**
+   * Signs and appends durably. `recorded`: hash of the newest note that the database knows; where the file has lost it,
+   * the new note still names it as the one before, so the gap stays visible.
+   */
+  async write(
+    size: number,
+    rowHash: string,
+    at: string,
+    recorded: string | null,
+  ): Promise<{ note: string; noteHash: string }> {
+    this.#newest ??= await this.#prepare(recorded);
+    const root = Buffer.from(rowHash, "hex").toString("base64");
+    const link = this.#newest === null ? "" : `previous ${Buffer.from(this.#newest, "hex").toString("base64")}\n`;
+    const text = `${ORIGIN}\n${size}\n${root}\nat ${at}\n${link}`;
     const signature = sign(null, Buffer.from(text), this.#privateKey);
     const note = `${text}\n\u2014 ${KEY_NAME} ${Buffer.concat([this.#keyId, signature]).toString("base64")}\n`;
+    this.#newest = undefined;
     await appendPrivateFile(this.#path, `${note}\n`);
-    return note;
+    this.#newest = hash("sha256", note, "hex");
+    return { note, noteHash: this.#newest };
   }
 
   /** Every note of the file, oldest first; one that does not parse or verify is there with `valid: false`. */
   read(): Checkpoint[] {
     if (!existsSync(this.#path)) return [];
-    return splitNotes(readFileSync(this.#path, "utf8")).map((note) => this.parse(note));
+    return splitNotes(readFileSync(this.#path, "utf8")).notes.map((note) => this.parse(note));
+  }
+
+  /** Cuts off half a note; the hash of the note that the next one follows. */
+  async #prepare(recorded: string | null): Promise<string | null> {
+    const text = existsSync(this.#path) ? readFileSync(this.#path, "utf8") : "";
+    const { notes, rest } = splitNotes(text);
+    const intact = notes.map((note) => `${note}\n`).join("");
+    if (intact !== text) {
+      await writePrivateFile(this.#path, intact);
+      if (rest !== "") this.#onTornNote(Buffer.byteLength(rest));
+    }
+    const hashes = notes.map((note) => hash("sha256", note, "hex"));
+    // SECURITY: without this a Core that starts with an emptied file would begin a new, flawless one.
+    // Pinned by "finds a file of checkpoints that was removed, also after Core signed again".
+    return recorded === null || hashes.includes(recorded) ? (hashes.at(-1) ?? null) : recorded;
   }
 
   /** One note, from this file or kept elsewhere; white space at its end does not matter. */
   parse(given: string): Checkpoint {
     const note = `${given.trimEnd()}\n`;
-    const match = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/=]+)\nat ([^\n]+)\n\n\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)\n$/.exec(
-      note,
-    );
-    if (match === null) return { size: 0, hash: "", at: "", valid: false };
-    const [, origin, size, rootHash = "", at = "", , signature = ""] = match;
+    const match =
+      /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/=]+)\nat ([^\n]+)\n(?:previous ([A-Za-z0-9+/=]{44})\n)?\n\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)\n$/.exec(
+        note,
+      );
+    const noteHash = hash("sha256", note, "hex");
+    if (match === null) return { size: 0, hash: "", at: "", previous: null, noteHash, valid: false };
+    const [, origin, size, rootHash = "", at = "", previous, , signature = ""] = match;
     const blob = Buffer.from(signature, "base64");
     const text = note.slice(0, note.indexOf("\n\n") + 1);
     const valid =
       origin === ORIGIN &&
       blob.subarray(0, 4).equals(this.#keyId) &&
       verify(null, Buffer.from(text), this.#publicKey, blob.subarray(4));
-    return { size: Number(size), hash: Buffer.from(rootHash, "base64").toString("hex"), at, valid };
+    return {
+      size: Number(size),
+      hash: Buffer.from(rootHash, "base64").toString("hex"),
+      at,
+      previous: previous === undefined ? null : Buffer.from(previous, "base64").toString("hex"),
+      noteHash,
+      valid,
+    };
   }
 }
 
-/** Notes stand one after another, each ended by its signature line and a blank line. */
-function splitNotes(text: string): string[] {
-  return text.split(/(?<=\n\u2014 [^\n]*\n)\n/).filter((note) => note.trim() !== "");
+/** Notes stand one after another, each ended by its signature line and a blank line; `rest` is half a note. */
+function splitNotes(text: string): { notes: string[]; rest: string } {
+  const notes = text.split(/(?<=\n\u2014 [^\n]*\n)\n/).filter((note) => note.trim() !== "");
+  const isWhole = notes.length === 0 || /\n\u2014 [^\n]*\n$/.test(notes.at(-1) ?? "");
+  return { notes: isWhole ? notes : notes.slice(0, -1), rest: isWhole ? "" : (notes.at(-1) ?? "") };
 }

@@ -39,7 +39,18 @@ export const AUDIT_EVENTS = {
   "agent.installed": {
     severity: "info",
     meaning: "A commit was fetched and moved into place; nothing of it ran.",
-    metadata: ["git_url", "ref", "commit", "path", "tree_hash", "files", "skipped", "phase", "previous_commit"],
+    metadata: [
+      "git_url",
+      "ref",
+      "commit",
+      "path",
+      "tree_hash",
+      "files",
+      "skipped",
+      "phase",
+      "previous_commit",
+      "previous_git_url",
+    ],
   },
   "agent.install_failed": {
     severity: "warn",
@@ -49,17 +60,17 @@ export const AUDIT_EVENTS = {
   "agent.build_plan_shown": {
     severity: "info",
     meaning: "The plan of a build was shown before it ran.",
-    metadata: ["steps", "commit"],
+    metadata: ["commit", "plan_digest", "steps"],
   },
   "agent.build_started": {
     severity: "warn",
     meaning: "A build is about to execute third-party code.",
-    metadata: ["commit", "steps", BOUNDARY],
+    metadata: ["commit", "plan_digest", BOUNDARY, "put_back", "steps"],
   },
   "agent.built": {
     severity: "info",
     meaning: "A build ended well.",
-    metadata: ["commit", "steps", "duration_ms", "built_tree_hash", BOUNDARY],
+    metadata: ["commit", "plan_digest", "duration_ms", "built_tree_hash", BOUNDARY, "steps"],
   },
   "agent.build_failed": {
     severity: "warn",
@@ -112,8 +123,11 @@ export const AUDIT_EVENTS = {
       "permissions",
       "isolation",
       "restart_count",
+      "restart",
       "phase",
       BOUNDARY,
+      "args_count",
+      "args",
     ],
   },
   "agent.run_stopped": {

@@ -6,11 +6,14 @@
 import { isSecretName } from "./secret-names.ts";
 import type { Span } from "./span.ts";
 
-/** Cheap necessary condition for `namedValueSpans` to find anything; runs over whole chunks. */
-const STEMS = "pass|pwd|secret|token|key|cookie|credential|authorization|jwt|bearer|mnemonic|phrase";
+/** Every name that says a secret follows contains one of these, in any case. */
+export const NAME_STEMS: readonly string[] =
+  "pass pwd secret token key cookie credential authorization jwt bearer mnemonic phrase".split(" ");
+const STEMS = NAME_STEMS.join("|");
+/** Cheap necessary condition for `namedValueSpans` to find anything; for lines that hold one of the stems. */
 export const NAMED_VALUE_HINT: RegExp = new RegExp(
   `(?:${STEMS})[\\w.-]{0,14}["'\`\\\\\\] \\t]{0,8}[:=>]|--[\\w-]{0,40}(?:${STEMS})[\\w-]{0,14}[ \\t]`,
-  "gi",
+  "i",
 );
 
 /** Longest quoted value that is looked at for its closing quote. */

@@ -32,6 +32,8 @@ export class RedactionStream {
   #pending = "";
   #key: OpenKey | undefined;
   #insideLongValue = false;
+  /** Whether something in the pending text may be invisible, as `#findKey` found. */
+  #mayHide = true;
 
   constructor(live: LiveSecrets) {
     this.#live = live;
@@ -66,7 +68,7 @@ export class RedactionStream {
       }
       const begin = this.#findKey(last);
       if (begin === undefined) return shown + this.#release(last);
-      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live)}[redacted:private_key]`;
+      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live, this.#mayHide)}[redacted:private_key]`;
       this.#pending = this.#pending.slice(begin.end);
       this.#key = { lines: 0, characters: 0, foreign: 0, held: "" };
     }
@@ -81,15 +83,11 @@ export class RedactionStream {
   #findKey(last: boolean): { at: number; end: number } | undefined {
     const pattern = last ? KEY_BEGIN_LAST : KEY_BEGIN;
     let text = this.#pending;
-    if (!text.includes("PRIVATE KEY")) {
-      if (!hasInvisible(text)) return undefined;
+    this.#mayHide = hasInvisible(text);
+    let match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
+    if (match === null && this.#mayHide) {
       text = visibleText(text);
-      if (!text.includes("PRIVATE KEY")) return undefined;
-    }
-    let match = pattern.exec(text);
-    if (match === null && text === this.#pending && hasInvisible(text)) {
-      text = visibleText(text);
-      match = pattern.exec(text);
+      match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
     }
     if (match === null) return undefined;
     this.#pending = text;
@@ -144,20 +142,20 @@ export class RedactionStream {
     const text = this.#pending;
     if (last) {
       this.#pending = "";
-      return redactLines(text, this.#live);
+      return redactLines(text, this.#live, this.#mayHide);
     }
     let end = text.lastIndexOf("\n") + 1;
     const unfinished = this.#live.unfinishedFrom(text, end);
     if (unfinished < end) end = unfinished === 0 ? 0 : text.lastIndexOf("\n", unfinished - 1) + 1;
     this.#pending = text.slice(end);
-    return redactLines(text.slice(0, end), this.#live) + this.#releasePart();
+    return redactLines(text.slice(0, end), this.#live, this.#mayHide) + this.#releasePart();
   }
 
   /** Lets the beginning of a very long unfinished line go. */
   #releasePart(): string {
     if (this.#pending.length <= this.#hold() + SLACK) return "";
     let hold = this.#hold();
-    if (hasInvisible(this.#pending)) {
+    if (this.#mayHide && hasInvisible(this.#pending)) {
       const visible = visibleText(this.#pending);
       if (secretSpans(visible, this.#live).length > 0) this.#pending = visible;
       else hold *= 8;

@@ -16,6 +16,7 @@
  */
 
 import { LiveSecrets } from "./live-secrets.ts";
+import { redactArguments } from "./redacted-arguments.ts";
 import { redactMetadata } from "./redacted-metadata.ts";
 import { RedactionStream } from "./redaction-stream.ts";
 
@@ -43,6 +44,11 @@ export class Redactor {
   /** A copy that is safe to store: at most 8 KiB of JSON, 6 levels, plain values; secret-looking keys lose their value. */
   metadata(value: Record<string, unknown>): Record<string, unknown> {
     return redactMetadata(value, (text) => this.text(text));
+  }
+
+  /** Each argument of a program without secrets; an argument after `--token` and the like is one. */
+  arguments(values: readonly string[]): string[] {
+    return redactArguments(values, (text) => this.text(text));
   }
 
   /** For text that arrives in pieces; one per source. */

@@ -3,9 +3,9 @@
  * lines that meet one are looked at closely, in windows of 8 KiB, so no input makes a pattern slow.
  */
 
-import { LiteralSet } from "./literal-set.ts";
+import { isPlain, LiteralScan } from "./literal-scan.ts";
 import type { LiveSecrets } from "./live-secrets.ts";
-import { NAMED_VALUE_HINT, namedValueSpans } from "./named-values.ts";
+import { NAMED_VALUE_HINT, NAME_STEMS, namedValueSpans } from "./named-values.ts";
 import { SHAPE_ANCHORS, shapeSpans } from "./secret-shapes.ts";
 import { mergeSpans, renderSpans, type Span } from "./span.ts";
 
@@ -13,26 +13,26 @@ import { mergeSpans, renderSpans, type Span } from "./span.ts";
 export const WINDOW = 8192;
 const OVERLAP = 1024;
 
-const ANCHORS = new LiteralSet(SHAPE_ANCHORS);
+const HINTS = new LiteralScan(SHAPE_ANCHORS, NAME_STEMS);
 
 /* oxlint-disable no-control-regex -- these are the characters that are looked for */
 const ESCAPES =
   /(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\]PX^_][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|\x1b[ -/]{0,4}[0-~]?/g;
-const UNSEEN =
-  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]|\udb40[\udc00-\udfff]/g;
+const UNSEEN_UNIT =
+  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]/;
 /* oxlint-enable no-control-regex */
+const UNSEEN = new RegExp(`(?:${UNSEEN_UNIT.source}|\\udb40[\\udc00-\\udfff])+`, "g");
 
 /** 1 for every UTF-16 unit that may be invisible; a table is ten times faster than the pattern on text that is not Latin. */
 const INVISIBLE: Uint8Array = invisibleUnits();
 
 function invisibleUnits(): Uint8Array {
   const table = new Uint8Array(65_536);
-  const single = new RegExp(UNSEEN.source.slice(0, UNSEEN.source.indexOf("|")));
   for (const [first, end] of [
     [0, 0x3200],
     [0xfe00, 0x10000],
   ] as const)
-    for (let unit = first; unit < end; unit += 1) if (single.test(String.fromCharCode(unit))) table[unit] = 1;
+    for (let unit = first; unit < end; unit += 1) if (UNSEEN_UNIT.test(String.fromCharCode(unit))) table[unit] = 1;
   // The lead half of a tag character.
   table[0xdb40] = 1;
   return table;
@@ -40,6 +40,7 @@ function invisibleUnits(): Uint8Array {
 
 /** Whether the text holds characters that a reader does not see and that could hide a secret. */
 export function hasInvisible(text: string): boolean {
+  if (isPlain(text)) return false;
   const table = INVISIBLE;
   for (let at = 0; at < text.length; at += 1) if (table[text.charCodeAt(at)] === 1) return true;
   return false;
@@ -50,28 +51,39 @@ export function visibleText(text: string): string {
   return text.replaceAll(ESCAPES, "").replaceAll(UNSEEN, "");
 }
 
+/** A line that holds an anchor of a shape, or of a telling name a stem. */
+type HintedLine = { start: number; end: number; anchors: Set<string>; named: boolean };
+
 /** Everything in `text` that must go, sorted and without overlaps. */
 export function secretSpans(text: string, live: LiveSecrets): Span[] {
   const spans = live.spans(text);
-  let at = 0;
-  let named = namedFrom(text, 0);
-  let shape = ANCHORS.find(text, 0)?.start ?? Infinity;
-  while (at < text.length) {
-    if (named < at) named = namedFrom(text, at);
-    if (shape < at) shape = ANCHORS.find(text, at)?.start ?? Infinity;
-    const hit = Math.min(named, shape);
-    if (hit === Infinity) break;
-    const lineStart = hit === 0 ? 0 : text.lastIndexOf("\n", hit - 1) + 1;
-    const lineEnd = text.indexOf("\n", hit);
-    at = lineEnd === -1 ? text.length : lineEnd;
-    for (const span of lineSpans(text.slice(lineStart, at))) spans.push(moved(span, lineStart));
+  for (const hinted of hintedLines(text)) {
+    const line = text.slice(hinted.start, hinted.end);
+    if (hinted.anchors.size === 0 && !NAMED_VALUE_HINT.test(line)) continue;
+    for (const span of lineSpans(line, hinted)) spans.push(moved(span, hinted.start));
   }
   return mergeSpans(spans);
 }
 
-function namedFrom(text: string, at: number): number {
-  NAMED_VALUE_HINT.lastIndex = at;
-  return NAMED_VALUE_HINT.exec(text)?.index ?? Infinity;
+function hintedLines(text: string): HintedLine[] {
+  const lines: HintedLine[] = [];
+  let last: HintedLine | undefined;
+  HINTS.search(text, (place, literal) => {
+    if (last === undefined || place >= last.end) {
+      const end = text.indexOf("\n", place);
+      last = {
+        start: place === 0 ? 0 : text.lastIndexOf("\n", place - 1) + 1,
+        end: end === -1 ? text.length : end,
+        anchors: new Set(),
+        named: false,
+      };
+      lines.push(last);
+    }
+    const anchor = SHAPE_ANCHORS[literal];
+    if (anchor === undefined) last.named = true;
+    else last.anchors.add(anchor);
+  });
+  return lines;
 }
 
 function moved(span: Span, by: number): Span {
@@ -79,13 +91,15 @@ function moved(span: Span, by: number): Span {
 }
 
 /** Windows overlap; a match that touches the end of its window is searched again from its own beginning. */
-function lineSpans(line: string): Span[] {
+function lineSpans(line: string, { anchors, named }: HintedLine): Span[] {
   const spans: Span[] = [];
   let at = 0;
   for (;;) {
     const end = Math.min(at + WINDOW, line.length);
     const piece = line.slice(at, end);
-    const found = [...shapeSpans(piece), ...namedValueSpans(piece)].map((span) => moved(span, at));
+    const found = shapeSpans(piece, anchors)
+      .concat(named ? namedValueSpans(piece) : [])
+      .map((span) => moved(span, at));
     spans.push(...found);
     if (end === line.length) return spans;
     // The next window begins with a whole word, so that a long token is in one of the two.
@@ -115,11 +129,11 @@ export function endOfWord(text: string): number {
   return end === -1 ? text.length : end;
 }
 
-/** Redacts text of whole lines. */
-export function redactLines(text: string, live: LiveSecrets): string {
+/** Redacts text of whole lines. `mayHide`: false when the caller knows that nothing in it is invisible. */
+export function redactLines(text: string, live: LiveSecrets, mayHide = true): string {
   if (text === "") return "";
   const spans = secretSpans(text, live);
-  if (!hasInvisible(text)) return renderSpans(text, spans);
+  if (!mayHide || !hasInvisible(text)) return renderSpans(text, spans);
   if (spans.length === 0 && secretSpans(visibleText(text), live).length === 0) return text;
   // Live secrets first and over all lines: one may contain a line break.
   const known = renderSpans(text, mergeSpans(live.spans(text)));

@@ -87,7 +87,7 @@ const SHAPES: readonly Shape[] = [
     shape: "(?:xai-|pplx-|nvapi-|r8_)[A-Za-z0-9_-]{36,}",
   },
   { label: "sendgrid_key", anchors: ["SG."], shape: "SG\\.[A-Za-z0-9_-]{16,32}\\.[A-Za-z0-9_-]{16,}" },
-  { label: "mailgun_key", anchors: hex("key-"), shape: "key-[0-9a-f]{32}(?![A-Za-z0-9])" },
+  { label: "mailgun_key", anchors: ["key-"], shape: "key-[0-9a-f]{32}(?![A-Za-z0-9])" },
   { label: "twilio_key", anchors: hex("SK"), shape: "SK[0-9a-f]{32}(?![A-Za-z0-9])" },
   { label: "square_token", anchors: ["sq0atp-", "sq0csp-"], shape: "sq0(?:atp|csp)-[A-Za-z0-9_-]{22,}" },
   {
@@ -99,7 +99,7 @@ const SHAPES: readonly Shape[] = [
   { label: "linear_key", anchors: ["lin_api_"], shape: "lin_api_[A-Za-z0-9]{30,}" },
   { label: "notion_token", anchors: ["secret_", "ntn_"], shape: "(?:secret_|ntn_)[A-Za-z0-9]{40,}" },
   { label: "figma_token", anchors: ["figd_"], shape: "figd_[A-Za-z0-9_-]{30,}" },
-  { label: "databricks_token", anchors: hex("dapi"), shape: "dapi[a-f0-9]{32}" },
+  { label: "databricks_token", anchors: ["dapi"], shape: "dapi[a-f0-9]{32}" },
   { label: "vault_token", anchors: ["hvs.", "hvb.", "hvr."], shape: "hv[sbr]\\.[A-Za-z0-9_-]{24,}" },
   { label: "terraform_token", anchors: [".atlasv1."], shape: "[A-Za-z0-9]{14}\\.atlasv1\\.[A-Za-z0-9_=-]{40,}" },
   {
@@ -115,7 +115,7 @@ const SHAPES: readonly Shape[] = [
   { label: "fly_token", anchors: ["FlyV1 fm", "fo1_"], shape: "(?:FlyV1 fm[0-9]_|fo1_)[A-Za-z0-9_+/=-]{30,}" },
   { label: "tailscale_key", anchors: ["tskey-"], shape: "tskey-[a-z]+-[A-Za-z0-9-]{16,}" },
   { label: "age_secret_key", anchors: ["AGE-SECRET-KEY-"], shape: "AGE-SECRET-KEY-[A-Z0-9]{50,}" },
-  { label: "supabase_token", anchors: hex("sbp_"), shape: "sbp_[a-f0-9]{40}" },
+  { label: "supabase_token", anchors: ["sbp_"], shape: "sbp_[a-f0-9]{40}" },
   {
     // The base64 of "-----BEGIN … PRIVATE KEY-----" (kubeconfig, CI variables); that of a certificate stays.
     label: "private_key",
@@ -156,11 +156,15 @@ export const SHAPE_ANCHORS: readonly string[] = [...new Set(SHAPES.flatMap((row)
 
 const COMPILED = SHAPES.map((row) => ({ ...row, pattern: new RegExp(`(?<![A-Za-z0-9])(?:${row.shape})`, "g") }));
 
-/** Everything in `piece` (one line or a window of one, at most 8 KiB) that has the shape of a credential. */
-export function shapeSpans(piece: string): Span[] {
+/**
+ * Everything in `piece` (one line or a window of one, at most 8 KiB) that has the shape of a credential. `anchors` are
+ * those of SHAPE_ANCHORS that are in the line.
+ */
+export function shapeSpans(piece: string, anchors: ReadonlySet<string>): Span[] {
   const spans: Span[] = [];
+  if (anchors.size === 0) return spans;
   for (const row of COMPILED) {
-    if (!row.anchors.some((anchor) => piece.includes(anchor))) continue;
+    if (!row.anchors.some((anchor) => anchors.has(anchor) && piece.includes(anchor))) continue;
     for (const match of piece.matchAll(row.pattern)) {
       const context = match[1]?.length ?? 0;
       if (row.accept !== undefined && !row.accept(match[0].slice(context))) continue;

@@ -1,4 +1,4 @@
-/** SQL of the audit log: insert, read by key, scan in order. The one change it can make is to erase metadata behind a tombstone. */
+/** SQL of the audit log: insert, read by key, scan in order. The one change of a row is to erase metadata behind a tombstone. */
 import type { Storage, Tx } from "../storage/storage.ts";
 import type { AuditRow } from "./chain.ts";
 
@@ -62,12 +62,37 @@ export function rowsAfter(storage: Storage, afterSeq: number, limit: number): Au
   return storage.all(`SELECT ${COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit);
 }
 
-/** Sequence numbers whose metadata a tombstone names. */
-export function erasedSeqs(storage: Storage): Set<number> {
-  const rows = storage.all<{ subject_id: string }>(
-    "SELECT subject_id FROM audit_events WHERE event_type = 'audit.erased' AND subject_type = 'audit_event'",
+/** The newest intent about the subject: the row that what follows names as its cause. */
+export function newestIntent(storage: Storage, subject: { type: string; id: string }, type?: string): string | null {
+  const row = storage.get<{ event_id: string }>(
+    "SELECT event_id FROM audit_events WHERE subject_type = ? AND subject_id = ? AND outcome = 'unknown' AND (? IS NULL OR event_type = ?) ORDER BY seq DESC LIMIT 1",
+    subject.type,
+    subject.id,
+    type ?? null,
+    type ?? null,
   );
-  return new Set(rows.map((row) => Number(row.subject_id)));
+  return row?.event_id ?? null;
+}
+
+/** What the database knows of the newest checkpoint: number of events, hash of the last of them, hash of the note. */
+export type CheckpointRecord = { size: number; rowHash: string; noteHash: string };
+
+export function recordedCheckpoint(storage: Storage): CheckpointRecord | null {
+  return (
+    storage.get<CheckpointRecord>(
+      'SELECT size, row_hash AS "rowHash", note_hash AS "noteHash" FROM audit_checkpoint WHERE id = 1',
+    ) ?? null
+  );
+}
+
+export function recordCheckpoint(storage: Storage, tx: Tx, record: CheckpointRecord): void {
+  storage.run(
+    tx,
+    "INSERT OR REPLACE INTO audit_checkpoint (id, size, row_hash, note_hash) VALUES (1, ?, ?, ?)",
+    record.size,
+    record.rowHash,
+    record.noteHash,
+  );
 }
 
 /** `before`/`after` are exclusive bounds of seq. */
@@ -103,5 +128,16 @@ export function rowsMatching(
     `SELECT ${COLUMNS} FROM audit_events ${clause} ORDER BY seq ${order} LIMIT ?`,
     ...values,
     page.limit,
+  );
+}
+
+/** Intents of agents, oldest first, that no later event names as its cause. */
+export function openIntents(storage: Storage, types: readonly string[]): AuditRow[] {
+  return storage.all(
+    `SELECT ${COLUMNS} FROM audit_events WHERE subject_type = 'agent' AND outcome = 'unknown'
+      AND event_type IN (${types.map(() => "?").join(",")})
+      AND event_id NOT IN (SELECT causation_id FROM audit_events WHERE subject_type = 'agent' AND causation_id IS NOT NULL)
+      ORDER BY seq`,
+    ...types,
   );
 }

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -10,12 +11,13 @@ import { rowsAfter } from "./store.ts";
 let folder = "";
 let storage: Storage;
 let audit: AuditLog;
+let torn: number[];
 
 async function open(): Promise<AuditLog> {
   return new AuditLog({
     storage,
     redactor: new Redactor(),
-    checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints")),
+    checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints"), (bytes) => torn.push(bytes)),
     observer: "core_test",
     checkpointEvents: 1_000,
     checkpointIntervalMs: 3_600_000,
@@ -26,6 +28,7 @@ async function open(): Promise<AuditLog> {
 }
 
 beforeEach(async () => {
+  torn = [];
   folder = mkdtempSync(join(tmpdir(), "os-verify-"));
   storage = Storage.open(":memory:");
   audit = await open();
@@ -65,6 +68,22 @@ function rewriteFrom(fromSeq: number, change: (row: AuditRow) => AuditRow): void
     previous = row.row_hash;
   }
 }
+
+/** A row behind the last one; its own hash fits. */
+function plant(change: Partial<AuditRow>): void {
+  const last = rowsAfter(storage, 9, 1)[0] as AuditRow;
+  const planted = { ...last, seq: 11, event_id: "evt_planted", prev_hash: last.row_hash, ...change };
+  planted.row_hash = hashRow(planted);
+  const columns = Object.keys(planted);
+  storage
+    .prepare(`INSERT INTO audit_events (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(",")})`)
+    .run(...Object.values(planted));
+}
+
+function started(id: string): string {
+  return audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id } });
+}
+
 const forged = (row: AuditRow): AuditRow => (row.seq === 5 ? { ...row, metadata_json: '{"version":"forged"}' } : row);
 
 describe("verification", () => {
@@ -81,7 +100,7 @@ describe("verification", () => {
     const empty = new AuditLog({
       storage: Storage.open(":memory:"),
       redactor: new Redactor(),
-      checkpoints: await Checkpoints.open(join(folder, "k2"), join(folder, "c2")),
+      checkpoints: await Checkpoints.open(join(folder, "k2"), join(folder, "c2"), () => {}),
       observer: "x",
       checkpointEvents: 1,
       checkpointIntervalMs: 1,
@@ -127,11 +146,11 @@ describe("verification", () => {
   test("finds a tail cut while Core was down by the newest checkpoint, and vouches for no row after the one before", async () => {
     tamper("DELETE FROM audit_events WHERE seq > 4");
     audit = await open();
-    // What Core appends since stands where other rows stood.
-    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "c" } });
+    expect(audit.problem).toContain("first 7 events");
+    expect(() => started("c")).toThrow(expect.objectContaining({ code: "audit.not_intact" }));
     expect(await audit.verify()).toMatchObject({
       status: "truncated",
-      events: 5,
+      events: 4,
       first_bad_seq: 4,
       checkpoint: { size: 7 },
     });
@@ -173,21 +192,16 @@ describe("verification", () => {
     });
   });
 
-  test("finds rows that somebody added behind Core's back when Core appends next", async () => {
-    const last = rowsAfter(storage, 9, 1)[0] as AuditRow;
-    const planted = { ...last, seq: 11, event_id: "evt_planted", prev_hash: last.row_hash };
-    planted.row_hash = hashRow(planted);
-    const columns = Object.keys(planted).join(", ");
-    storage
-      .prepare(
-        `INSERT INTO audit_events (${columns}) VALUES (${Object.keys(planted)
-          .map(() => "?")
-          .join(",")})`,
-      )
-      .run(...Object.values(planted));
-    expect(() => audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "c" } })).toThrow(
-      expect.objectContaining({ code: "audit.unavailable" }),
-    );
+  test("finds rows behind the head that Core knows, which Core cannot append to either", async () => {
+    plant({});
+    expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: 11, events: 10 });
+    expect(() => started("c")).toThrow(expect.objectContaining({ code: "audit.unavailable" }));
+  });
+
+  test("does not call Core's own rows foreign that are written while it runs", async () => {
+    const verdict = audit.verify();
+    started("c");
+    expect(await verdict).toMatchObject({ status: "intact", events: 11 });
   });
 
   test("accepts metadata that a tombstone names as erased, and only those", async () => {
@@ -204,8 +218,164 @@ describe("verification", () => {
     ).toThrow(/append-only/);
   });
 
+  test("does not believe a tombstone that is not part of the chain", async () => {
+    plant({ event_type: "audit.erased", subject_type: "audit_event", subject_id: "5" });
+    storage.prepare("UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = 5").run();
+    expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: 5 });
+  });
+
+  test("does not believe a tombstone that comes before the row it names", async () => {
+    audit.record({
+      type: "audit.erased",
+      act: SYSTEM_ACT,
+      subject: { type: "audit_event", id: "12" },
+      metadata: { reason: "in advance" },
+    });
+    started("c");
+    tamper("UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = 12");
+    expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: 12 });
+  });
+
   test("of a table that is gone says unreadable and does not fail", async () => {
     storage.prepare("DROP TABLE audit_events").run();
     expect(await audit.verify()).toMatchObject({ status: "unreadable" });
+    audit = await open();
+    expect(audit.problem).toBe("the audit log cannot be read");
+    expect(await audit.verify()).toMatchObject({ status: "unreadable" });
+  });
+});
+
+describe("a Core that starts refuses to go on", () => {
+  test.each([
+    ["behind a row that does not follow", () => plant({ prev_hash: GENESIS }), "tampered", 11],
+    [
+      "behind a row that was changed",
+      () => tamper("UPDATE audit_events SET outcome = 'failed' WHERE seq = 9"),
+      "tampered",
+      9,
+    ],
+    [
+      "when rows after the newest checkpoint are missing",
+      () => tamper("DELETE FROM audit_events WHERE seq = 8"),
+      "tampered",
+      8,
+    ],
+    ["when signed rows are gone", () => tamper("DELETE FROM audit_events WHERE seq > 5"), "truncated", 4],
+    ["when everything is gone", () => tamper("DELETE FROM audit_events"), "truncated", 1],
+    [
+      "when signed rows were written again",
+      () => {
+        tamper();
+        rewriteFrom(5, forged);
+      },
+      "tampered",
+      4,
+    ],
+  ])("%s, and still says where", async (_what, attack, status, at) => {
+    attack();
+    const before = readFileSync(join(folder, "checkpoints"), "utf8");
+    audit = await open();
+    expect(audit.problem).not.toBeNull();
+    expect(() => started("c")).toThrow(expect.objectContaining({ code: "audit.not_intact" }));
+    await expect(audit.checkpoint()).rejects.toMatchObject({ code: "audit.not_intact" });
+    expect(await audit.verify()).toMatchObject({ status, first_bad_seq: at });
+    await audit.close();
+    expect(readFileSync(join(folder, "checkpoints"), "utf8")).toBe(before);
+  });
+
+  test("when signed rows and the file of checkpoints are gone, because the database remembers", async () => {
+    tamper("DELETE FROM audit_events WHERE seq > 5");
+    rmSync(join(folder, "checkpoints"));
+    audit = await open();
+    expect(audit.problem).toContain("first 7 events");
+    expect(await audit.verify()).toMatchObject({ status: "truncated", first_bad_seq: 1 });
+  });
+
+  test("but goes on after a crash that left rows without a checkpoint", async () => {
+    audit = await open();
+    expect(audit.problem).toBeNull();
+    started("c");
+    expect(await audit.verify()).toMatchObject({ status: "intact", events: 11 });
+  });
+});
+
+describe("the file of checkpoints", () => {
+  const file = (): string => join(folder, "checkpoints");
+  const notes = (): string[] =>
+    readFileSync(file(), "utf8")
+      .split(/(?<=\n\u2014 [^\n]*\n)\n/)
+      .filter((one) => one !== "");
+
+  test("links each note to the one before, as a line of a signed note", () => {
+    const [first = "", second = ""] = notes();
+    expect(first).not.toContain("previous");
+    const digest = createHash("sha256").update(first).digest("base64");
+    expect(second).toMatch(
+      /^opensentience\/audit\n7\n[^\n]+\nat [^\n]+\nprevious [^\n]+\n\n\u2014 opensentience-core [^\n]+\n$/,
+    );
+    expect(second).toContain(`\nprevious ${digest}\n`);
+  });
+
+  test.each([
+    ["removed", () => rmSync(file())],
+    ["emptied", () => writeFileSync(file(), "")],
+    ["shortened by its last note", () => writeFileSync(file(), `${notes()[0]}\n`)],
+    ["shortened by its first note", () => writeFileSync(file(), `${notes()[1]}\n`)],
+  ])("finds a file of checkpoints that was %s, also after Core signed again", async (_how, attack) => {
+    attack();
+    const missing = {
+      status: "tampered",
+      first_bad_seq: null,
+      message: expect.stringContaining("checkpoint is missing"),
+    };
+    expect(await audit.verify()).toMatchObject(missing);
+    audit = await open();
+    expect(await audit.verify()).toMatchObject(missing);
+    started("c");
+    await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject(missing);
+    audit = await open();
+    expect(await audit.verify()).toMatchObject(missing);
+  });
+
+  test.each([[40], [120], [200], [-1]])(
+    "takes half a note that a crash left for none, and cuts it off (%i)",
+    async (kept) => {
+      started("c");
+      const copy = await Checkpoints.open(join(folder, "key"), join(folder, "other"), () => {});
+      const { note } = await copy.write(11, audit.head.hash, new Date().toISOString(), "ab".repeat(32));
+      appendFileSync(file(), note.slice(0, kept));
+      audit = await open();
+      expect(await audit.verify()).toMatchObject({ status: "intact" });
+      await audit.checkpoint();
+      expect(torn).toEqual([Buffer.byteLength(note.slice(0, kept))]);
+      expect(notes()).toHaveLength(3);
+      expect(await audit.verify()).toMatchObject({ status: "intact", checkpoint: { size: 11 } });
+    },
+  );
+
+  test("with a whole note that nobody signed stays tampered", async () => {
+    const [, second = ""] = notes();
+    appendFileSync(file(), `${second.replace("\n7\n", "\n8\n")}\n`);
+    audit = await open();
+    started("c");
+    await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject({
+      status: "tampered",
+      message: expect.stringContaining("not signed by"),
+    });
+  });
+
+  test("that has one note more than the database knows is what a crash between the two leaves", async () => {
+    const before = storage.prepare("SELECT * FROM audit_checkpoint").get() as Record<string, number | string>;
+    started("c");
+    await audit.checkpoint();
+    storage
+      .prepare("UPDATE audit_checkpoint SET size = ?, row_hash = ?, note_hash = ?")
+      .run(before["size"] ?? 0, before["row_hash"] ?? "", before["note_hash"] ?? "");
+    audit = await open();
+    started("d");
+    await audit.checkpoint();
+    expect(await audit.verify()).toMatchObject({ status: "intact", checkpoint: { size: 12 } });
   });
 });

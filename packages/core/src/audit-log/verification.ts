@@ -4,100 +4,195 @@ import type { VerifyJson } from "@opensentience/protocol";
 import type { Storage } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import type { Checkpoint } from "./checkpoints.ts";
-import { erasedSeqs, rowsAfter } from "./store.ts";
+import { lastRow, recordedCheckpoint, rowBySeq, rowsAfter, type CheckpointRecord } from "./store.ts";
 
 /** Rows per turn of the event loop: other requests are answered in between. */
 const BATCH = 2_000;
 
 export type Head = { seq: number; hash: string };
 
+export type Evidence = {
+  /** Every note of Core's own file, oldest first. */
+  notes: Checkpoint[];
+  /** Hash of the newest note that this Core wrote or found at its start; null when there was none. */
+  newestNote: string | null;
+  /** A valid checkpoint that was kept elsewhere. */
+  against?: Checkpoint | undefined;
+  /** The head as Core knows it at this moment: it moves while verification runs. */
+  head: () => Head;
+};
+
+type Problem = { status: "tampered" | "truncated"; at: number | null; message: string };
+
 /**
  * `first_bad_seq` is the first row that is not what was written; for a cut under a running Core, the first row that is
- * gone. A cut that Core found at its start is known by the checkpoints only, and Core has appended since: the position
- * is then the first row after the last checkpoint that still fits, because which rows came after the cut does not show.
- * A row rewritten together with all its successors is found by the next checkpoint: the position is then the first row
- * after the last checkpoint that still fits.
+ * gone. A cut that Core found at its start, and a row rewritten together with all its successors, are known by the
+ * checkpoints only: the position is then the first row after the last checkpoint that still fits.
  */
-export async function verifyChain(storage: Storage, checkpoints: Checkpoint[], head: Head): Promise<VerifyJson> {
-  const newest = checkpoints.at(-1);
+export async function verifyChain(storage: Storage, evidence: Evidence): Promise<VerifyJson> {
+  const newest = evidence.against ?? evidence.notes.at(-1);
   const checkpoint =
     newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
-  const report = (
-    status: VerifyJson["status"],
-    events: number,
-    badSeq: number | null,
-    message: string,
-  ): VerifyJson => ({
-    status,
-    events,
-    first_bad_seq: badSeq,
-    checkpoint,
-    message,
-  });
-  const invalid = checkpoints.find((one) => !one.valid);
-  if (invalid !== undefined)
-    return report("tampered", head.seq, null, "a checkpoint is damaged or was not signed by this Core");
   try {
-    const hashesAt = Map.groupBy(checkpoints, (one) => one.size);
-    const erased = erasedSeqs(storage);
-    let previous: Head = { seq: 0, hash: GENESIS };
-    let lastFitting = 0;
-    for (;;) {
-      const rows = rowsAfter(storage, previous.seq, BATCH);
-      for (const row of rows) {
-        if (row.seq > head.seq) break;
-        const problem = rowProblem(row, previous, erased);
-        if (problem !== undefined) return report("tampered", previous.seq, previous.seq + 1, problem);
-        previous = { seq: row.seq, hash: row.row_hash };
-        const expected = hashesAt.get(row.seq);
-        if (expected?.some((one) => one.hash !== row.row_hash) === true)
-          return report(
-            "tampered",
-            row.seq,
-            lastFitting + 1,
-            `the chain was rewritten: it does not fit the checkpoint of ${row.seq} events`,
-          );
-        if (expected !== undefined) lastFitting = row.seq;
-      }
-      if (rows.length < BATCH || previous.seq >= head.seq) break;
-      await nextTurn();
-    }
-    if (previous.seq < head.seq)
-      return report(
-        "truncated",
-        previous.seq,
-        previous.seq + 1,
-        `${head.seq - previous.seq} events at the end are gone`,
-      );
-    const signed = checkpoints.reduce((largest, one) => Math.max(largest, one.size), 0);
-    if (previous.seq < signed)
-      return report(
-        "truncated",
-        previous.seq,
-        lastFitting + 1,
-        `events up to ${signed} were signed, and there are only ${previous.seq}; what follows event ${lastFitting} cannot be relied on`,
-      );
-    if (previous.hash !== head.hash)
-      return report(
-        "tampered",
-        previous.seq,
-        lastFitting + 1,
-        "the chain was rewritten: it does not fit the head that Core knows",
-      );
-    return report("intact", previous.seq, null, `${previous.seq} events, every hash fits`);
+    const recorded = recordedCheckpoint(storage);
+    const scan = new Scan(storage, evidence.head, marksOf([...evidence.notes, evidence.against], recorded));
+    const found = await scan.run();
+    const problem = found ?? notesProblem(evidence, recorded?.noteHash ?? null);
+    const events = scan.previous.seq;
+    if (problem === undefined)
+      return {
+        status: "intact",
+        events,
+        first_bad_seq: null,
+        checkpoint,
+        message: `${events} events, every hash fits`,
+      };
+    return { status: problem.status, events, first_bad_seq: problem.at, checkpoint, message: problem.message };
   } catch {
-    return report("unreadable", 0, null, "the audit log cannot be read");
+    return {
+      status: "unreadable",
+      events: 0,
+      first_bad_seq: null,
+      checkpoint,
+      message: "the audit log cannot be read",
+    };
   }
 }
 
-function rowProblem(row: AuditRow, previous: Head, erased: ReadonlySet<number>): string | undefined {
+class Scan {
+  previous: Head = { seq: 0, hash: GENESIS };
+  readonly #storage: Storage;
+  readonly #head: () => Head;
+  readonly #marks: Head[];
+  #lastFitting = 0;
+  /** Rows without metadata for which no tombstone has come yet. */
+  readonly #erased = new Set<number>();
+
+  constructor(storage: Storage, head: () => Head, marks: Head[]) {
+    this.#storage = storage;
+    this.#head = head;
+    this.#marks = marks;
+  }
+
+  async run(): Promise<Problem | undefined> {
+    const broken = await this.#rows();
+    // SECURITY: only a tombstone that verified, later than the row, excuses missing metadata: anybody can write a row
+    // that looks like one behind a break. Pinned by "does not believe a tombstone that is not part of the chain".
+    const [erased] = this.#erased;
+    if (erased === undefined || (broken?.at !== undefined && broken.at !== null && broken.at < erased)) return broken;
+    return {
+      status: "tampered",
+      at: erased,
+      message: `the metadata of event ${erased} was removed without a tombstone`,
+    };
+  }
+
+  async #rows(): Promise<Problem | undefined> {
+    const hashesAt = Map.groupBy(this.#marks, (one) => one.seq);
+    for (;;) {
+      const rows = rowsAfter(this.#storage, this.previous.seq, BATCH);
+      for (const row of rows) {
+        if (row.seq > this.#head().seq) break;
+        const problem = rowProblem(row, this.previous);
+        if (problem !== undefined) return tampered(this.previous.seq + 1, problem);
+        this.previous = { seq: row.seq, hash: row.row_hash };
+        this.#noteErasure(row);
+        const expected = hashesAt.get(row.seq);
+        if (expected?.some((one) => one.hash !== row.row_hash) === true) return this.#rewritten(row.seq);
+        if (expected !== undefined) this.#lastFitting = row.seq;
+      }
+      // Nothing is awaited between this look at the head and the last one at the table.
+      if (rows.length < BATCH || this.previous.seq >= this.#head().seq) return this.#end(this.#head());
+      await nextTurn();
+    }
+  }
+
+  #noteErasure(row: AuditRow): void {
+    if (row.metadata_json === null) this.#erased.add(row.seq);
+    else if (row.event_type === "audit.erased" && row.subject_type === "audit_event")
+      this.#erased.delete(Number(row.subject_id));
+  }
+
+  #end(head: Head): Problem | undefined {
+    const { seq, hash } = this.previous;
+    if (seq < head.seq)
+      return { status: "truncated", at: seq + 1, message: `${head.seq - seq} events at the end are gone` };
+    const signed = this.#marks.reduce((largest, one) => Math.max(largest, one.seq), 0);
+    if (seq < signed)
+      return {
+        status: "truncated",
+        at: this.#lastFitting + 1,
+        message: `events up to ${signed} were signed, and there are only ${seq}; what follows event ${this.#lastFitting} cannot be relied on`,
+      };
+    if (hash !== head.hash)
+      return tampered(this.#lastFitting + 1, "the chain was rewritten: it does not fit the head that Core knows");
+    // SECURITY: rows that Core did not write are shown by lists all the same, so they must not pass here.
+    // Pinned by "finds rows behind the head that Core knows".
+    if (rowsAfter(this.#storage, seq, 1).length > 0)
+      return tampered(seq + 1, `what follows event ${seq} was not written by Core`);
+    return undefined;
+  }
+
+  #rewritten(seq: number): Problem {
+    return tampered(this.#lastFitting + 1, `the chain was rewritten: it does not fit the checkpoint of ${seq} events`);
+  }
+}
+
+/**
+ * The head from which Core may go on, or why it must not. Looks at what no checkpoint covers yet, and that the newest
+ * checkpoint still fits; the rest is for `verify`. SECURITY: a Core that adopted whatever row is last would append to
+ * and sign what somebody else wrote or cut while it was down. Pinned by "a Core that starts refuses to go on".
+ */
+export function headToAdopt(storage: Storage, notes: Checkpoint[]): { head: Head; problem: string | null } {
+  const marks = marksOf(notes, recordedCheckpoint(storage));
+  const newest = marks.reduce((one, other) => (other.seq > one.seq ? other : one), { seq: 0, hash: GENESIS });
+  const last = lastRow(storage);
+  const head = last === undefined ? { seq: 0, hash: GENESIS } : { seq: last.seq, hash: last.row_hash };
+  if (newest.seq > 0) {
+    const row = rowBySeq(storage, newest.seq);
+    if (row === undefined || marks.some((one) => one.seq === newest.seq && one.hash !== row.row_hash))
+      return { head, problem: `what was signed as the first ${newest.seq} events is not there any more` };
+  }
+  let previous: Head = newest;
+  for (;;) {
+    const rows = rowsAfter(storage, previous.seq, BATCH);
+    for (const row of rows) {
+      const problem = rowProblem(row, previous);
+      if (problem !== undefined) return { head, problem };
+      previous = { seq: row.seq, hash: row.row_hash };
+    }
+    if (rows.length < BATCH) return { head: previous, problem: null };
+  }
+}
+
+/** What the chain has to fit: every valid note, and the newest checkpoint as the database remembers it. */
+function marksOf(notes: (Checkpoint | undefined)[], recorded: CheckpointRecord | null): Head[] {
+  const signed = notes.flatMap((one) => (one?.valid === true ? [{ seq: one.size, hash: one.hash }] : []));
+  return recorded === null ? signed : [...signed, { seq: recorded.size, hash: recorded.rowHash }];
+}
+
+function tampered(at: number | null, message: string): Problem {
+  return { status: "tampered", at, message };
+}
+
+/** The notes among themselves: each signed by this Core, each following the one before, the newest still there. */
+function notesProblem({ notes, newestNote }: Evidence, recordedNote: string | null): Problem | undefined {
+  if (notes.some((one) => !one.valid)) return tampered(null, "a checkpoint is damaged or was not signed by this Core");
+  const hashes = notes.map((one) => one.noteHash);
+  const isChained = notes.every((one, at) => one.previous === (hashes[at - 1] ?? null));
+  // SECURITY: whoever removes the file of checkpoints removes what a cut or rewritten log does not fit.
+  // Pinned by "finds a file of checkpoints that was removed, also after Core signed again".
+  const hasNewest = [newestNote, recordedNote].every((one) => one === null || hashes.includes(one));
+  return isChained && hasNewest ? undefined : tampered(null, "a checkpoint is missing from the file of checkpoints");
+}
+
+/** Whether the row is what follows `previous`; whether missing metadata are excused is decided at the end. */
+function rowProblem(row: AuditRow, previous: Head): string | undefined {
   if (row.seq !== previous.seq + 1) return `event ${previous.seq + 1} is missing`;
   if (row.prev_hash !== previous.hash) return `event ${row.seq} does not follow the one before it`;
   if (hashRow(row) !== row.row_hash) return `event ${row.seq} was changed`;
-  if (row.metadata_json === null || row.meta_salt === null) {
-    return erased.has(row.seq) ? undefined : `the metadata of event ${row.seq} was removed without a tombstone`;
-  }
-  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest
+  if (row.metadata_json === null) return undefined;
+  return row.meta_salt !== null && digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest
     ? undefined
     : `the metadata of event ${row.seq} was changed`;
 }

@@ -6,28 +6,50 @@
  * for the whole build, its output redacted, bounded, streamed live and kept in a log. The compile phase has no network
  * where the machine can give it none. No shell anywhere.
  *
+ * A build starts from exactly the installed commit: a source that holds anything else (a planted file, what an earlier
+ * build made) is put back from Core's own copy of the repository first, so nothing can slip into what is built.
  * Afterwards the tree is hashed again: a build that changed a tracked file fails and names it; otherwise the hash of
  * the built tree becomes part of what is allowed to run. A build is of one commit; another commit is not built.
  */
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CoreError, newId, shortId } from "@opensentience/protocol";
+import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import type { CaptureLimits } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
-import { diffTrees, hashTree, loadEntries, saveEntries } from "../tree/tree.ts";
+import {
+  diffTrees,
+  hashEntries,
+  hashTree,
+  loadEntries,
+  saveEntries,
+  type TreeEntry,
+} from "../tree/tree.ts";
 import { planBuild, type BuildStep } from "./plan.ts";
+import { recordedPlan } from "./plan-record.ts";
 import { runStep } from "./step.ts";
+import { refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
 
 export type BuildDeps = {
   audit: AuditLog;
   catalog: Catalog;
   redactor: Redactor;
   probe: SandboxProbe;
-  settings: { timeoutMs: number; logs: CaptureLimits; toolPath: string; passEnvironment: Record<string, string> };
+  /** Puts `src` back to exactly the installed commit. Throws `build.source_changed`. */
+  restoreSource: (agent: AgentRecord, signal?: AbortSignal) => Promise<void>;
+  settings: {
+    timeoutMs: number;
+    /** Of a tree that is hashed. */
+    maxBytes: number;
+    maxFiles: number;
+    logs: CaptureLimits;
+    toolPath: string;
+    passEnvironment: Record<string, string>;
+  };
   folders: {
     runAgents: string;
     logs: string;
@@ -36,9 +58,15 @@ export type BuildDeps = {
       buildHome: string;
       trackedEntries: string;
       builtEntries: string;
-      treeCache: string;
     };
   };
+};
+
+/** `expectedPlan`: the digest of the plan that was shown. */
+export type BuildOptions = {
+  expectedPlan?: string;
+  signal?: AbortSignal;
+  progress?: (phase: string, text: string) => void;
 };
 
 export class Build {
@@ -49,41 +77,45 @@ export class Build {
   }
 
   /** The plan, recorded as shown. Throws agent.not_found, install.not_installed, manifest.*. */
-  async plan(agentId: string, act: Act): Promise<BuildStep[]> {
+  async plan(agentId: string, act: Act): Promise<BuildPlanJson> {
     const agent = this.#installed(agentId);
-    const steps = await this.#steps(agent);
+    const { steps, digest } = await this.#plan(agent);
     this.#deps.audit.record({
       type: "agent.build_plan_shown",
       act,
       subject: { type: "agent", id: agentId },
-      metadata: { commit: agent.commit, steps: summary(steps) },
+      metadata: { commit: agent.commit, ...recordedPlan(steps, this.#deps.redactor) },
     });
-    return steps;
+    return { steps, digest };
   }
 
   /**
-   * Runs the plan. Throws install.not_installed, install.running, build.tool_missing, build.failed, build.timeout,
-   * build.canceled, build.tracked_files_changed; the failure is recorded and `build_status` is `failed`.
+   * Runs the plan. Throws install.not_installed, install.running, build.plan_changed, build.source_changed,
+   * build.tool_missing, build.failed, build.timeout, build.canceled, build.tracked_files_changed, build.link_outside,
+   * install.limit_exceeded; once it was begun the failure is recorded and `build_status` is `failed`.
    */
-  async build(
-    agentId: string,
-    act: Act,
-    options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void } = {},
-  ): Promise<void> {
-    const agent = this.#installed(agentId);
-    if (agent.status === "running")
-      throw new CoreError("install.running", `${agentId} is running`, {
-        nextStep: `opensentience agents stop ${agentId}`,
-      });
+  async build(agentId: string, act: Act, options: BuildOptions = {}): Promise<void> {
     const release = this.#deps.catalog.claim(agentId);
     const startedMs = performance.now();
+    const span = { startedMs, deadlineMs: startedMs + this.#deps.settings.timeoutMs, signal: options.signal };
     try {
-      const steps = await this.#steps(agent);
-      const causationId = this.#recordStart(agent, steps, act);
+      const agent = this.#installed(agentId);
+      if (agent.status === "running")
+        throw new CoreError("install.running", `${agentId} is running`, {
+          nextStep: `opensentience agents stop ${agentId}`,
+        });
+      const putBack = await this.#startFromCommit(agent, span);
+      const { steps, digest } = await this.#plan(agent);
+      // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
+      if (options.expectedPlan !== undefined && options.expectedPlan !== digest)
+        throw new CoreError("build.plan_changed", "the plan is no longer the one that was shown; look at it again", {
+          nextStep: `opensentience agents build ${agentId} --plan`,
+        });
+      const causationId = this.#recordStart(agent, steps, putBack, act);
       const ownAct = { ...act, causationId };
       try {
-        await this.#runSteps(agent, steps, options);
-        await this.#accept(agent, steps, ownAct, startedMs);
+        await this.#runSteps(agent, steps, span, options.progress);
+        await this.#accept(agent, steps, ownAct, span);
       } catch (error) {
         this.#recordFailure(agent, error, ownAct, startedMs);
         throw error;
@@ -100,22 +132,63 @@ export class Build {
       this.#recordFailure(
         agent,
         new CoreError("build.canceled", "Core ended during the build"),
-        SYSTEM_ACT,
+        {
+          ...SYSTEM_ACT,
+          causationId: this.#deps.audit.intentOf({ type: "agent", id: agent.agentId }, "agent.build_started"),
+        },
         performance.now(),
       );
     return interrupted.length;
   }
 
-  async #steps(agent: AgentRecord): Promise<BuildStep[]> {
+  async #plan(agent: AgentRecord): Promise<BuildPlanJson> {
     const source = sourceOf(agent);
     const file = await readManifest(source);
-    return planBuild(source, file.manifest, this.#deps.probe.backend === "bubblewrap");
+    const steps = await planBuild(source, file.manifest, this.#deps.probe.backend === "bubblewrap");
+    const digest = createHash("sha256")
+      .update(JSON.stringify([agent.commit, file.manifestHash, steps]))
+      .digest("hex");
+    return { steps, digest };
+  }
+
+  /**
+   * SECURITY: a file that was planted in the source would be executed by the build and then counted as built by it;
+   * pinned by "a build starts from the commit, whatever was planted". Names what was put back.
+   */
+  async #startFromCommit(agent: AgentRecord, span: Span): Promise<string[]> {
+    if (agent.commit === null) return [];
+    const tracked = await this.#tracked(agent);
+    const found = await this.#hash(agent, span).catch((error: unknown) => unreadable(error));
+    if (tracked !== undefined && found.hash === agent.treeHash) return [];
+    await this.#deps.restoreSource(agent, span.signal);
+    if (agent.buildStatus === "built" && found.hash === agent.builtTreeHash) return [];
+    const difference = diffTrees(tracked ?? [], found.entries);
+    return [...difference.added, ...difference.removed, ...difference.changed].slice(0, 20);
+  }
+
+  /** The list of the commit's files, when it is the one that was installed: its own hash alone proves nothing. */
+  async #tracked(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
+    const entries = await loadEntries(this.#deps.folders.agent(agent.agentId).trackedEntries);
+    return entries !== undefined && hashEntries(entries) === agent.treeHash ? entries : undefined;
+  }
+
+  /** Never from the cache: this is what will be trusted. Throws build.canceled and build.timeout. */
+  async #hash(agent: AgentRecord, span: Span): Promise<{ hash: string; entries: TreeEntry[] }> {
+    const { maxBytes, maxFiles } = this.#deps.settings;
+    const late = AbortSignal.timeout(Math.max(0, Math.ceil(span.deadlineMs - performance.now())));
+    const signal = span.signal === undefined ? late : AbortSignal.any([span.signal, late]);
+    try {
+      return await hashTree(sourceOf(agent), { signal, maxBytes, maxFiles });
+    } finally {
+      refuseOver(agent, span);
+    }
   }
 
   async #runSteps(
     agent: AgentRecord,
     steps: BuildStep[],
-    options: { signal?: AbortSignal; progress?: (phase: string, text: string) => void },
+    span: Span,
+    progress: BuildOptions["progress"],
   ): Promise<void> {
     const { folders, settings } = this.#deps;
     const own = folders.agent(agent.agentId);
@@ -132,14 +205,13 @@ export class Build {
       CI: "1",
       ...settings.passEnvironment,
     };
-    const deadlineMs = performance.now() + settings.timeoutMs;
     // A proxy address may carry a password: what the operator passes on is kept out of the build's log.
     const forget = Object.entries(settings.passEnvironment).map(([name, value]) =>
       this.#deps.redactor.protect(value, `env ${name}`),
     );
     try {
       for (const [index, step] of steps.entries()) {
-        options.progress?.(step.phase, `$ ${step.argv.join(" ")}`);
+        progress?.(step.phase, `$ ${step.argv.join(" ")}`);
         await runStep(step, {
           agentId: agent.agentId,
           cwd: sourceOf(agent),
@@ -150,9 +222,9 @@ export class Build {
           logPath: join(folders.logs, agent.agentId, `build-${stamp}-${index + 1}.log`),
           logLimits: settings.logs,
           redactor: this.#deps.redactor,
-          deadlineMs,
-          signal: options.signal,
-          onLine: (line) => options.progress?.(step.phase, line),
+          deadlineMs: span.deadlineMs,
+          signal: span.signal,
+          onLine: (line) => progress?.(step.phase, line),
         });
       }
     } finally {
@@ -161,14 +233,18 @@ export class Build {
   }
 
   /** SECURITY: a build script that edits the source would change what was approved; pinned by "a build that changes tracked files fails and names them". */
-  async #accept(agent: AgentRecord, steps: BuildStep[], act: Act, startedMs: number): Promise<void> {
-    if (agent.commit === null) return this.#recordBuilt(agent, steps, undefined, act, startedMs);
-    const own = this.#deps.folders.agent(agent.agentId);
-    const tracked = await loadEntries(own.trackedEntries);
-    const after = await hashTree(sourceOf(agent), { cachePath: own.treeCache });
+  async #accept(agent: AgentRecord, steps: BuildStep[], act: Act, span: Span): Promise<void> {
+    refuseOver(agent, span);
+    if (agent.commit === null) return this.#recordBuilt(agent, steps, undefined, act, span.startedMs);
+    // SECURITY: the build can write the kept list too; pinned by "a build that forges the list of tracked files fails".
+    const tracked = await this.#tracked(agent);
+    const after = await this.#hash(agent, span).catch((error: unknown) => {
+      throw error instanceof CoreError ? error : unreadableTree(agent, error);
+    });
     const difference = diffTrees(tracked ?? [], after.entries);
-    const touched = [...difference.changed, ...difference.removed];
-    if (tracked === undefined || touched.length > 0) {
+    const touched =
+      tracked === undefined ? ["(the list of tracked files)"] : [...difference.changed, ...difference.removed];
+    if (touched.length > 0) {
       throw new CoreError(
         "build.tracked_files_changed",
         `the build changed files that git tracks: ${touched.slice(0, 5).join(", ")}`,
@@ -178,8 +254,10 @@ export class Build {
         },
       );
     }
-    await saveEntries(own.builtEntries, after.entries);
-    this.#recordBuilt(agent, steps, after.hash, act, startedMs);
+    await refuseChangeableLinks(agent, sourceOf(agent), after.entries);
+    await saveEntries(this.#deps.folders.agent(agent.agentId).builtEntries, after.entries);
+    refuseOver(agent, span);
+    this.#recordBuilt(agent, steps, after.hash, act, span.startedMs);
   }
 
   #recordBuilt(
@@ -201,7 +279,7 @@ export class Build {
         subject: { type: "agent", id: agent.agentId },
         metadata: {
           commit: agent.commit,
-          steps: summary(steps),
+          ...recordedPlan(steps, this.#deps.redactor),
           duration_ms: Math.round(performance.now() - startedMs),
           built_tree_hash: builtTreeHash,
           trust_boundary: TRUST_BOUNDARY,
@@ -210,7 +288,7 @@ export class Build {
     });
   }
 
-  #recordStart(agent: AgentRecord, steps: BuildStep[], act: Act): string {
+  #recordStart(agent: AgentRecord, steps: BuildStep[], putBack: string[], act: Act): string {
     return this.#deps.audit.transact((tx, record) => {
       this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "building", commit: null });
       return record({
@@ -218,7 +296,12 @@ export class Build {
         act,
         subject: { type: "agent", id: agent.agentId },
         outcome: "unknown",
-        metadata: { commit: agent.commit, steps: summary(steps), trust_boundary: TRUST_BOUNDARY },
+        metadata: {
+          commit: agent.commit,
+          ...recordedPlan(steps, this.#deps.redactor),
+          put_back: putBack.length === 0 ? undefined : putBack,
+          trust_boundary: TRUST_BOUNDARY,
+        },
       });
     });
   }
@@ -256,8 +339,4 @@ export class Build {
 /** A folder that is run in place is built in place. */
 function sourceOf(agent: AgentRecord): string {
   return agent.installPath ?? "";
-}
-
-function summary(steps: BuildStep[]): string[] {
-  return steps.map((step) => `${step.phase}: ${step.argv.join(" ").slice(0, 200)}`);
 }

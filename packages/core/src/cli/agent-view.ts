@@ -7,7 +7,7 @@ import type {
   PermissionJson,
   PsItemJson,
 } from "@opensentience/protocol";
-import { type Cell, counted, oneLine, shortHash, shortTime, type Style } from "./format.ts";
+import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { runRows } from "./run-view.ts";
 
@@ -155,7 +155,7 @@ function permissionLines(style: Style, permission: PermissionJson): string {
 
 function hasDone(style: Style, { runs, events }: AgentHistory): string {
   const parts = [
-    ...(runs.length === 0 ? ["  it has never run"] : [runRows(style, runs)]),
+    ...(runs.length === 0 ? ["  it has never run"] : [runRows(new Style({ color: style.color }), runs)]),
     ...(events.length === 0 ? [] : [eventRows(style, events)]),
   ];
   return parts.join("\n\n");
@@ -170,14 +170,17 @@ function changes(style: Style, agent: AgentDetailJson): string {
 
 function buildText(agent: AgentDetailJson): string | null {
   if (agent.build_status === null) return null;
-  return agent.build_last_at === null
+  // The time is that of the last build, which says nothing once its result is gone.
+  return agent.build_last_at === null || agent.build_status === "not_built"
     ? agent.build_status.replaceAll("_", " ")
     : `${agent.build_status} ${shortTime(agent.build_last_at)}`;
 }
 
 function sourceText(agent: AgentDetailJson): string | null {
-  if (agent.source_git_url === null) return null;
-  return `${agent.source_git_url}${agent.source_ref === null ? "" : ` at ${agent.source_ref}`} (${shortHash(agent.source_commit)})`;
+  // Run where it lies (`--dev`): whatever stands there is what runs, so no commit can be named.
+  const isInPlace = agent.source_commit === null && agent.install_path !== null;
+  if (agent.source_git_url === null) return isInPlace ? "not pinned" : null;
+  return `${agent.source_git_url}${agent.source_ref === null ? "" : ` at ${agent.source_ref}`} (${isInPlace ? "not pinned" : shortHash(agent.source_commit)})`;
 }
 
 function expiry(agent: AgentDetailJson): string {

@@ -109,7 +109,7 @@ describe("option values", () => {
 
   test("refuses what is neither time nor count", () => {
     expect(() => new OptionValues({ since: "soon" }).time("since")).toThrow(CoreError);
-    expect(() => new OptionValues({ tail: "-1" }).count("tail")).toThrow(CoreError);
-    expect(() => new OptionValues({ tail: "1e3" }).count("tail")).toThrow(CoreError);
+    expect(() => new OptionValues({ tail: "-1" }).count("tail", 0, 9)).toThrow(CoreError);
+    expect(() => new OptionValues({ tail: "1e3" }).count("tail", 0, 9999)).toThrow(CoreError);
   });
 });

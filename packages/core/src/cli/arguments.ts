@@ -2,13 +2,14 @@
  * argv against the command table. Pure: reads nothing, prints nothing.
  *
  * Global options may stand anywhere before `--`; the options of a command only after its words. Everything after `--`
- * belongs to the agent. Failures are `usage.invalid`, name the nearest known word, and end with the help to read.
+ * belongs to the agent. Failures are `usage.invalid`, name the word that was meant if one is near, and end with the help to read.
  */
 import { parseArgs } from "node:util";
 import { CoreError } from "@opensentience/protocol";
 import { nearest } from "../host/config.ts";
-import { commandName, COMMANDS, GLOBAL_OPTIONS, NOUNS } from "./commands.ts";
+import { commandName, COMMANDS, GLOBAL_OPTIONS } from "./commands.ts";
 import type { CommandSpec, OptionSpec, ParsedOptions } from "./context.ts";
+import { commandMeant, verbMeant } from "./near-miss.ts";
 
 export type ParsedLine =
   | { kind: "version" }
@@ -41,20 +42,22 @@ export function wantsJson(argv: readonly string[]): boolean {
 /** The command with exactly these words, undefined for a noun that still needs a verb; throws for unknown words. */
 export function findCommand(noun: string, verb: string | undefined): CommandSpec | undefined {
   const ofNoun = COMMANDS.filter((command) => command.noun === noun);
-  if (ofNoun.length === 0) {
-    const near = nearest(noun, Object.keys(NOUNS));
-    throw usage(`unknown command "${clip(noun)}"; did you mean "${near}"?`, "opensentience help");
-  }
+  if (ofNoun.length === 0)
+    throw usage(`unknown command "${clip(noun)}"${meant(commandMeant(noun, verb))}`, "opensentience help");
   const [first] = ofNoun;
   if (first !== undefined && first.verb === undefined) return first;
   if (verb === undefined) return undefined;
   const found = ofNoun.find((command) => command.verb === verb);
   if (found !== undefined) return found;
-  const near = nearest(
-    verb,
-    ofNoun.map((command) => command.verb ?? ""),
+  const near = verbMeant(noun, verb);
+  throw usage(
+    `unknown command "${noun} ${clip(verb)}"${meant(near === undefined ? undefined : `${noun} ${near}`)}`,
+    `opensentience help ${noun}`,
   );
-  throw usage(`unknown command "${noun} ${clip(verb)}"; did you mean "${noun} ${near}"?`, `opensentience help ${noun}`);
+}
+
+function meant(words: string | undefined): string {
+  return words === undefined ? "" : `; did you mean "${words}"?`;
 }
 
 function incompleteNoun(noun: string): CoreError {
@@ -131,12 +134,7 @@ function addOption(
   const help = command === undefined ? "opensentience help" : `opensentience help ${commandName(command)}`;
   const option = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
   if (option === undefined) {
-    const shown = Object.entries(known).filter(([, each]) => each.hidden === undefined);
-    const near = nearest(
-      token.name,
-      shown.map(([name]) => name),
-    );
-    throw usage(`unknown option "${clip(token.rawName)}"; did you mean "--${near}"?`, help);
+    throw usage(`unknown option "${clip(token.rawName)}"${optionMeant(command, known, token)}`, help);
   }
   if (option.type === "boolean") {
     if (token.value !== undefined) throw usage(`--${token.name} takes no value`, help);
@@ -148,7 +146,7 @@ function addOption(
     throw usage(`--${token.name} needs a value: --${token.name} ${option.value ?? "VALUE"}`, help);
   if (option.choices !== undefined && !option.choices.includes(token.value)) {
     throw usage(
-      `--${token.name} must be one of ${option.choices.join(", ")}; did you mean "${nearest(token.value, option.choices)}"?`,
+      `--${token.name} must be one of ${option.choices.join(", ")}${meant(nearest(token.value, option.choices))}`,
       help,
     );
   }
@@ -156,6 +154,17 @@ function addOption(
   if (option.multiple === true) into[token.name] = [...(Array.isArray(before) ? before : []), token.value];
   else if (before !== undefined) throw usage(`--${token.name} is given twice`, help);
   else into[token.name] = token.value;
+}
+
+function optionMeant(command: CommandSpec | undefined, known: Record<string, OptionSpec>, token: OptionToken): string {
+  if (command === undefined && /^-v$/i.test(token.rawName)) return meant("--version");
+  const shown = Object.entries(known).filter(([, each]) => each.hidden === undefined);
+  const near = nearest(
+    token.name,
+    shown.map(([name]) => name),
+  );
+  const hint = command?.passthrough === true ? "; arguments for the agent come after --" : "";
+  return `${meant(near === undefined ? undefined : `--${near}`)}${hint}`;
 }
 
 function checkPositionals(command: CommandSpec, positionals: readonly string[]): void {

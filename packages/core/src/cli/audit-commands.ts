@@ -7,7 +7,11 @@ const SEVERITY_CHOICES = ["info", "warn", "error", "security"];
 const AUDIT_FILTERS: Record<string, OptionSpec> = {
   type: { type: "string", value: "TYPE", summary: "only this type of event, e.g. agent.enabled" },
   agent: { type: "string", value: "ID", summary: "only events about this agent" },
-  actor: { type: "string", value: "ACTOR", summary: "only what this actor did" },
+  actor: {
+    type: "string",
+    value: "ACTOR",
+    summary: "only what this actor did, written as the list shows it, e.g. uid:1000(anna)",
+  },
   severity: { type: "string", value: "LEVEL", choices: SEVERITY_CHOICES, summary: "only this severity" },
   "correlation-id": { type: "string", value: "ID", summary: "only what one command or session caused" },
   since: { type: "string", value: "TIME", summary: "from this time on: 10m, 2h, 3d, or 2026-01-31T12:00:00Z" },

@@ -1,12 +1,38 @@
 /** Audit events as text for people, and the filters that the audit commands share. */
 import type { AuditEventJson } from "@opensentience/protocol";
 import type { OptionValues } from "./context.ts";
-import { type Cell, oneLine, shortTime, type Style } from "./format.ts";
+import { type Column, fittedTable, followedTable } from "./fitted-table.ts";
+import { type Cell, clip, oneLine, shortTime, type Style } from "./format.ts";
+
+const MAX_WHY = 40;
 
 const SEVERITY_COLORS = { info: "dim", warn: "yellow", error: "red", security: "red" } as const;
 
+const COLUMNS: readonly Column[] = [
+  { name: "SEQ", width: 6 },
+  { name: "TIME", width: 16 },
+  { name: "SEVERITY", gives: "spare" },
+  { name: "EVENT", width: 26 },
+  { name: "OUTCOME", width: 9 },
+  { name: "ACTOR", gives: "spare", width: 16 },
+  { name: "SUBJECT", gives: "middle", width: 32 },
+  { name: "WHY", gives: "end", width: 28 },
+  { name: "ID", gives: "drop", width: 40 },
+];
+
+/** Event ids are left out where they do not fit; `--json` has them. */
 export function eventRows(style: Style, events: readonly AuditEventJson[]): string {
-  const rows = events.map((event): Cell[] => [
+  return fittedTable(style, COLUMNS, events.map(eventCells));
+}
+
+/** The same columns, for events that come one by one. */
+export function followedEvents(style: Style): { header: string; row: (event: AuditEventJson) => string } {
+  const { header, row } = followedTable(style, COLUMNS);
+  return { header, row: (event) => row(eventCells(event)) };
+}
+
+function eventCells(event: AuditEventJson): Cell[] {
+  return [
     String(event.seq),
     shortTime(event.at),
     { text: event.severity, color: SEVERITY_COLORS[event.severity] },
@@ -14,21 +40,20 @@ export function eventRows(style: Style, events: readonly AuditEventJson[]): stri
     outcomeText(event),
     event.actor_id,
     event.subject_id,
+    whyText(event),
     event.event_id,
-  ]);
-  return style.table(["SEQ", "TIME", "SEVERITY", "EVENT", "OUTCOME", "ACTOR", "SUBJECT", "ID"], rows, "whole");
+  ];
+}
+
+/** The code of a refusal or failure, else the reason that the event gives. */
+function whyText({ metadata }: AuditEventJson): string {
+  const why = metadata?.["code"] ?? metadata?.["reason"];
+  return typeof why === "string" ? clip(oneLine(why), MAX_WHY) : "";
 }
 
 /** The row of an intent is written before its effect; its outcome is in a later row. */
 function outcomeText(event: AuditEventJson): string {
   return event.outcome === "unknown" ? "begun" : event.outcome;
-}
-
-/** One event on one line, for following. */
-export function eventLine(style: Style, event: AuditEventJson): string {
-  const severity = style.paint(SEVERITY_COLORS[event.severity], event.severity.padEnd(8));
-  const type = oneLine(event.event_type).padEnd(30);
-  return `${String(event.seq).padStart(6)}  ${shortTime(event.at)}  ${severity}  ${type}  ${outcomeText(event).padEnd(7)}  ${oneLine(event.subject_id)}  ${style.paint("dim", event.actor_id)}`;
 }
 
 export function eventPage(style: Style, event: AuditEventJson): string {

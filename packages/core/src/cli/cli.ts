@@ -16,6 +16,7 @@
  */
 import { CoreError, toCoreError } from "@opensentience/protocol";
 import { homePaths, terminalEnvironment } from "../host/config.ts";
+import { commandName } from "./commands.ts";
 import { parseLine, type ParsedLine, wantsJson } from "./arguments.ts";
 import { type CommandContext, OptionValues, type Serve } from "./context.ts";
 import { Interrupted } from "./interrupted.ts";
@@ -46,11 +47,20 @@ export async function main(argv: readonly string[], program: Program): Promise<n
     }
     return await runCommand(line, program, output);
   } catch (thrown) {
-    if (thrown instanceof Interrupted) return 130;
+    if (thrown instanceof Interrupted) {
+      if (thrown.outcome !== undefined) output.interrupted(thrown.outcome);
+      return 130;
+    }
     const error = toCoreError(thrown);
+    if (!output.json) await showDetails(output, error);
     output.error(error);
     return exitCodeOf(error);
   }
+}
+
+async function showDetails(output: Output, error: CoreError): Promise<void> {
+  const { errorDetails } = await import("./error-details.ts");
+  output.ask(errorDetails(output.askStyle, error, output.progressIsShown));
 }
 
 async function runCommand(
@@ -58,7 +68,7 @@ async function runCommand(
   program: Program,
   output: Output,
 ): Promise<number> {
-  const options = new OptionValues(line.options);
+  const options = new OptionValues(line.options, `opensentience help ${commandName(line.command)}`);
   const paths = homePaths(options.text("home"));
   const interrupt = new AbortController();
   let prompt: Prompt | undefined;
@@ -82,7 +92,8 @@ async function runCommand(
   };
   try {
     const { run } = await line.command.load();
-    return (await run(context)) ?? 0;
+    const { runWithAgent } = await import("./agent-id.ts");
+    return (await runWithAgent(context, run)) ?? 0;
   } finally {
     prompt?.close();
   }

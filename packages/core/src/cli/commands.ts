@@ -61,7 +61,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "Show whether Core runs, where, and where each setting came from",
     positionals: [],
     options: {},
-    notes: ["Never starts Core. Ends with exit code 5 when Core is not running."],
+    notes: [
+      "Never starts Core. Ends with exit code 5 when Core does not answer: it is not running, or it starts or stops just now.",
+    ],
     examples: ["opensentience core status", "opensentience core status --json"],
     load: () => import("./commands/core-status.ts"),
   },
@@ -98,6 +100,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "Say what an error code means and what to do",
     positionals: [{ name: "CODE", summary: "an error code, e.g. enablement.drifted", required: true }],
     options: {},
+    notes: ["An error ends with its code in parentheses; docs/errors.md has them all."],
     examples: ["opensentience explain enablement.drifted"],
     load: () => import("./commands/explain.ts"),
   },

@@ -72,9 +72,12 @@ export type ParsedOptions = Readonly<Record<string, string | boolean | readonly 
 /** Values of the options of one command line; names are those of the table. */
 export class OptionValues {
   readonly #values: ParsedOptions;
+  readonly #help: string;
 
-  constructor(values: ParsedOptions) {
+  /** `help` is the next step of a value that cannot be meant. */
+  constructor(values: ParsedOptions, help = "opensentience help") {
     this.#values = values;
+    this.#help = help;
   }
 
   flag(name: string): boolean {
@@ -91,12 +94,14 @@ export class OptionValues {
     return Array.isArray(value) ? value : [];
   }
 
-  /** A whole number of at least 0; `usage.invalid` otherwise. */
-  count(name: string): number | undefined {
+  /** A whole number from `least` to `most`; `usage.invalid` otherwise. */
+  count(name: string, least: number, most: number): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
-    if (!/^\d{1,9}$/.test(value))
-      throw new CoreError("usage.invalid", `--${name} must be a whole number`, { nextStep: "opensentience help" });
+    if (!/^\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most)
+      throw new CoreError("usage.invalid", `--${name} must be a whole number from ${least} to ${most}`, {
+        nextStep: this.#help,
+      });
     return Number(value);
   }
 
@@ -111,7 +116,7 @@ export class OptionValues {
       throw new CoreError(
         "usage.invalid",
         `--${name} must be a duration such as 10m, or a time such as 2026-01-31T12:00:00Z`,
-        { nextStep: "opensentience help" },
+        { nextStep: this.#help },
       );
     }
     return new Date(at).toISOString();

@@ -1,11 +1,11 @@
 /** State and settings of Core as text for people. Pure. */
 import type { CoreStatusJson } from "@opensentience/protocol";
-import { shortTime, type Style } from "./format.ts";
+import { type Cell, shortTime, type Style } from "./format.ts";
 
 export function statusText(style: Style, status: CoreStatusJson): string {
   const isolation = status.isolation?.replaceAll("_", " ");
   return style.fields([
-    ["core", status.running ? { text: "running", color: "green" } : { text: "not running", color: "yellow" }],
+    ["core", stateCell(status.state)],
     ["pid", status.pid === null ? null : String(status.pid)],
     ["version", status.version],
     ["started", status.started_at === null ? null : shortTime(status.started_at)],
@@ -24,6 +24,11 @@ export function statusText(style: Style, status: CoreStatusJson): string {
     ["agents", status.agents === null ? null : String(status.agents)],
     ["live runs", status.runs_live === null ? null : String(status.runs_live)],
   ]);
+}
+
+function stateCell(state: CoreStatusJson["state"]): Cell {
+  if (state === "running") return { text: state, color: "green" };
+  return { text: state === "stopped" ? "not running" : state, color: "yellow" };
 }
 
 export function settingsTable(style: Style, config: CoreStatusJson["config"]): string {

@@ -7,13 +7,20 @@ import { endOf, logLine } from "./run-view.ts";
 
 const MAX_LINES = 20;
 
-/** Passes every error on; `launcher.exited_early` is explained on stderr first. */
-export async function showingEarlyExit<T>(output: Output, act: () => Promise<T>): Promise<T> {
+/**
+ * Starts something of an agent. `label` is shown once Core let the program run; a refusal executes nothing and says
+ * nothing of it. Passes every error on; `launcher.exited_early` is explained on stderr first.
+ */
+export async function showingEarlyExit<T>(output: Output, label: string, act: () => Promise<T>): Promise<T> {
   try {
-    return await act();
+    const started = await act();
+    output.note(label);
+    return started;
   } catch (error) {
-    if (error instanceof CoreError && error.code === "launcher.exited_early" && !output.json)
+    if (error instanceof CoreError && error.code === "launcher.exited_early" && !output.json) {
+      output.note(label);
       output.ask(earlyExitText(output.askStyle, error.details));
+    }
     throw error;
   }
 }

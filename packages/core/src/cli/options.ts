@@ -3,6 +3,8 @@ import type { OptionSpec } from "./context.ts";
 
 export const FOLLOW: OptionSpec = { type: "boolean", short: "f", summary: "keep going until Ctrl-C" };
 export const YES: OptionSpec = { type: "boolean", summary: "do not ask" };
+/** As many lines as Core gives out at once. */
+export const MAX_TAIL = 100_000;
 
 /** Shown by every command. */
 export const GLOBAL_OPTIONS: Record<string, OptionSpec> = {

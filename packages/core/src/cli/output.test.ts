@@ -52,6 +52,20 @@ describe("with --json", () => {
   });
 });
 
+test("with --json no document, line or error holds a raw C1, DEL or direction character", () => {
+  const { output: made, out, err } = output({ json: true });
+  const hostile = { name: "a\u009b31m\u007f\u202eb\u2066" };
+  made.result(hostile, () => "never");
+  const document = out();
+  made.record(hostile, () => "never");
+  const line = out();
+  made.error(new CoreError("agent.not_found", hostile.name, { details: hostile }));
+  const error = err();
+  for (const text of [document, line, error]) expect(text).toMatch(/^[\n\x20-\x7e]+$/);
+  expect([JSON.parse(document), JSON.parse(line)]).toEqual([hostile, hostile]);
+  expect(JSON.parse(error)).toMatchObject({ error: { message: hostile.name, details: hostile } });
+});
+
 describe("for people", () => {
   test("errors are two safe lines", () => {
     const { output: made, err } = output();

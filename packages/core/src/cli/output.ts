@@ -2,10 +2,10 @@
  * The only place of the command line that writes: results to stdout, everything else to stderr.
  *
  * With `--json` stdout holds exactly one JSON document (or JSON Lines), stderr at most one error document, and notes,
- * labels and progress are left out. Without it results are text for people; colour only on a terminal and never
+ * labels and progress are left out; control, direction and invisible characters in it are `\uXXXX`. Without it results are text for people; colour only on a terminal and never
  * with NO_COLOR. A reader that leaves early (`| head`) ends the command quietly.
  */
-import { type CoreError, ERROR_KINDS, errorToJson } from "@opensentience/protocol";
+import { type CoreError, ERROR_KINDS, errorToJson, safeJson } from "@opensentience/protocol";
 import { clip, oneLine, Style } from "./format.ts";
 
 type Sink = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
@@ -36,7 +36,7 @@ export class Output {
 
   /** The one result of a command: the document with `--json`, else its text for people. */
   result(value: unknown, render: (style: Style) => string): void {
-    if (this.json) this.#stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.json) this.#stdout.write(`${safeJson(value, 2)}\n`);
     else this.line(render(this.style));
   }
 
@@ -47,7 +47,7 @@ export class Output {
   }
 
   jsonLine(value: unknown): void {
-    this.#stdout.write(`${JSON.stringify(value)}\n`);
+    this.#stdout.write(`${safeJson(value)}\n`);
   }
 
   /** Finished text; foreign parts of it must be safe already. Empty text prints nothing. */
@@ -58,6 +58,11 @@ export class Output {
   /** Side information on stderr; left out with `--json` and `--quiet`. */
   note(text: string): void {
     if (!this.json && !this.quiet) this.#stderr.write(`${text}\n`);
+  }
+
+  /** What Ctrl-C left behind; on a terminal it replaces the `^C`. */
+  interrupted(outcome: string): void {
+    this.note(`${this.progressIsShown ? "\r\u001b[K" : ""}${outcome}`);
   }
 
   /** The command that moves the user on, if there is one. */
@@ -77,7 +82,7 @@ export class Output {
 
   error(error: CoreError): void {
     if (this.json) {
-      this.#stderr.write(`${JSON.stringify(errorToJson(error))}\n`);
+      this.#stderr.write(`${safeJson(errorToJson(error))}\n`);
       return;
     }
     this.#stderr.write(`${this.#errorStyle.paint("red", "error:")} ${oneLine(error.message)} (${error.code})\n`);

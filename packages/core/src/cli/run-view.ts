@@ -1,6 +1,7 @@
 /** Runs and log records as text for people. Pure. */
 import type { LogRecordJson, PsItemJson, RunJson } from "@opensentience/protocol";
 import { safeText } from "@opensentience/protocol";
+import { type Column, fittedTable } from "./fitted-table.ts";
 import { type Cell, duration, oneLine, shortTime, size, type Style } from "./format.ts";
 
 const STATUS_COLORS = {
@@ -11,6 +12,18 @@ const STATUS_COLORS = {
   crashed: "red",
 } as const;
 
+const COLUMNS: readonly Column[] = [
+  { name: "AGENT", gives: "middle" },
+  { name: "STATUS" },
+  { name: "PID" },
+  { name: "CPU%", gives: "spare" },
+  { name: "MEMORY", gives: "spare" },
+  { name: "UPTIME" },
+  { name: "END", gives: "end" },
+  { name: "RUN", gives: "drop" },
+];
+
+/** Run ids are left out where they do not fit; `--json` has them. */
 export function runRows(style: Style, runs: readonly PsItemJson[]): string {
   const rows = runs.map((run): Cell[] => [
     run.agent_id,
@@ -22,7 +35,7 @@ export function runRows(style: Style, runs: readonly PsItemJson[]): string {
     run.stopped_at === null ? "-" : endOf(run),
     run.run_id,
   ]);
-  return style.table(["AGENT", "STATUS", "PID", "CPU%", "MEMORY", "UPTIME", "END", "RUN"], rows, "whole");
+  return fittedTable(style, COLUMNS, rows);
 }
 
 export function runState(style: Style, run: RunJson): string {

@@ -1,6 +1,6 @@
 /** `--set KEY=VALUE` into the flags that override config.toml. */
 import { CoreError } from "@opensentience/protocol";
-import { nearest, type SettingKey, SETTINGS } from "../host/config.ts";
+import { guess, type SettingKey, SETTINGS } from "../host/config.ts";
 
 /** Throws `usage.invalid` for a malformed pair and `config.invalid` for an unknown key; values are checked by Core. */
 export function settingFlags(pairs: readonly string[]): Partial<Record<SettingKey, string>> {
@@ -11,8 +11,8 @@ export function settingFlags(pairs: readonly string[]): Partial<Record<SettingKe
       throw new CoreError("usage.invalid", "--set takes KEY=VALUE", { nextStep: "opensentience core status" });
     const key = pair.slice(0, equals);
     if (!isSetting(key)) {
-      const near = nearest(key, Object.keys(SETTINGS));
-      throw new CoreError("config.invalid", `unknown setting "${key.slice(0, 80)}"; did you mean "${near}"?`, {
+      const message = `unknown setting "${key.slice(0, 80)}"${guess(key, Object.keys(SETTINGS))}`;
+      throw new CoreError("config.invalid", message, {
         details: { key: key.slice(0, 80) },
         nextStep: "opensentience core status",
       });

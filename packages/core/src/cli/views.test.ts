@@ -1,7 +1,14 @@
-import { type AgentDetailJson, CoreError, type LogRecordJson, type PsItemJson } from "@opensentience/protocol";
+import {
+  type AgentDetailJson,
+  CoreError,
+  type CoreStatusJson,
+  type LogRecordJson,
+  type PsItemJson,
+} from "@opensentience/protocol";
 import { describe, expect, test } from "vitest";
-import { agentPage } from "./agent-view.ts";
+import { agentPage, agentState } from "./agent-view.ts";
 import { allPages } from "./all-pages.ts";
+import { statusText } from "./core-view.ts";
 import { planText } from "./commands/agents-build.ts";
 import { scanText } from "./commands/agents-scan.ts";
 import { earlyExitText } from "./early-exit.ts";
@@ -65,9 +72,9 @@ test("an early exit shows run, pid, log, end and last lines, whatever their form
 });
 
 test("a build plan shows phase, reach and where arguments begin", () => {
-  const plan = { steps: [{ phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true }] };
+  const plan = { steps: [{ phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true }], digest: "" };
   expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network): npm ci 'a b' 'it'\''s'`);
-  expect(planText(plain, { steps: [] })).toContain("nothing to build");
+  expect(planText(plain, { steps: [], digest: "" })).toContain("nothing to build");
 });
 
 test("a scan names what was rejected and ignored", () => {
@@ -130,6 +137,49 @@ describe("report of a starting Core", () => {
 
   test.each(["", "garbage", "{}", "null", "1"])("%j is a failed start that names the log", (line) => {
     expect(() => readReport(line, paths)).toThrow(/core\.log/);
+  });
+});
+
+describe("what an agent is", () => {
+  const agent = {
+    agent_id: "a.b",
+    name: "A",
+    version: "1.0.0",
+    description: "",
+    status: "installed",
+    build_status: "not_built",
+    build_last_at: "2026-01-31T08:45:00.000Z",
+    approval: null,
+    drift: null,
+    entrypoint: null,
+    source_git_url: "https://example.com/a.git",
+    source_ref: "main",
+    source_commit: null,
+    manifest_path: null,
+    install_path: null,
+    discovered_path: "/p/a",
+    unknown_fields: [],
+    last_error: null,
+    missing_since: null,
+    requested_permissions: [],
+  } as unknown as AgentDetailJson;
+  const source = (changes: object): string | undefined =>
+    /source +(.*)/.exec(agentPage(plain, { ...agent, ...changes }, { runs: [], events: [] }))?.[1];
+
+  test("not built has no time, built has one", () => {
+    expect(agentState(plain, agent)).toMatch(/build +not built$/m);
+    expect(agentState(plain, { ...agent, build_status: "built" })).toMatch(/build +built .*\d\d:\d\d/m);
+  });
+
+  test("an agent that runs in place is not pinned to a commit", () => {
+    expect(source({ install_path: "/p/a" })).toBe("https://example.com/a.git at main (not pinned)");
+    expect(source({ install_path: "/p/a", source_git_url: null })).toBe("not pinned");
+    expect(source({ install_path: "/h/src", source_commit: "a".repeat(40) })).toMatch(/\(aaaaaaaaaaaa\)$/);
+  });
+
+  test("a Core that is stopping is called so", () => {
+    const status = { running: true, state: "stopping", pid: 7, home: "/h", config: [] } as unknown as CoreStatusJson;
+    expect(statusText(plain, { ...status, started_at: null, degraded: null })).toMatch(/core +stopping/);
   });
 });
 

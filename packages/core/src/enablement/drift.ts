@@ -7,6 +7,7 @@
  *   commit       the installed commit, or any file of the source folder (before a build the tracked files; after it
  *                every file, so that a planted module shows). The manifest itself counts in its own layer only.
  */
+import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
@@ -18,14 +19,22 @@ import type { ApprovalRow } from "./store.ts";
 const MAX_NAMES = 50;
 
 export type TreeFiles = { treeCache: string; trackedEntries: string; builtEntries: string };
+export type TreeLimits = { maxBytes: number; maxFiles: number };
 export type DiskState = {
   manifest: ManifestFile | undefined;
   manifestProblem: string | undefined;
   files: { added: string[]; removed: string[]; changed: string[] };
 };
 
-/** Reads and hashes what is installed now. Throws `install.not_installed`. */
-export async function readDiskState(agent: AgentRecord, files: TreeFiles): Promise<DiskState> {
+/**
+ * Reads and hashes what is installed now; what cannot be read is part of the answer. Throws `install.not_installed`.
+ * `useCache`: believe the stat cache for files whose times did not move.
+ */
+export async function readDiskState(
+  agent: AgentRecord,
+  files: TreeFiles,
+  options: TreeLimits & { useCache: boolean },
+): Promise<DiskState> {
   if (agent.installPath === null) throw notInstalled(agent);
   const state: DiskState = {
     manifest: undefined,
@@ -35,10 +44,9 @@ export async function readDiskState(agent: AgentRecord, files: TreeFiles): Promi
   try {
     state.manifest = await readManifest(agent.installPath);
   } catch (error) {
-    if (!(error instanceof CoreError)) throw error;
-    state.manifestProblem = error.message;
+    state.manifestProblem = problem(error);
   }
-  state.files = await changedFiles(agent, agent.installPath, files);
+  state.files = await changedFiles(agent, agent.installPath, files, options);
   return state;
 }
 
@@ -86,18 +94,22 @@ export function notInstalled(agent: AgentRecord): CoreError {
   });
 }
 
-async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles): Promise<DiskState["files"]> {
+async function changedFiles(
+  agent: AgentRecord,
+  root: string,
+  files: TreeFiles,
+  { useCache, ...limits }: TreeLimits & { useCache: boolean },
+): Promise<DiskState["files"]> {
   // A folder that is run in place is not pinned: its code may change, and the interfaces say so.
   if (agent.commit === null) return { added: [], removed: [], changed: [] };
   const isBuilt = agent.buildStatus === "built";
   const expectedHash = isBuilt ? agent.builtTreeHash : agent.treeHash;
   let current: Awaited<ReturnType<typeof hashTree>>;
   try {
-    current = await hashTree(root, { cachePath: files.treeCache });
+    current = await hashTree(root, { ...limits, ...(useCache ? { cachePath: files.treeCache } : {}) });
   } catch (error) {
-    if (error instanceof CoreError) return { added: [error.message], removed: [], changed: [] };
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { added: [], removed: [root], changed: [] };
-    throw error;
+    if (!existsSync(root)) return { added: [], removed: [root], changed: [] };
+    return { added: [problem(error)], removed: [], changed: [] };
   }
   if (current.hash === expectedHash) return { added: [], removed: [], changed: [] };
   const expected = await loadEntries(isBuilt ? files.builtEntries : files.trackedEntries);
@@ -113,6 +125,15 @@ async function changedFiles(agent: AgentRecord, root: string, files: TreeFiles):
     removed: difference.removed.filter(isSource),
     changed: difference.changed.filter(isSource),
   };
+}
+
+/**
+ * SECURITY: an agent can make its folder unreadable (too deep, no rights); that is a drift like any other and must not
+ * keep anybody from seeing or revoking it. Pinned by "a source that cannot be read is a drift, not a fault".
+ */
+function problem(error: unknown): string {
+  if (error instanceof CoreError) return error.message;
+  return `(cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown error"})`;
 }
 
 function names(list: string[]): string[] {

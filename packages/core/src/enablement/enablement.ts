@@ -11,12 +11,13 @@
  *
  * Revoking takes effect at once: listeners (the launcher) end what runs before `revoke` returns.
  */
-import { canonicalPermissions, CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
+import { CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
-import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import type { AgentRecord, Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
-import { compare, filesMoved, notInstalled, readDiskState, type DiskState, type TreeFiles } from "./drift.ts";
+import { approvable, chosenPermissions, drifted, type EnableRequest } from "./choice.ts";
+import { compare, notInstalled, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { parseExpiry } from "./expiry.ts";
 import * as store from "./store.ts";
 
@@ -26,19 +27,18 @@ export type Runnable = {
   approvalId: string;
   approvedPermissions: string[];
 };
-export type EnableRequest = {
-  all?: boolean;
-  approve?: string[];
-  expires?: string;
-  expectedManifestHash?: string;
-  expectedCommit?: string;
-};
+/** How the disk is read: by the stat cache where it helps (views, early refusals), or every byte (what is trusted). */
+const CACHE = true;
+const BYTES = false;
+
+export type { EnableRequest } from "./choice.ts";
 
 export class Enablement {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
   readonly #catalog: Catalog;
   readonly #treeFiles: (agentId: string) => TreeFiles;
+  readonly #limits: TreeLimits;
   readonly #revokeListeners = new Set<(agentId: string, act: Act) => Promise<void>>();
   /** Drift already recorded, per approval: the state it was recorded for. */
   readonly #recordedDrift = new Map<string, string>();
@@ -48,11 +48,13 @@ export class Enablement {
     audit: AuditLog;
     catalog: Catalog;
     treeFiles: (agentId: string) => TreeFiles;
+    limits: TreeLimits;
   }) {
     this.#storage = deps.storage;
     this.#audit = deps.audit;
     this.#catalog = deps.catalog;
     this.#treeFiles = deps.treeFiles;
+    this.#limits = deps.limits;
   }
 
   /** The newest approval of the agent, whatever its status. */
@@ -73,7 +75,7 @@ export class Enablement {
   async inspect(agentId: string): Promise<{ manifest: ManifestFile | undefined; drift: DriftJson | null }> {
     const agent = this.#catalog.get(agentId);
     if (agent.installPath === null) return { manifest: undefined, drift: null };
-    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    const disk = await this.#disk(agent, CACHE);
     const approval = store.activeApproval(this.#storage, agentId);
     const drift = approval === undefined ? undefined : compare(agent, approval, disk);
     return { manifest: disk.manifest, drift: drift ?? null };
@@ -92,7 +94,7 @@ export class Enablement {
         nextStep: `opensentience agents enable ${agentId}`,
       });
     if (agent.installPath === null) throw notInstalled(agent);
-    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    const disk = await this.#disk(agent, BYTES);
     const asked = request.all === true ? (disk.manifest?.manifest.permissions ?? []) : (request.approve ?? []);
     const causationId = this.#audit.record({
       type: "agent.enable_requested",
@@ -134,7 +136,7 @@ export class Enablement {
     const agent = this.#catalog.get(agentId);
     const active = store.activeApproval(this.#storage, agentId);
     if (agent.installPath === null || active === undefined) return;
-    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    const disk = await this.#disk(agent, BYTES);
     if (compare(agent, active, disk) === undefined) return;
     const now = new Date().toISOString();
     const fitting = store
@@ -172,7 +174,7 @@ export class Enablement {
 
   /**
    * The gate of every run, in this order: installed, built (the installed commit), enabled, not expired, no drift.
-   * Throws the code of the first that fails. SECURITY: reads the disk again each time, so nothing that changed after
+   * Throws the code of the first that fails; `confirmUnchanged` has the last word. SECURITY: reads the disk again each time, so nothing that changed after
    * the approval can run; pinned by "refuses to run when the manifest changed after approval" and its siblings.
    */
   async requireRunnable(agentId: string, act: Act): Promise<Runnable> {
@@ -193,18 +195,26 @@ export class Enablement {
       }
       throw notEnabled(agentId, "enable");
     }
-    const disk = await readDiskState(agent, this.#treeFiles(agentId));
-    const drift = compare(agent, approval, disk);
-    if (drift !== undefined || disk.manifest === undefined) {
-      this.#recordDrift(agent, approval, drift, disk, act);
-      throw drifted(agent, drift, disk);
-    }
+    const disk = await this.#disk(agent, CACHE);
     return {
       agent,
-      manifest: disk.manifest,
+      manifest: this.#refuseDrift(agent, approval, disk, act),
       approvalId: approval.id,
       approvedPermissions: JSON.parse(approval.approved_permissions_json) as string[],
     };
+  }
+
+  /**
+   * The last look before the agent's first instruction, when its process stands and waits: every byte is read again,
+   * without the cache. Throws enablement.drifted and enablement.not_enabled.
+   * SECURITY: files could be swapped while the process is being made, or the cache be made to hide a change; pinned by
+   * "a forged cache does not hide a change".
+   */
+  async confirmUnchanged({ agent, approvalId }: Runnable, act: Act): Promise<void> {
+    const disk = await this.#disk(agent, BYTES);
+    const approval = store.activeApproval(this.#storage, agent.agentId);
+    if (approval?.id !== approvalId) throw notEnabled(agent.agentId, "enable");
+    this.#refuseDrift(agent, approval, disk, act);
   }
 
   /** Looks for drift of one agent after a scan or a change on disk, and records it once per state. */
@@ -212,13 +222,24 @@ export class Enablement {
     const agent = this.#catalog.find(agentId);
     const approval = store.activeApproval(this.#storage, agentId);
     if (agent === undefined || agent.installPath === null || approval === undefined) return;
-    const disk = await readDiskState(agent, this.#treeFiles(agentId));
+    const disk = await this.#disk(agent, CACHE);
     const drift = compare(agent, approval, disk);
     if (drift !== undefined) this.#recordDrift(agent, approval, drift, disk, act);
   }
 
   onRevoked(listener: (agentId: string, act: Act) => Promise<void>): void {
     this.#revokeListeners.add(listener);
+  }
+
+  #disk(agent: AgentRecord, useCache: boolean): Promise<DiskState> {
+    return readDiskState(agent, this.#treeFiles(agent.agentId), { ...this.#limits, useCache });
+  }
+
+  #refuseDrift(agent: AgentRecord, approval: store.ApprovalRow, disk: DiskState, act: Act): ManifestFile {
+    const drift = compare(agent, approval, disk);
+    if (drift === undefined && disk.manifest !== undefined) return disk.manifest;
+    this.#recordDrift(agent, approval, drift, disk, act);
+    throw drifted(agent, drift, disk);
   }
 
   #save(agent: AgentRecord, file: ManifestFile, approved: string[], expiresAt: string | null, act: Act): ApprovalJson {
@@ -297,74 +318,6 @@ export class Enablement {
     });
     this.#recordedDrift.set(approval.id, state);
   }
-}
-
-function approvable(agent: AgentRecord, disk: DiskState, request: EnableRequest): ManifestFile {
-  if (disk.manifest === undefined) {
-    throw new CoreError(
-      "manifest.invalid",
-      `the manifest of ${agent.agentId} cannot be approved: ${disk.manifestProblem ?? "unreadable"}`,
-      { nextStep: reinstallCommand(agent) },
-    );
-  }
-  if (request.expectedManifestHash !== undefined && request.expectedManifestHash !== disk.manifest.manifestHash) {
-    throw new CoreError("enablement.drifted", "the manifest changed while you were reviewing it; review it again", {
-      nextStep: `opensentience agents info ${agent.agentId}`,
-    });
-  }
-  // SECURITY: another commit may be installed while its predecessor is reviewed; pinned by "another commit that is
-  // installed between the review and the approval is refused".
-  if (request.expectedCommit !== undefined && request.expectedCommit !== agent.commit) {
-    throw new CoreError(
-      "enablement.drifted",
-      "another commit was installed while you were reviewing; review it again",
-      { nextStep: `opensentience agents info ${agent.agentId}` },
-    );
-  }
-  if (disk.manifest.manifest.id !== agent.agentId) {
-    throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", {
-      nextStep: reinstallCommand(agent),
-    });
-  }
-  if (filesMoved(disk)) throw drifted(agent, undefined, disk);
-  return disk.manifest;
-}
-
-function chosenPermissions(agentId: string, file: ManifestFile, request: EnableRequest): string[] {
-  const requested = canonicalPermissions(file.manifest.permissions);
-  if (request.all === true) return requested;
-  if (request.approve === undefined) {
-    throw new CoreError("enablement.choice_required", "name the permissions to approve, or approve all of them", {
-      details: { requested_permissions: requested },
-      nextStep: `opensentience agents enable ${agentId} --all`,
-    });
-  }
-  const approved = canonicalPermissions(request.approve);
-  const unknown = approved.filter((permission) => !requested.includes(permission));
-  if (unknown.length > 0) {
-    throw new CoreError(
-      "enablement.not_requested",
-      `not requested by the manifest: ${unknown.slice(0, 5).join(", ")}`,
-      {
-        details: { not_requested: unknown, requested_permissions: requested },
-        nextStep: `opensentience agents info ${agentId}`,
-      },
-    );
-  }
-  return approved;
-}
-
-function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskState): CoreError {
-  const isTampered = filesMoved(disk);
-  const layers = drift?.layers ?? ["commit"];
-  return new CoreError(
-    "enablement.drifted",
-    `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
-    {
-      details: { layers, diff: drift?.diff ?? { files: disk.files } },
-      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents diff ${agent.agentId}`,
-    },
-  );
 }
 
 function notEnabled(agentId: string, nextVerb: "enable" | "info"): CoreError {

@@ -154,7 +154,8 @@ test("the environment is kept as Core was started with it", async () => {
   expect(config.environmentValue("SOME_APPROVED_NAME")).toBe("then");
 });
 
-test("the nearest word is the one with the fewest edits", async () => {
+test("the nearest word is the one with the fewest edits, if they are few", async () => {
   expect(nearest("lost", ["list", "logs", "install"])).toBe("list");
-  expect(nearest("", ["list"])).toBe("list");
+  expect(nearest("", ["list"])).toBeUndefined();
+  expect(nearest("uninstall", ["list", "logs"])).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 /**
  * Settings: flag > environment > config.toml > default, each with its origin. The only reader of process.env.
  *
- * Unknown keys and bad values are `config.invalid` and name the nearest known key. Core reads the file once, at its
+ * Unknown keys and bad values are `config.invalid` and name the nearest known key, if one is near. Core reads the file once, at its
  * start; `core status` shows every value with where it came from. The environment of Core as it was started is also
  * the source of approved `env:read` values; it is captured here and handed on by name only.
  */
@@ -106,7 +106,7 @@ export function homePaths(flagHome?: string): Paths {
   return pathsOf(home, env.XDG_RUNTIME_DIR, process.getuid?.() ?? 0);
 }
 
-/** Throws `config.invalid` with the key and, for an unknown one, the nearest known key. */
+/** Throws `config.invalid` with the key and, for an unknown one, the nearest known key if one is near. */
 export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey, string>> = {}): Promise<Config> {
   const environment = { ...process.env };
   const values = new Map<string, { value: unknown; origin: Origin }>();
@@ -172,7 +172,7 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
     if (Object.hasOwn(SETTINGS, key)) continue;
     throw new CoreError(
       "config.invalid",
-      `unknown setting "${key.slice(0, 80)}" in ${path}; did you mean "${nearest(key, Object.keys(SETTINGS))}"?`,
+      `unknown setting "${key.slice(0, 80)}" in ${path}${guess(key, Object.keys(SETTINGS))}`,
       {
         details: { key: key.slice(0, 80) },
         nextStep: `mend ${path}`,
@@ -237,15 +237,27 @@ function expandHome(roots: string[], home: string, operatorHome: string): string
   });
 }
 
-/** Smallest edit distance (Levenshtein); the lists here are short. */
-export function nearest(word: string, known: readonly string[]): string {
-  let best = known[0] ?? "";
-  let bestDistance = Number.POSITIVE_INFINITY;
+/**
+ * The known word that was most likely meant: within 1, 2 or 3 edits (Levenshtein) by length, or the only one that
+ * ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
+ */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const typed = word.slice(0, 80);
+  const endings = known.filter((candidate) => candidate.endsWith(`.${typed}`));
+  if (endings.length === 1) return endings[0];
+  let best: string | undefined;
+  let bestDistance = (typed.length <= 3 ? 1 : typed.length <= 8 ? 2 : 3) + 1;
   for (const candidate of known) {
-    const distance = editDistance(word.slice(0, 80), candidate);
+    const distance = editDistance(typed, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
+}
+
+/** `; did you mean "…"?`, or nothing where nothing is near. */
+export function guess(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  return near === undefined ? "" : `; did you mean "${near}"?`;
 }
 
 function editDistance(a: string, b: string): number {

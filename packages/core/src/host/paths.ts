@@ -23,6 +23,7 @@ export type Paths = {
   runFolder: string;
   runAgentsFolder: string;
   controlSocket: string;
+  coreMark: string;
   lock: string;
   socketFallback: boolean;
   agentsFolder: string;
@@ -47,6 +48,7 @@ export function pathsOf(home: string, runtimeFolder: string | undefined, uid: nu
     runFolder,
     runAgentsFolder: join(runFolder, "agents"),
     controlSocket: join(runFolder, "core.sock"),
+    coreMark: join(runFolder, "core.pid"),
     lock: join(stateFolder, "core.lock"),
     socketFallback,
     agentsFolder: join(home, "agents"),

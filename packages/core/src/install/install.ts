@@ -10,11 +10,9 @@
  * another ref, and how a tampered source is put right.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
-import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import type { AgentRecord, Catalog, Sighting } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { writeLog, type CaptureLimits } from "../logs/logs.ts";
@@ -28,11 +26,16 @@ import {
   parseGitUrl,
   parseRef,
   resolveRef,
+  type GitProgram,
   type GitUrl,
   type Materialised,
 } from "./git.ts";
 import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack } from "./lifecycle.ts";
-import { confirmSwap, interruptedSwap, swapIn, undoSwap, type PreviousState } from "./swap.ts";
+import { reconcileInstalls } from "./reconcile.ts";
+import { restoreSource } from "./restore.ts";
+import { confirmSwap, swapIn, undoSwap, type PreviousState } from "./swap.ts";
+import { refuseTakeover } from "./takeover.ts";
+import { removeTrash } from "./trash.ts";
 
 export type InstallRequest = {
   agentId?: string;
@@ -63,11 +66,20 @@ export type InstallDeps = {
     agents: string;
     staging: string;
     logs: string;
-    agent: (agentId: string) => { root: string; source: string; data: string };
+    agent: (agentId: string) => {
+      root: string;
+      source: string;
+      data: string;
+      repository: string;
+      trackedEntries: string;
+    };
   };
+  onFault: (what: string, error: unknown) => void;
 };
 
 type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined; stayAt: string | null };
+/** What a failure is recorded about, and after which intent. */
+type Known = { agentId: string | undefined; causationId: string | null };
 type Fetched = Materialised & {
   sighting: Sighting;
   commit: string;
@@ -102,25 +114,33 @@ export class Install {
     };
     const staged = join(this.#deps.folders.staging, randomBytes(8).toString("hex"));
     let releaseId = (): void => {};
+    const known: Known = { agentId: source.expectedId, causationId: null };
     try {
       const fetched = await this.#fetch(source, staged, progress, options.signal);
       if (fetched === undefined) return source.expectedId ?? "";
       const agentId = fetched.sighting.manifest.id;
-      if (source.expectedId === undefined) releaseId = this.#deps.catalog.claim(agentId);
+      known.agentId = agentId;
+      if (source.expectedId === undefined) {
+        releaseId = this.#deps.catalog.claim(agentId);
+        refuseTakeover(this.#deps.catalog.find(agentId), source.url);
+      }
       this.#refuseRunning(agentId);
       options.signal?.throwIfAborted();
-      await this.#swap(fetched, source.url.text, act);
+      await this.#swap(fetched, source.url.text, act, known);
       progress("done", `${agentId} at ${fetched.commit.slice(0, 12)}`);
       await this.#log(agentId, lines);
       return agentId;
     } catch (error) {
       const failure = options.signal?.aborted === true && !(error instanceof CoreError) ? canceled() : error;
-      this.#recordFailure(source, failure, act);
+      this.#recordFailure(source, failure, { ...act, causationId: known.causationId }, known.agentId);
       throw failure;
     } finally {
       releaseId();
       release();
-      await rm(staged, { recursive: true, force: true });
+      // What cannot be deleted now is deleted at the next start.
+      await removeTrash(staged).catch((error: unknown) =>
+        this.#deps.onFault("a staging folder could not be deleted", error),
+      );
     }
   }
 
@@ -163,61 +183,24 @@ export class Install {
     }
   }
 
-  /** At Core's start: rolls back interrupted swaps and empties the staging folder. Returns how many were rolled back. */
-  async reconcile(): Promise<number> {
-    await rm(this.#deps.folders.staging, { recursive: true, force: true });
-    let closed = 0;
-    for (const entry of await readdir(this.#deps.folders.agents, { withFileTypes: true }).catch(() => [])) {
-      const root = join(this.#deps.folders.agents, entry.name);
-      const journal = entry.isDirectory()
-        ? await interruptedSwap(root).catch(() => ({ commit: "", hadPrevious: false }))
-        : undefined;
-      if (journal === undefined) {
-        closed += this.#finishRemoval(entry.name);
-        continue;
-      }
-      if (
-        this.#deps.catalog.find(entry.name)?.commit === journal.commit &&
-        this.#wasRecorded(entry.name, journal.commit)
-      ) {
-        await confirmSwap(root);
-        continue;
-      }
-      await undoSwap(root);
-      this.#deps.audit.record({
-        type: "agent.install_failed",
-        act: SYSTEM_ACT,
-        subject: { type: "agent", id: entry.name },
-        outcome: "failed",
-        metadata: { code: "core_lost", message: "Core ended during the install; the tree from before was put back" },
-      });
-      closed += 1;
-    }
-    return closed;
+  /** At Core's start: rolls back interrupted swaps, closes open intents, empties the staging folder. Never throws for one agent. */
+  reconcile(): Promise<number> {
+    return reconcileInstalls(this.#deps);
   }
 
-  /** A removal that was cut short left a row without its folder. */
-  #finishRemoval(agentId: string): number {
-    const { catalog, audit, folders } = this.#deps;
-    const agent = catalog.find(agentId);
-    const { source } = folders.agent(agentId);
-    if (agent?.installPath !== source || existsSync(source)) return 0;
-    audit.transact((tx, record) => {
-      catalog.recordRemoval(tx, agentId);
-      record({
-        type: "agent.removed",
-        act: SYSTEM_ACT,
-        subject: { type: "agent", id: agentId },
-        metadata: { path: source, phase: "its folder was gone at Core's start" },
-      });
-    });
-    return 1;
+  /** Puts `src` back to exactly the installed commit. The caller holds the agent. Throws `build.source_changed`. */
+  async restoreSource(agent: AgentRecord, signal?: AbortSignal): Promise<void> {
+    const { settings, folders, onFault } = this.#deps;
+    const git = await this.#git();
+    const own = folders.agent(agent.agentId);
+    await restoreSource({ git, limits: settings, staging: folders.staging, own, onFault, signal }, agent);
   }
 
-  /** The last install event of the agent says whether the database got to know of the swap. */
-  #wasRecorded(agentId: string, commit: string): boolean {
-    const last = this.#deps.audit.list({ type: "agent.installed", agent: agentId }, { limit: 1 }).items[0];
-    return last?.outcome === "ok" && last.metadata?.["commit"] === commit;
+  async #git(): Promise<GitProgram> {
+    return {
+      ...(await findGit(this.#deps.settings.toolPath)),
+      box: (cwd: string) => boxPrefix(this.#deps.probe, cwd),
+    };
   }
 
   /** What is to be fetched, judged before anything is spawned. */
@@ -257,7 +240,7 @@ export class Install {
     signal: AbortSignal | undefined,
   ): Promise<Fetched | undefined> {
     const { settings } = this.#deps;
-    const git = { ...(await findGit(settings.toolPath)), box: (cwd: string) => boxPrefix(this.#deps.probe, cwd) };
+    const git = await this.#git();
     const repoFolder = join(staged, "repo.git");
     const target = join(staged, "src");
     await ensurePrivateFolder(this.#deps.folders.staging);
@@ -304,9 +287,11 @@ export class Install {
   }
 
   /** Intent, effect, outcome: the rename is outside the database. */
-  async #swap(fetched: Fetched, gitUrl: string, act: Act): Promise<void> {
+  async #swap(fetched: Fetched, gitUrl: string, act: Act, known: Known): Promise<void> {
     const { audit, catalog, folders } = this.#deps;
     const agentId = fetched.sighting.manifest.id;
+    const before = catalog.find(agentId);
+    const isMoved = before !== undefined && before.installPath !== null && before.gitUrl !== gitUrl;
     const own = folders.agent(agentId);
     const subject = { type: "agent", id: agentId } as const;
     const metadata = {
@@ -316,7 +301,8 @@ export class Install {
       path: own.source,
       tree_hash: fetched.treeHash,
       files: fetched.entries.length,
-      previous_commit: catalog.find(agentId)?.commit ?? undefined,
+      previous_commit: before?.commit ?? undefined,
+      previous_git_url: isMoved ? (before.gitUrl ?? undefined) : undefined,
     };
     const causationId = audit.record({
       type: "agent.installed",
@@ -325,8 +311,9 @@ export class Install {
       outcome: "unknown",
       metadata: { ...metadata, phase: "intent" },
     });
+    known.causationId = causationId;
     try {
-      await swapIn(own.root, fetched.staged, fetched.commit, stateOf(catalog.find(agentId)));
+      await swapIn(own.root, fetched.staged, fetched.commit, stateOf(before));
       audit.transact((tx, record) => {
         catalog.recordInstall(tx, fetched.sighting, {
           gitUrl,
@@ -342,7 +329,7 @@ export class Install {
         });
       });
     } catch (error) {
-      await undoSwap(own.root);
+      await undoSwap(own.root, fetched.staged);
       throw error instanceof CoreError
         ? error
         : new CoreError("install.io_failed", "the agent's folder could not be written", {
@@ -353,18 +340,19 @@ export class Install {
     await confirmSwap(own.root);
   }
 
-  #recordFailure(source: Source, error: unknown, act: Act): void {
+  #recordFailure(source: Source, error: unknown, act: Act, agentId: string | undefined): void {
     const known = error instanceof CoreError ? error : undefined;
     this.#deps.audit.record({
       type: "agent.install_failed",
       act,
-      subject: { type: "agent", id: source.expectedId ?? "unknown" },
+      subject: { type: "agent", id: agentId ?? "unknown" },
       outcome: known?.kind === "denied" ? "denied" : "failed",
       metadata: {
         git_url: source.url.text,
         ref: source.ref,
         code: known?.code ?? "core.internal",
-        message: known?.message,
+        // The message of a failed fetch quotes what the other side printed; the audit log keeps no such text.
+        message: known?.code === "install.clone_failed" ? undefined : known?.message,
       },
     });
   }

@@ -3,19 +3,21 @@
  * (install.ts) holds the agent while they run.
  */
 import { randomBytes } from "node:crypto";
-import { lstat, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
-import { confirmSwap, swapIn, takePrevious, undoSwap } from "./swap.ts";
+import { confirmSwap, returnPrevious, swapIn, takePrevious, undoSwap } from "./swap.ts";
+import { moveEntry, removeTrash } from "./trash.ts";
 
 type Deps = {
   audit: AuditLog;
   catalog: Catalog;
   folders: { staging: string; agent: (agentId: string) => { root: string; source: string; data: string } };
+  onFault: (what: string, error: unknown) => void;
 };
 
 export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promise<void> {
@@ -75,12 +77,14 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
         });
       });
     } catch (error) {
-      await undoSwap(own.root);
+      await undoSwap(own.root, staged);
+      await returnPrevious(own.root, staged);
+      recordFailure(audit, "agent.install_failed", { ...act, causationId }, agent.agentId, error);
       throw error;
     }
     await confirmSwap(own.root);
   } finally {
-    await rm(staged, { recursive: true, force: true });
+    await removeTrash(staged).catch((error: unknown) => deps.onFault("a staging folder could not be deleted", error));
   }
 }
 
@@ -151,12 +155,11 @@ export async function removeAgent(
     outcome: "unknown",
     metadata: { path: agent.installPath, phase: "intent" },
   });
-  // One rename takes everything away; the staging folder is emptied now, or at the next start.
-  const gone = join(staged, "agent");
-  await rename(own.root, gone).catch(ignoreMissing);
-  if (options.keepData) {
-    await ensurePrivateFolder(own.root);
-    await rename(join(gone, "data"), own.data).catch(ignoreMissing);
+  try {
+    await moveAway(own, join(staged, "agent"), options.keepData);
+  } catch (error) {
+    recordFailure(audit, "agent.removed", { ...act, causationId }, agent.agentId, error);
+    throw error;
   }
   audit.transact((tx, record) => {
     catalog.recordRemoval(tx, agent.agentId);
@@ -167,7 +170,32 @@ export async function removeAgent(
       metadata: { path: agent.installPath, kept_data: options.keepData, phase: "done" },
     });
   });
-  await rm(staged, { recursive: true, force: true });
+  await removeTrash(staged).catch((error: unknown) => deps.onFault("a removed agent could not be deleted", error));
+}
+
+/** Renames only: the staging folder is emptied afterwards, or at the next start. Data that is kept never moves. */
+async function moveAway(own: { root: string; data: string }, gone: string, keepData: boolean): Promise<void> {
+  if (!keepData) return moveEntry(own.root, gone).catch(ignoreMissing);
+  await mkdir(gone, { mode: 0o700 });
+  for (const name of await readdir(own.root).catch(() => []))
+    if (join(own.root, name) !== own.data) await moveEntry(join(own.root, name), join(gone, name));
+}
+
+function recordFailure(
+  audit: AuditLog,
+  type: "agent.install_failed" | "agent.removed",
+  act: Act,
+  agentId: string,
+  error: unknown,
+): void {
+  const known = error instanceof CoreError ? error : undefined;
+  audit.record({
+    type,
+    act,
+    subject: { type: "agent", id: agentId },
+    outcome: "failed",
+    metadata: { code: known?.code ?? "core.internal", message: known?.message, phase: "not carried out" },
+  });
 }
 
 export function notInstalledFromGit(agent: AgentRecord): CoreError {

@@ -75,20 +75,19 @@ describe("the environment of a run", () => {
     );
   });
 
-  test("an approved name never replaces what Core says about the run", () => {
-    const names = [
-      "OPENSENTIENCE_RUN_ID",
-      "OPENSENTIENCE_AGENT_ID",
-      "OPENSENTIENCE_SESSION_TOKEN",
-      "OPENSENTIENCE_SOCKET_PATH",
-    ];
-    const { variables } = buildEnvironment({
-      ...OPTIONS,
-      valueOf: () => "forged",
-      approvedPermissions: names.map((name) => `env:read:${name}`),
-    });
-    expect(variables).toEqual(BASE);
-  });
+  test.each([...Object.keys(BASE), "MIX_ENV", "OPENSENTIENCE_ANYTHING"])(
+    "an approved name never replaces what Core sets: %s",
+    (name) => {
+      const approvedPermissions = [`env:read:${name}`];
+      expect(() => buildEnvironment({ ...OPTIONS, valueOf: () => "forged", approvedPermissions })).toThrow(
+        expect.objectContaining({
+          code: "launcher.env_reserved",
+          details: { name },
+          nextStep: "opensentience agents enable com.example.echo",
+        }),
+      );
+    },
+  );
 
   test("only env:read hands anything over", () => {
     const approvedPermissions = [

@@ -3,14 +3,23 @@
  * Core's environment; only names that were approved as `env:read:<NAME>` are handed over. Pinned by "gives an agent
  * nothing of Core's environment but what was approved".
  */
-import { CoreError, parsePermission, PROTOCOL_VERSION, RUN_VARIABLES } from "@opensentience/protocol";
+import {
+  CoreError,
+  isReservedVariable,
+  parsePermission,
+  PROTOCOL_VERSION,
+  RUN_VARIABLES,
+} from "@opensentience/protocol";
 
 export type RunEnvironment = {
   variables: Record<string, string>;
   /** values to protect in logs: name and value */ secrets: [string, string][];
 };
 
-/** Throws `launcher.env_missing` when an approved name is not set in the environment Core was started with. */
+/**
+ * Throws `launcher.env_missing` when an approved name is not set in the environment Core was started with, and
+ * `launcher.env_reserved` when it is one that Core sets.
+ */
 export function buildEnvironment(options: {
   agentId: string;
   runId: string;
@@ -36,6 +45,9 @@ export function buildEnvironment(options: {
   for (const permission of options.approvedPermissions) {
     const parsed = parsePermission(permission);
     if (parsed?.domain !== "env" || parsed.action !== "read" || parsed.pattern === undefined) continue;
+    // SECURITY: with the operator's PATH or HOME the agent would run other programs and keep its data elsewhere than
+    // Core says. Pinned by "an approved name never replaces what Core sets".
+    if (isReservedVariable(parsed.pattern)) throw reserved(parsed.pattern, options.agentId);
     const value = options.valueOf(parsed.pattern);
     if (value === undefined) {
       throw new CoreError(
@@ -50,7 +62,6 @@ export function buildEnvironment(options: {
     variables[parsed.pattern] = value;
     secrets.push([`env ${parsed.pattern}`, value]);
   }
-  // Last, so that an approved name can never replace what Core says about the run.
   Object.assign(variables, {
     [RUN_VARIABLES.agentId]: options.agentId,
     [RUN_VARIABLES.runId]: options.runId,
@@ -59,4 +70,11 @@ export function buildEnvironment(options: {
     [RUN_VARIABLES.protocolVersion]: String(PROTOCOL_VERSION),
   });
   return { variables, secrets };
+}
+
+function reserved(name: string, agentId: string): CoreError {
+  return new CoreError("launcher.env_reserved", `env:read:${name} was approved, but Core sets ${name} itself`, {
+    details: { name },
+    nextStep: `opensentience agents enable ${agentId}`,
+  });
 }

@@ -2,7 +2,7 @@
  * The launcher: starts, watches, stops and restarts agents, each as a process tree of its own.
  *
  * A run passes the gate (enablement) at every start, restarts included; its intent is recorded before anything is
- * spawned, its pid before its first instruction, its end after the whole tree is gone. One queue per agent orders
+ * spawned, its pid before the gate's last look and its first instruction, its end after the whole tree is gone. One queue per agent orders
  * starts and stops; the database refuses a second live run. A stop cancels a pending restart. When Core stops, every
  * agent is stopped first, newest first; when Core dies, the kernel ends the trees and the next start closes the rows.
  *
@@ -12,7 +12,7 @@
  */
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
+import { CoreError, safeText, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
@@ -33,6 +33,8 @@ export class Launcher {
   readonly #queue = new AgentQueue();
   readonly #live = new Map<string, LiveRun>();
   readonly #history = new Map<string, RestartHistory>();
+  /** The operator's own arguments of the last `run`: a restart has them too. In memory only: they may hold secrets. */
+  readonly #arguments = new Map<string, string[]>();
   readonly #pendingRestarts = new Map<string, NodeJS.Timeout>();
   readonly #cpuSamples = new Map<string, { atMs: number; cpuMs: number }>();
   #stopping = false;
@@ -53,6 +55,7 @@ export class Launcher {
     const live = await this.#queue.run(agentId, async () => {
       this.#cancelRestart(agentId);
       this.#history.delete(agentId);
+      this.#arguments.set(agentId, request.args ?? []);
       return this.#start(agentId, request, 0, act);
     });
     await this.#startWindow(live);
@@ -87,7 +90,7 @@ export class Launcher {
       this.#cancelRestart(agentId);
       this.#history.delete(agentId);
       await this.#live.get(agentId)?.stop(this.#deps.settings.stopGraceMs, act);
-      return this.#start(agentId, {}, 0, act);
+      return this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, 0, act);
     });
     await this.#startWindow(live);
     return this.get(live.plan.runId);
@@ -186,10 +189,11 @@ export class Launcher {
   ): Promise<LiveRun> {
     if (this.#stopping)
       throw new CoreError("core.stopping", "Core is stopping", { nextStep: "opensentience core start" });
-    const current = this.#live.get(agentId);
+    // The row too: of a start that could not be recorded nothing is alive, and its end may not be recorded yet.
+    const current = this.#live.get(agentId)?.plan.runId ?? store.liveRunOf(this.#deps.storage, agentId)?.run_id;
     if (current !== undefined) {
       throw new CoreError("launcher.already_running", `${agentId} is already running`, {
-        details: { run_id: current.plan.runId },
+        details: { run_id: current },
         nextStep: `opensentience agents stop ${agentId}`,
       });
     }
@@ -206,7 +210,11 @@ export class Launcher {
     this.#live.set(agentId, live);
     try {
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
-      await live.start({ ...act, causationId }, (ended, end) => this.#onEnd(ended, end, cleanUp));
+      await live.start(
+        { ...act, causationId },
+        () => this.#deps.enablement.confirmUnchanged(runnable, act),
+        (ended, end) => this.#onEnd(ended, end, cleanUp),
+      );
     } catch (error) {
       this.#live.delete(agentId);
       cleanUp();
@@ -252,12 +260,15 @@ export class Launcher {
   }
 
   #recordGiveUp(live: LiveRun, attempts: number): void {
-    const reason = `gave up after ${attempts} restarts within ${this.#deps.settings.restart.windowMs / 1000} s; last: ${live.lastLines.at(-1)?.slice(0, 200) ?? "no output"}`;
+    const reason = `gave up after ${attempts} restarts within ${this.#deps.settings.restart.windowMs / 1000} s`;
+    // SECURITY: what an agent prints never reaches the audit log, where it would stay for ever; the catalog's last
+    // error may show it, redacted and bounded. Pinned by "a run that gives up leaves its output out of the audit log".
+    const lastLine = safeText(live.lastLines.at(-1) ?? "no output").slice(0, 200);
     this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.setLastError(tx, live.plan.agentId, reason);
+      this.#deps.catalog.setLastError(tx, live.plan.agentId, `${reason}; last: ${lastLine}`);
       record({
         type: "agent.run_crashed",
-        act: SYSTEM_ACT,
+        act: { ...SYSTEM_ACT, causationId: live.intentId },
         subject: { type: "run", id: live.plan.runId },
         outcome: "failed",
         severity: "error",
@@ -275,7 +286,9 @@ export class Launcher {
       this.#pendingRestarts.delete(agentId);
       this.#queue
         .run(agentId, async () =>
-          this.#live.has(agentId) || this.#stopping ? undefined : this.#start(agentId, {}, restartCount, SYSTEM_ACT),
+          this.#live.has(agentId) || this.#stopping
+            ? undefined
+            : this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, restartCount, SYSTEM_ACT),
         )
         .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
     }, delayMs);

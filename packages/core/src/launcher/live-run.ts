@@ -4,6 +4,7 @@
  * intent, started, [stop asked for], end. The last captured line is on disk before the end is recorded.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -50,6 +51,9 @@ export class LiveRun {
   #capture: LogCapture | undefined;
   #leaked: number[] = [];
   #logsDegraded = false;
+  /** Why the tree was ended before its first instruction. */
+  #refusal: string | undefined;
+  #intentId: string | null = null;
   #stopAct: Act | undefined;
   #ended: Promise<void> = Promise.resolve();
 
@@ -59,10 +63,12 @@ export class LiveRun {
   }
 
   /**
-   * Starts the tree, records it, then lets its first instruction happen. `onEnd` is called once, after the end is
-   * recorded. Throws what the box throws; the run is then recorded as crashed.
+   * Starts the tree, records it, asks `confirm` a last time, then lets its first instruction happen. `onEnd` is called
+   * once, after the end is recorded, of a run that was released. Throws what the box and `confirm` throw; nothing of
+   * the tree is alive then and the run is recorded as crashed.
    */
-  async start(act: Act, onEnd: (run: LiveRun, end: ProcessEnd) => void): Promise<void> {
+  async start(act: Act, confirm: () => Promise<void>, onEnd: (run: LiveRun, end: ProcessEnd) => void): Promise<void> {
+    this.#intentId = act.causationId ?? null;
     let box: BoxedProcess;
     try {
       box = await startBoxed({
@@ -74,7 +80,7 @@ export class LiveRun {
         marker: this.plan.runId,
       });
     } catch (error) {
-      this.#apply({ type: "start_failed", reason: "could not be started" }, act, NO_END);
+      this.#recordFailedStart("could not be started", act);
       throw error;
     }
     this.#box = box;
@@ -92,9 +98,23 @@ export class LiveRun {
       // SECURITY: a start that cannot be recorded never runs: the shim still waits. Pinned by "refuses a run when the
       // audit log cannot be written".
       await box.kill();
+      this.#recordFailedStart("its start could not be recorded", act);
       throw error;
     }
-    this.#ended = box.ended.then((end) => this.#finish(end, act)).then((end) => onEnd(this, end));
+    let isRefused = false;
+    this.#ended = box.ended
+      .then((end) => this.#finish(end, act))
+      .then((end) => (isRefused ? undefined : onEnd(this, end)));
+    try {
+      await confirm();
+    } catch (error) {
+      isRefused = true;
+      const isDrift = error instanceof CoreError && error.code === "enablement.drifted";
+      this.#refusal = isDrift ? "changed during the start" : "could not be confirmed at its start";
+      await box.kill();
+      await this.#ended;
+      throw error;
+    }
     box.release();
   }
 
@@ -105,6 +125,11 @@ export class LiveRun {
 
   get status(): RunState["status"] {
     return this.#state.status;
+  }
+
+  /** The event that said that this run is about to start; what happens to the run names it as its cause. */
+  get intentId(): string | null {
+    return this.#intentId;
   }
 
   get lastLines(): string[] {
@@ -125,7 +150,6 @@ export class LiveRun {
 
   /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */
   async stop(graceMs: number, act: Act): Promise<void> {
-    this.#stopAct ??= act;
     for (const effect of this.#apply({ type: "stop_requested" }, act, NO_END)) {
       if (effect === "signal_tree") await this.#box?.stop(graceMs);
     }
@@ -135,14 +159,31 @@ export class LiveRun {
   async #finish(end: ProcessEnd, act: Act): Promise<ProcessEnd> {
     await this.#capture?.drainAndClose(DRAIN_MS);
     this.#leaked = end.leaked;
-    // The process is gone whether or not the disk is full: the row must say so as soon as it can be written.
+    const event: RunEvent =
+      this.#refusal === undefined ? { type: "ended", ...end } : { type: "start_failed", reason: this.#refusal };
+    await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
+    return end;
+  }
+
+  /** The intent is on record, so an end has to follow; the caller does not wait for a full disk to have room again. */
+  #recordFailedStart(reason: string, act: Act): void {
+    void this.#recordUntilWritten({ type: "start_failed", reason }, act, NO_END, { keepsCoreAlive: false });
+  }
+
+  /** The process is gone whether or not the disk is full: the row must say so as soon as it can be written. Never rejects. */
+  async #recordUntilWritten(
+    event: RunEvent,
+    act: Act,
+    end: ProcessEnd,
+    { keepsCoreAlive }: { keepsCoreAlive: boolean },
+  ): Promise<void> {
     for (;;) {
       try {
-        this.#apply({ type: "ended", ...end }, this.#stopAct ?? act, end);
-        return end;
+        this.#apply(event, act, end);
+        return;
       } catch (error) {
         this.#deps.onFault(`the end of ${this.plan.runId} could not be recorded yet`, error);
-        await delay(RECORD_RETRY_MS);
+        await delay(RECORD_RETRY_MS, undefined, { ref: keepsCoreAlive });
       }
     }
   }
@@ -180,9 +221,9 @@ export class LiveRun {
   }
 
   #recordStopping(act: Act): void {
-    this.#deps.audit.transact((tx, record) => {
+    const causationId = this.#deps.audit.transact((tx, record) => {
       store.setStopping(this.#deps.storage, tx, this.plan.runId, new Date().toISOString());
-      record({
+      return record({
         type: "agent.run_stopped",
         act,
         subject: this.#subject(),
@@ -190,6 +231,7 @@ export class LiveRun {
         metadata: { agent_id: this.plan.agentId, phase: "requested" },
       });
     });
+    this.#stopAct = { ...act, causationId };
   }
 
   #recordEnd(state: RunState, end: ProcessEnd, act: Act): void {

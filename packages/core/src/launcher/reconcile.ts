@@ -35,7 +35,7 @@ export async function reconcileRuns(deps: {
       deps.catalog.refresh(tx, run.agent_id);
       record({
         type: "agent.run_crashed",
-        act: SYSTEM_ACT,
+        act: { ...SYSTEM_ACT, causationId: deps.audit.intentOf({ type: "run", id: run.run_id }) },
         subject: { type: "run", id: run.run_id },
         outcome: "failed",
         metadata: {

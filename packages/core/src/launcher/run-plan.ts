@@ -2,18 +2,22 @@
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { newId, shortId, type RestartPolicy } from "@opensentience/protocol";
-import { TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
-import { checkProgram, type SandboxProbe } from "../sandbox/sandbox.ts";
+import { checkInside, checkProgram, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import { buildCommand } from "./command-builder.ts";
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import * as store from "./store.ts";
+
+/** What the record of a run keeps of its arguments. */
+const RECORDED_ARGUMENTS = 20;
+const RECORDED_CHARACTERS = 200;
 
 export type LauncherDeps = {
   storage: Storage;
@@ -54,6 +58,7 @@ export async function makePlan(
   const source = agent.installPath ?? own.source;
   const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
   const path = await checkProgram(program, source, settings.toolPath);
+  if (program.includes("/")) await checkInside(path, source);
   const pipeFolder = join(folders.runAgents, shortId(runId));
   const { variables, secrets } = buildEnvironment({
     agentId: agent.agentId,
@@ -76,6 +81,8 @@ export async function makePlan(
     manifest_hash: manifest.manifestHash,
     commit: agent.commit,
     permissions: deps.describePermissions(approvedPermissions),
+    args_count: args.length,
+    args: recordedArguments(deps.redactor, args),
   };
   return {
     plan: {
@@ -90,6 +97,15 @@ export async function makePlan(
     },
     secrets,
   };
+}
+
+/** Redacted first and shortened then: half a secret would not be known for one. */
+function recordedArguments(redactor: Redactor, args: readonly string[]): string[] {
+  const kept = redactor
+    .arguments(args)
+    .slice(0, RECORDED_ARGUMENTS)
+    .map((text) => shortened(text, RECORDED_CHARACTERS));
+  return args.length > kept.length ? [...kept, `… (${args.length - kept.length} arguments more)`] : kept;
 }
 
 export function recordIntent(
@@ -126,6 +142,7 @@ export function recordIntent(
       metadata: {
         ...plan.startedMetadata,
         restart_count: restartCount,
+        restart,
         phase: "intent",
         trust_boundary: TRUST_BOUNDARY,
       },

@@ -35,6 +35,10 @@ export function liveRuns(storage: Storage): RunRow[] {
   return storage.all("SELECT * FROM runs WHERE status IN ('starting','running','stopping') ORDER BY run_id");
 }
 
+export function liveRunOf(storage: Storage, agentId: string): RunRow | undefined {
+  return storage.get("SELECT * FROM runs WHERE agent_id = ? AND status IN ('starting','running','stopping')", agentId);
+}
+
 /** Newest first; ids sort by time, so the cursor is the last id of the page before. */
 export function pageOfRuns(
   storage: Storage,

@@ -66,33 +66,39 @@ export class LineCutter {
 
   #wholeLines(text: string): void {
     const lines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
-    const long = this.#countLines(lines);
     this.#options.lastLines.addAll(lines);
-    if (long) {
-      for (const line of lines.slice(0, -1).split("\n")) this.#record("F", this.#cut(line));
+    const body = lines.slice(0, -1);
+    if (this.#hasLong(lines)) {
+      const each = body.split("\n");
+      this.#lines += each.length;
+      for (const line of each) this.#record("F", this.#cut(line));
       return;
     }
     const { clock, stream, write, onLine } = this.#options;
     const at = clock.stamp();
     const prefix = `${at} ${stream} F `;
-    const body = lines.slice(0, -1);
-    write(`${prefix}${body.replaceAll("\n", `\n${prefix}`)}\n`);
+    const records = body.replaceAll("\n", `\n${prefix}`);
+    // Every line but the first made the text longer by one prefix: no need to count them.
+    this.#lines += 1 + (records.length - body.length) / prefix.length;
+    write(`${prefix}${records}\n`);
     if (onLine !== undefined) for (const line of body.split("\n")) onLine({ at, stream, line });
   }
 
-  /** Counts the lines; true when one may be over the limit. */
-  #countLines(text: string): boolean {
+  /** Whether one of the lines is over the limit; leaps over the short ones. */
+  #hasLong(text: string): boolean {
+    const { maxLineBytes } = this.#options;
     // A UTF-16 unit takes at most 3 bytes of UTF-8.
-    const surelyShort = Math.floor(this.#options.maxLineBytes / 3);
-    let long = false;
+    const surelyShort = Math.floor(maxLineBytes / 3);
     let start = 0;
-    for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", start)) {
-      this.#lines += 1;
-      if (end - start > surelyShort && !long)
-        long = Buffer.byteLength(text.slice(start, end)) > this.#options.maxLineBytes;
+    while (text.length - start > surelyShort) {
+      let end = text.lastIndexOf("\n", start + surelyShort);
+      if (end < start) {
+        end = text.indexOf("\n", start);
+        if (Buffer.byteLength(text.slice(start, end)) > maxLineBytes) return true;
+      }
       start = end + 1;
     }
-    return long;
+    return false;
   }
 
   /** Writes pieces while the line is over the limit; gives what is left. Never cuts inside a character. */

@@ -9,8 +9,10 @@ import { dirname } from "node:path";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-/** How much is handed to the system in one write. */
-const BATCH_CHARACTERS = 1 << 20;
+/** How much is handed to the system in one write; one buffer of this size is used over and over. */
+const BATCH_BYTES = 1 << 20;
+/** No UTF-16 unit takes more bytes of UTF-8. */
+const MOST_BYTES_PER_UNIT = 3;
 /** A file that failed is tried again after this time. */
 const RETRY_MS = 500;
 const LINE_END = 0x0a;
@@ -33,6 +35,7 @@ type OpenFile = { handle: FileHandle; size: number; dev: number; ino: number };
 export class LogFile {
   readonly #options: LogFileOptions;
   #queue: string[] = [];
+  #buffer: Buffer | undefined;
   #backlog = 0;
   #working: Promise<void> | undefined;
   #file: OpenFile | undefined;
@@ -65,7 +68,7 @@ export class LogFile {
     while (this.#working !== undefined) await this.#working;
     if (this.#degraded !== undefined) {
       this.#degraded.nextTry = 0;
-      await this.#writeBatch("");
+      await this.#writeBatch(Buffer.alloc(0));
       clearTimeout(this.#degraded?.timer);
     }
     await this.#shut();
@@ -73,35 +76,42 @@ export class LogFile {
 
   async #work(): Promise<void> {
     // One turn later: what arrives together is written together.
-    await undefined;
+    await Promise.resolve();
     while (this.#queue.length > 0) {
-      const batch = this.#takeBatch();
-      await this.#writeBatch(batch);
-      this.#backlog -= batch.length;
+      const { bytes, characters } = this.#takeBatch();
+      await this.#writeBatch(bytes);
+      this.#backlog -= characters;
       this.#options.onDrain();
     }
     this.#working = undefined;
   }
 
-  #takeBatch(): string {
-    let characters = 0;
-    let count = 0;
-    while (count < this.#queue.length && characters < BATCH_CHARACTERS) {
-      characters += this.#queue[count]?.length ?? 0;
+  /** As many records as fit the buffer; the bytes are good until the next call. */
+  #takeBatch(): { bytes: Buffer; characters: number } {
+    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES));
+    let [count, end, characters] = [0, 0, 0];
+    for (const records of this.#queue) {
+      if (records.length * MOST_BYTES_PER_UNIT > BATCH_BYTES - end && Buffer.byteLength(records) > BATCH_BYTES - end)
+        break;
+      end += buffer.write(records, end);
+      characters += records.length;
       count += 1;
     }
-    return this.#queue.splice(0, count).join("");
+    const taken = this.#queue.splice(0, Math.max(count, 1));
+    if (count > 0) return { bytes: buffer.subarray(0, end), characters };
+    const bytes = Buffer.from(taken[0] ?? "");
+    return { bytes, characters: taken[0]?.length ?? 0 };
   }
 
-  async #writeBatch(batch: string): Promise<void> {
-    let bytes = Buffer.from(batch);
+  async #writeBatch(batch: Buffer): Promise<void> {
+    let bytes = batch;
     let written = 0;
     if (this.#degraded !== undefined && performance.now() < this.#degraded.nextTry) {
       this.#drop(bytes);
       return;
     }
     if (this.#degraded !== undefined) bytes = Buffer.concat([Buffer.from(this.#recoveryNote()), bytes]);
-    const noted = bytes.length - Buffer.byteLength(batch);
+    const noted = bytes.length - batch.length;
     try {
       while (written < bytes.length) written += await this.#writePortion(bytes.subarray(written));
       this.#heal();

@@ -117,7 +117,7 @@ describe("readManifest", () => {
   test("lists every problem of the fields", async () => {
     writeFileSync(path, JSON.stringify({ ...MANIFEST, id: "X", version: "1" }));
     const error = await refusal();
-    expect(error.message).toMatch(/id: "X" is no agent id.*\(and 1 more\)/);
+    expect(error.message).toMatch(/id: "X" is no agent id.*; version: "1" is no semantic version/);
     expect(error.details["problems"]).toMatchObject([{ path: "id" }, { path: "version" }]);
   });
 });

@@ -32,6 +32,8 @@ import { StrictJsonError, parseStrictJson } from "./strict-json.ts";
 export { type ManifestDiff, diffManifests, isNarrowing } from "./compare.ts";
 
 export const MANIFEST_NAME = "opensentience.agent.json";
+/** So many problems are in the message itself; the details have them all. */
+const NAMED_PROBLEMS = 3;
 export const MAX_MANIFEST_BYTES = 256 * 1024;
 
 export type ManifestFile = {
@@ -119,10 +121,10 @@ function parseBytes(path: string, bytes: Uint8Array): { manifest: Manifest; unkn
   }
   const parsed = parseManifest(value);
   if (parsed.ok) return parsed;
-  const [first] = parsed.problems;
-  const rest = parsed.problems.length - 1;
+  const named = parsed.problems.slice(0, NAMED_PROBLEMS).map((problem) => `${problem.path}: ${problem.message}`);
+  const rest = parsed.problems.length - named.length;
   const more = rest === 0 ? "" : ` (and ${rest} more)`;
-  throw refusal("manifest.invalid", `The manifest breaks a rule: ${first?.path}: ${first?.message}${more}.`, path, {
+  throw refusal("manifest.invalid", `The manifest breaks a rule: ${named.join("; ")}${more}.`, path, {
     problems: parsed.problems,
     nextStep: `Correct the named fields in ${MANIFEST_NAME}.`,
   });

@@ -34,9 +34,11 @@ const STATUS_FD = 4;
 const PATIENCE_MS = 10_000;
 
 /**
- * The fixed vector: everything open, but a PID namespace, a /proc of its own and a session of its own.
+ * The fixed vector: everything open, but a PID namespace, a /proc of its own, a session of its own and no capability.
  * SECURITY: --new-session keeps the agent's `kill 0` from reaching the outer bwrap, which would end the box without
  * grace; pinned by "a member that signals its own group does not reach the wrapper".
+ * SECURITY: with Core as root the agent would keep root's capabilities, take /proc away again and enter the namespaces
+ * of others; pinned by "an agent of root has no capability and cannot unmount its /proc".
  * The environment is given to the spawn and never as --setenv, because everybody can read an argument vector.
  */
 export function boxFlags(cwd: string): string[] {
@@ -49,6 +51,8 @@ export function boxFlags(cwd: string): string[] {
     "/proc",
     "--die-with-parent",
     "--new-session",
+    "--cap-drop",
+    "ALL",
     "--chdir",
     cwd,
   ];

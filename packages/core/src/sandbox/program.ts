@@ -4,10 +4,11 @@
  * this check but the quality of the message.
  */
 import { constants } from "node:fs";
-import { access, open, stat } from "node:fs/promises";
+import { access, open, realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { findProgram, isExecutableFile } from "../host/child-process.ts";
+import { isFixedPath } from "../host/fixed-path.ts";
 
 /** What the kernel reads of a file to decide how to run it. */
 const HEAD_BYTES = 256;
@@ -29,6 +30,21 @@ export async function checkProgram(program: string, cwd: string, pathVariable: s
   await checkExecutable(path);
   await checkHead(path, cwd, pathVariable);
   return path;
+}
+
+/**
+ * For an entrypoint that is a path: `path`, from `checkProgram`, must lie in `folder` in the end, or be a program of the
+ * system that only root can change (the python of a virtual environment). Fails with `launcher.program_outside`.
+ * SECURITY: a link out of the folder would run what nobody approved; pinned by "refuses an entrypoint that leads out of
+ * the agent's folder".
+ */
+export async function checkInside(path: string, folder: string): Promise<void> {
+  const [target, root] = await Promise.all([realpath(path), realpath(folder)]);
+  if (target.startsWith(`${root}/`) || (await isFixedPath(target))) return;
+  throw new CoreError("launcher.program_outside", `the entrypoint leads to ${target}, out of the agent's folder`, {
+    details: { program: path, target },
+    nextStep: `ls -l ${path}`,
+  });
 }
 
 async function locate(program: string, cwd: string, pathVariable: string): Promise<string> {

@@ -14,9 +14,9 @@ import {
   startReleased,
   survivors,
 } from "../../../../tests/support/boxes.ts";
-import { spawnProcess } from "../host/child-process.ts";
+import { runTool, spawnProcess } from "../host/child-process.ts";
 import { listDescendants, pollUntil, readProcess } from "../host/process-tree.ts";
-import { describeHeld, probeSandbox } from "./sandbox.ts";
+import { boxPrefix, describeHeld, probeSandbox } from "./sandbox.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -27,7 +27,7 @@ test("the probe runs a box here", () => {
 test("the probe says why bubblewrap cannot be used", async () => {
   expect(await probeSandbox(join(folder, "nowhere"))).toMatchObject({
     backend: "process_group",
-    reason: expect.stringContaining("not installed"),
+    reason: expect.stringContaining("is not on tools.path"),
   });
   const fake = join(folder, "fake");
   mkdirSync(fake);
@@ -52,6 +52,25 @@ test("nothing is called enforced", () => {
   for (const probe of [namespace, group]) {
     expect(describeHeld(probe)).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "unsupported" });
   }
+});
+
+test("an agent of root has no capability and cannot unmount its /proc", async () => {
+  const show =
+    "grep -E '^(Cap|NoNewPrivs)' /proc/self/status; umount /proc 2>/dev/null; echo umount $?; ls /proc/1/status";
+  const box = await startReleased(namespace, ["/bin/sh", "-c", show], 0);
+  await box.ended;
+  const shown = await outputOf(box);
+  for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"])
+    expect(shown).toMatch(new RegExp(`^${set}:\\s*0+$`, "m"));
+  expect(shown).toMatch(/^NoNewPrivs:\s*1$/m);
+  expect(shown).toMatch(/^umount (1|32)\n\/proc\/1\/status$/m);
+});
+
+test("git and other trusted tools are boxed without capabilities too", async () => {
+  const prefix = boxPrefix(namespace, "/");
+  const limits = { cwd: "/", env: { PATH }, timeoutMs: 10_000, maxBytes: 4096 };
+  const { stdout } = await runTool([...prefix, "/bin/grep", "CapEff", "/proc/self/status"], limits);
+  expect(stdout.toString()).toMatch(/^CapEff:\s*0+\n$/);
 });
 
 describe.each([

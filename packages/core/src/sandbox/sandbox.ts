@@ -22,7 +22,7 @@ import { startInGroup } from "./process-group.ts";
 
 export type { BoxedProcess, BoxOptions, Isolation, ProcessEnd, SandboxProbe } from "./boxed-process.ts";
 export { endLeftover, type RecordedProcess } from "./process-group.ts";
-export { checkProgram } from "./program.ts";
+export { checkInside, checkProgram } from "./program.ts";
 
 const PROBE_MS = 10_000;
 

@@ -14,14 +14,19 @@ const read = promisify(fs.read) as (
   length: number,
   position: null,
 ) => Promise<{ bytesRead: number }>;
+const lstat = promisify(fs.lstat) as (path: string) => Promise<fs.Stats>;
+const realpath = promisify(fs.realpath.native) as (path: string) => Promise<string>;
 const readlink = promisify(fs.readlink) as (path: string, options: { encoding: "buffer" }) => Promise<Buffer>;
 
 type Hashed = { sha256: string; size: number };
 
 const BUFFER_BYTES = 64 * 1024;
 
+/** Told how many bytes were read; throws to end the reading. */
+export type OnBytes = (count: number) => void;
+
 /** SHA-256 and length of the bytes of a regular file. Throws `install.unsafe_tree` when it is one no longer. */
-export async function hashRegular(path: string): Promise<Hashed> {
+export async function hashRegular(path: string, onBytes?: OnBytes): Promise<Hashed> {
   // SECURITY: between listing and opening the entry may become a link or a FIFO: the first fails with ELOOP, the second
   // neither blocks nor is read; pinned by "a file replaced by a link or FIFO is not read".
   const file = await open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
@@ -36,6 +41,7 @@ export async function hashRegular(path: string): Promise<Hashed> {
       const { bytesRead } = await read(file, buffer, 0, buffer.length, null);
       if (bytesRead === 0) return { sha256: hash.digest("hex"), size };
       size += bytesRead;
+      onBytes?.(bytesRead);
       hash.update(buffer.subarray(0, bytesRead));
       // The size told how much there is; one byte more than that was asked for, so a short read is the end.
       if (size === stat.size && bytesRead < buffer.length) return { sha256: hash.digest("hex"), size };
@@ -45,8 +51,24 @@ export async function hashRegular(path: string): Promise<Hashed> {
   }
 }
 
-/** SHA-256 and length of a symlink's text. */
-export async function hashLink(path: string): Promise<Hashed> {
+/**
+ * SHA-256 and length of a symlink's text. When it leads out of `realRoot`, where it leads and the bytes of the file
+ * there are in the hash too.
+ * SECURITY: what a link out of the tree leads to would else change without a trace; pinned by "a file that a link out
+ * of the tree leads to counts with its bytes".
+ */
+export async function hashLink(path: string, realRoot: string, onBytes?: OnBytes): Promise<Hashed> {
   const text = await readlink(path, { encoding: "buffer" });
-  return { sha256: createHash("sha256").update(text).digest("hex"), size: text.length };
+  const target = await outsideTarget(path, realRoot);
+  if (target === undefined) return { sha256: createHash("sha256").update(text).digest("hex"), size: text.length };
+  const isFile = (await lstat(target)).isFile();
+  const content = isFile ? (await hashRegular(target, onBytes)).sha256 : "";
+  const facts = JSON.stringify(["opensentience.link.1", text.toString("latin1"), target, content]);
+  return { sha256: createHash("sha256").update(facts).digest("hex"), size: text.length };
+}
+
+/** Where the link leads in the end, when that exists and is not below `realRoot`. */
+export async function outsideTarget(path: string, realRoot: string): Promise<string | undefined> {
+  const target = await realpath(path).catch(() => undefined);
+  return target === undefined || target === realRoot || target.startsWith(`${realRoot}/`) ? undefined : target;
 }

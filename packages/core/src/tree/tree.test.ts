@@ -5,10 +5,12 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -19,7 +21,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runTool } from "../host/child-process.ts";
 import { hashRegular } from "./entry-hash.ts";
 import { loadStatCache, saveStatCache } from "./stat-cache.ts";
-import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "./tree.ts";
+import { changeableLinks, diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "./tree.ts";
 import { walkTree } from "./walk.ts";
 
 let folder = "";
@@ -48,12 +50,12 @@ describe("hashTree", () => {
     mkdirSync(join(root, "b/empty"), { recursive: true });
     writeFileSync(join(root, "b/file"), "text");
     writeFileSync(join(root, "a.sh"), "", { mode: 0o755 });
-    symlinkSync("/etc/passwd", join(root, "c"));
+    symlinkSync("/no/such/pl", join(root, "c"));
     const { hash, entries } = await hashTree(root);
     expect(entries).toEqual([
       { path: "a.sh", mode: "executable", sha256: sha(""), size: 0 },
       { path: "b/file", mode: "file", sha256: sha("text"), size: 4 },
-      { path: "c", mode: "symlink", sha256: sha("/etc/passwd"), size: 11 },
+      { path: "c", mode: "symlink", sha256: sha("/no/such/pl"), size: 11 },
     ]);
     expect(hash).toBe(hashEntries(entries.toReversed()));
     // Pinned: a changed hash would make every approval drift.
@@ -117,6 +119,56 @@ describe("hashTree", () => {
 
   test("a missing root is the system's own error", async () => {
     await expect(hashTree(join(folder, "missing"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+});
+
+describe("links out of the tree", () => {
+  test("a file that a link out of the tree leads to counts with its bytes", async () => {
+    const target = join(folder, "outside");
+    writeFileSync(target, "one");
+    symlinkSync(target, join(root, "link"));
+    const before = await hashTree(root, { cachePath });
+    writeFileSync(target, "two");
+    expect((await hashTree(root, { cachePath })).hash).not.toBe(before.hash);
+    writeFileSync(target, "one");
+    expect((await hashTree(root, { cachePath })).hash).toBe(before.hash);
+    expect(await changeableLinks(root, before.entries)).toEqual([{ path: "link", target: realpathSync(target) }]);
+  });
+
+  test("one to a program of the system, one inside and one to nowhere are no danger", async () => {
+    writeFileSync(join(root, "a"), "x");
+    symlinkSync("/bin/sh", join(root, "shell"));
+    symlinkSync("a", join(root, "inside"));
+    symlinkSync("/no/such/place", join(root, "nowhere"));
+    const { entries } = await hashTree(root);
+    expect(await changeableLinks(root, entries)).toEqual([]);
+    expect(entries.find(({ path }) => path === "inside")?.sha256).toBe(sha("a"));
+  });
+});
+
+describe("the bounds of a hash", () => {
+  test("too many entries, folders included, and too many bytes end it, also those of a hole", async () => {
+    for (const name of ["a", "b", "c"]) mkdirSync(join(root, name));
+    await expect(hashTree(root, { maxFiles: 3 })).rejects.toMatchObject({
+      code: "install.limit_exceeded",
+      details: { limit: "install.max_files" },
+    });
+    writeFileSync(join(root, "hole"), "");
+    truncateSync(join(root, "hole"), 1e12);
+    await expect(hashTree(root, { maxBytes: 1e9 })).rejects.toMatchObject({
+      code: "install.limit_exceeded",
+      details: { limit: "install.max_bytes" },
+    });
+  });
+
+  test("giving up ends it in the middle of a file", async () => {
+    writeFileSync(join(root, "hole"), "");
+    truncateSync(join(root, "hole"), 1e12);
+    const giveUp = new AbortController();
+    const hashing = hashTree(root, { signal: giveUp.signal });
+    setImmediate(() => giveUp.abort(new Error("given up")));
+    await expect(hashing).rejects.toThrow("given up");
+    await expect(hashTree(root, { signal: giveUp.signal })).rejects.toThrow("given up");
   });
 });
 

@@ -7,23 +7,27 @@
  * SHA-256 over one JSON array in fixed order, so the same tree gives the same hash on every machine, and the list
  * that an install wrote hashes like the folder that it wrote.
  *
- * A stat cache makes the second look cheap: a file is not read again when size, mtime, ctime (both in nanoseconds)
- * and inode are what they were. Only the kernel sets ctime, so putting mtime back does not hide a change; entries
- * touched within two seconds of the caching moment are never cached. What the cache cannot see is a program that
- * still holds a file mapped in memory and writes to a page that is already dirty. Callers keep the cache file where
- * the agent cannot write and outside the root, and leave it out where that matters.
+ * A symlink that leads out of the root counts with the place and the bytes it leads to (entry-hash.ts).
  *
- * Promises: bounded open files, never blocks the event loop for long, a broken cache costs time and nothing else.
+ * A stat cache makes the second look cheap: a file is not read again when size, mtime, ctime (both in nanoseconds)
+ * and inode are what they were. It serves views and early refusals only: a program that holds a file mapped in memory
+ * changes it without moving these, and whoever can write the agent's folder can write a cache file. What is approved,
+ * accepted or started is hashed without it.
+ *
+ * Promises: bounded open files, bytes and entries, ends soon after `signal`, never blocks the event loop for long, a
+ * broken cache costs time and nothing else.
  * Callers: install (what arrived), build (what the tools changed), enablement and the run gate (drift).
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
+import { CoreError } from "@opensentience/protocol";
 import { writePrivateFile } from "../host/private-file.ts";
 import { hashLink, hashRegular } from "./entry-hash.ts";
 import { loadStatCache, saveStatCache, type CachedEntry } from "./stat-cache.ts";
 import { byPath, isTreeEntry, type TreeEntry } from "./tree-entry.ts";
 import { walkTree, type FoundEntry } from "./walk.ts";
 
+export { changeableLinks } from "./outside-links.ts";
 export type { TreeEntry } from "./tree-entry.ts";
 
 export type TreeDifference = { added: string[]; removed: string[]; changed: string[] };
@@ -31,25 +35,37 @@ export type TreeDifference = { added: string[]; removed: string[]; changed: stri
 /** Files that are read at the same time. */
 const CONCURRENCY = 8;
 
+export type HashOptions = {
+  cachePath?: string;
+  /** Ends the hashing with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Limits of the whole tree. */
+  maxBytes?: number;
+  maxFiles?: number;
+};
+
 /**
  * Hash and sorted entries of everything below `root`. Throws `install.unsafe_tree` for what is not a file, folder or
- * symlink, and the system's own error when something cannot be read.
+ * symlink, `install.limit_exceeded`, the reason of `signal`, and the system's own error when something cannot be read.
  */
 export async function hashTree(
   root: string,
-  options: { cachePath?: string } = {},
+  options: HashOptions = {},
 ): Promise<{ hash: string; entries: TreeEntry[] }> {
   const cachingMomentMs = Date.now();
   const known =
     options.cachePath === undefined ? new Map<string, CachedEntry>() : await loadStatCache(options.cachePath);
-  const found = await walkTree(root);
+  const found = await walkTree(root, options);
+  const realRoot = await realpath(root);
+  const onBytes = countBytes(found, options);
   const entries = new Array<TreeEntry>(found.length);
   const stable: CachedEntry[] = [];
   let next = 0;
-  let isCacheStale = known.size !== found.length;
+  let isCacheStale = false;
 
   const work = async (): Promise<void> => {
     for (let index = next++; index < found.length; index = next++) {
+      options.signal?.throwIfAborted();
       const entry = found[index]!;
       const cached = known.get(entry.path);
       if (cached !== undefined && isUnchanged(cached, entry)) {
@@ -57,17 +73,41 @@ export async function hashTree(
         stable.push(cached);
         continue;
       }
-      isCacheStale = true;
-      const hashed = await hashEntry(root, entry);
+      const path = `${root}/${entry.path}`;
+      const isLink = entry.mode === "symlink";
+      const hashed = isLink ? await hashLink(path, realRoot, onBytes) : await hashRegular(path, onBytes);
       entries[index] = { path: entry.path, mode: entry.mode, ...hashed };
+      // The link's own times say nothing of what it leads to.
+      if (isLink) continue;
+      isCacheStale = true;
       stable.push({ ...entry, ...hashed, size: entry.size });
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
 
   entries.sort(byPath);
-  if (options.cachePath !== undefined && isCacheStale) await saveStatCache(options.cachePath, stable, cachingMomentMs);
+  if (options.cachePath !== undefined && (isCacheStale || known.size !== stable.length))
+    await saveStatCache(options.cachePath, stable, cachingMomentMs);
   return { hash: hashEntries(entries), entries };
+}
+
+/** Holds the reading to the limits. A file that says how large it is (also a hole of terabytes) is not even begun. */
+function countBytes(found: readonly FoundEntry[], { maxBytes, signal }: HashOptions): (count: number) => void {
+  const limit = maxBytes ?? Number.POSITIVE_INFINITY;
+  let total = 0;
+  const check = (bytes: number): void => {
+    if (bytes <= limit) return;
+    throw new CoreError("install.limit_exceeded", "the tree is larger than the limit", {
+      details: { limit: "install.max_bytes", max_bytes: limit },
+      nextStep: "raise install.max_bytes in config.toml",
+    });
+  };
+  check(found.reduce((sum, entry) => sum + entry.size, 0));
+  return (count) => {
+    signal?.throwIfAborted();
+    total += count;
+    check(total);
+  };
 }
 
 /** The hash that `hashTree` gives for a folder with exactly these entries; the order of `entries` does not matter. */
@@ -109,11 +149,6 @@ export async function loadEntries(path: string): Promise<TreeEntry[] | undefined
   if (stored?.version !== 1 || !Array.isArray(stored.entries)) return undefined;
   const entries = stored.entries as unknown[];
   return entries.every(isTreeEntry) && hashEntries(entries) === stored.hash ? entries : undefined;
-}
-
-async function hashEntry(root: string, entry: FoundEntry): Promise<{ sha256: string; size: number }> {
-  const path = `${root}/${entry.path}`;
-  return entry.mode === "symlink" ? await hashLink(path) : await hashRegular(path);
 }
 
 function isUnchanged(cached: CachedEntry, entry: FoundEntry): boolean {

@@ -13,15 +13,24 @@ const OWNER_EXECUTE = 0o100n;
 
 const readFolder = promisify(readdir) as (path: string, options: { withFileTypes: true }) => Promise<Dirent[]>;
 
-/** Every regular file and symlink below `root`, in no order. Throws `install.unsafe_tree` for anything else but folders. */
-export async function walkTree(root: string): Promise<FoundEntry[]> {
+export type WalkBounds = { signal?: AbortSignal | undefined; maxFiles?: number };
+
+/**
+ * Every regular file and symlink below `root`, in no order. Throws `install.unsafe_tree` for anything else but folders,
+ * `install.limit_exceeded` for more entries (folders count) than `maxFiles`, and the reason of `signal`.
+ */
+export async function walkTree(root: string, bounds: WalkBounds = {}): Promise<FoundEntry[]> {
   const found: FoundEntry[] = [];
+  const maxEntries = bounds.maxFiles ?? Number.POSITIVE_INFINITY;
+  let visited = 0;
   const folders: string[] = [""];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let running = 0;
   let isFailed = false;
   const fill = (): void => {
     while (!isFailed && running < CONCURRENCY && folders.length > 0) {
+      if (bounds.signal?.aborted === true) return fail(bounds.signal.reason);
+      if (found.length > maxEntries || ++visited > maxEntries) return fail(tooMany());
       running++;
       visitFolder(root, folders.pop()!, found, folders).then(finish, fail);
     }
@@ -29,6 +38,7 @@ export async function walkTree(root: string): Promise<FoundEntry[]> {
   };
   const finish = (): void => {
     running--;
+    if (found.length > maxEntries) return fail(tooMany());
     fill();
   };
   const fail = (error: unknown): void => {
@@ -86,6 +96,13 @@ function statAll(root: string, paths: string[]): Promise<BigIntStats[]> {
   };
   for (let lane = 0; lane < CONCURRENCY; lane++) startNext();
   return promise;
+}
+
+function tooMany(): CoreError {
+  return new CoreError("install.limit_exceeded", "the tree holds more files than the limit", {
+    details: { limit: "install.max_files" },
+    nextStep: "raise install.max_files in config.toml",
+  });
 }
 
 function unsafeEntry(path: string, reason: string): CoreError {

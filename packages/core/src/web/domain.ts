@@ -26,6 +26,8 @@ export type Domain = {
   operator: string;
   /** Why there are no services, or null. */
   degraded: CoreError | null;
+  /** There as soon as the database could be opened, services or not: a log that is not intact can be verified. */
+  audit: AuditLog | null;
   services: Services | null;
   held: Held;
   defaultRestartPolicy: RestartPolicy;

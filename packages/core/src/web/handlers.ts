@@ -130,9 +130,14 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     await enablement.revokeIfActive(id(input), input.act);
     return detail(domain, input);
   },
-  plan_build: async (domain, input) => ({ steps: await services(domain).build.plan(id(input), input.act) }),
+  plan_build: (domain, input) => services(domain).build.plan(id(input), input.act),
   build_agent: async (domain, input) => {
-    await services(domain).build.build(id(input), input.act, { signal: input.signal, progress: input.progress });
+    const expectedPlan = input.body["expected_plan"] as string | undefined;
+    await services(domain).build.build(id(input), input.act, {
+      ...(expectedPlan === undefined ? {} : { expectedPlan }),
+      signal: input.signal,
+      progress: input.progress,
+    });
     return detail(domain, input);
   },
   enable_agent: async (domain, input) => {
@@ -208,9 +213,10 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     }),
   export_cloudevents: (domain, { query, signal }) =>
     cloudEvents(followAudit(services(domain).audit, auditFilter(query), { tail: undefined, follow: false, signal })),
-  verify_audit: (domain, { body }) => services(domain).audit.verify(body["against"] as string | undefined),
+  verify_audit: (domain, { body }) =>
+    (domain.audit ?? services(domain).audit).verify(body["against"] as string | undefined),
   erase_audit: (domain, { body, act }) =>
     services(domain).audit.erase(body["seq"] as number, body["reason"] as string, act),
-  check_health: (domain) => checkHealth(domain.health(), domain.services?.audit ?? null),
+  check_health: (domain) => checkHealth(domain.health(), domain.audit),
   checkpoint_audit: (domain) => services(domain).audit.checkpoint(),
 };

@@ -26,10 +26,10 @@ export async function respond(
   act: Act,
 ): Promise<Response> {
   const route: ControlRoute = CONTROL_ROUTES[operation];
-  if (domain.degraded !== null && !["get_status", "stop_core", "check_health"].includes(operation)) {
+  if (domain.degraded !== null && !isAnswered(operation, domain)) {
     throw new CoreError("core.degraded", domain.degraded.message, {
       details: { code: domain.degraded.code },
-      nextStep: "opensentience core status",
+      nextStep: domain.degraded.nextStep ?? "opensentience core status",
     });
   }
   const input: Input = {
@@ -45,6 +45,14 @@ export async function respond(
   if (route.progress === true && wantsLines)
     return lines(domain, withProgress(domain, handler, input, context), context);
   return context.json((await handler(domain, input)) as object);
+}
+
+/** What a degraded Core answers: what it found, and whether the log is intact where there is one. */
+function isAnswered(operation: ControlOperation, domain: Domain): boolean {
+  return (
+    ["get_status", "stop_core", "check_health"].includes(operation) ||
+    (operation === "verify_audit" && domain.audit !== null)
+  );
 }
 
 async function parseRequest(context: Context, route: ControlRoute): Promise<Pick<Input, "params" | "query" | "body">> {

@@ -6,10 +6,11 @@
  * Errors leave here as RFC 9457 problem details with the same stable code everywhere; every refusal by policy is
  * recorded as `security.denied`; an unknown fault becomes `core.internal` and only Core's log has its cause.
  *
- * Every response carries a request id. Bodies are at most 1 MiB. Nothing here opens the database or spawns.
+ * Every response carries a request id. Bodies are at most 1 MiB and have ten seconds to arrive; 512 connections at
+ * once, the least missed gives way to a new one (see connections.ts). Answers may take as long as they need. Nothing here opens the database or spawns.
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import {
   CONTROL_ROUTES,
@@ -22,6 +23,7 @@ import {
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Act } from "../audit-log/audit-log.ts";
+import { boundConnections, SERVER_OPTIONS } from "./connections.ts";
 import type { Domain } from "./domain.ts";
 import { HANDLERS } from "./handlers.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -32,7 +34,10 @@ export type { Domain } from "./domain.ts";
 const BASE = "/api/v1";
 const MAX_BODY_BYTES = 1024 * 1024;
 /** A correlation id joins the events of one command; anything else a client sends is replaced. */
-const CORRELATION_ID = /^(cor|web)_[0-9a-f-]{36}$/;
+const CORRELATION_ID = /^(cor|web)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** One short line in Core's log; nobody is there to read an answer. */
+const CALLER_LEFT = new CoreError("usage.invalid", "the caller left before its request was complete");
 
 export function createApp(domain: Domain): Hono {
   const app = new Hono();
@@ -65,7 +70,8 @@ export function createApp(domain: Domain): Hono {
     problem(context, new CoreError("http.not_found", "no such route", { nextStep: "opensentience help" })),
   );
   app.onError((thrown, context) => {
-    const error = toCoreError(thrown);
+    const error = hasLeft(context) ? CALLER_LEFT : toCoreError(thrown);
+    if (error === CALLER_LEFT) domain.onFault(`${context.req.method} ${context.req.path.slice(0, 200)}`, error);
     if (error.code === "core.internal") domain.onFault(`${context.req.method} ${context.req.routePath}`, thrown);
     recordDenial(domain, error, context);
     return problem(context, error);
@@ -75,14 +81,12 @@ export function createApp(domain: Domain): Hono {
 
 /**
  * Serves the control socket: 0600, in a 0700 folder. A stale socket file is removed, but only if it is a socket; the
- * caller holds the home's lock, so no live Core can be behind it.
+ * caller holds the home's lock, so no live Core can be behind it. `note` takes lines for Core's log.
  */
-export function listenOnSocket(app: Hono, path: string): Promise<Server> {
+export function listenOnSocket(app: Hono, path: string, note: (line: string) => void): Promise<Server> {
   removeStaleSocket(path);
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  server.requestTimeout = 0;
-  server.headersTimeout = 10_000;
-  server.maxConnections = 512;
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server;
+  boundConnections(server, note);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     // SECURITY: the folder is 0700 already; the mask keeps the file itself private from its first moment.
@@ -94,6 +98,12 @@ export function listenOnSocket(app: Hono, path: string): Promise<Server> {
     });
     process.umask(mask);
   });
+}
+
+/** Whether the connection ended while the request was still being sent: what failed then is no fault of Core's. */
+function hasLeft(context: Context): boolean {
+  const { incoming } = context.env as { incoming?: IncomingMessage };
+  return incoming?.destroyed === true && !incoming.complete;
 }
 
 function removeStaleSocket(path: string): void {

@@ -1,5 +1,6 @@
 /** What a permission means in plain words, and which risk goes with a wide one. Facts to show, never a block. */
 import { echoText } from "../printable-text.ts";
+import { isReservedVariable } from "../run-environment.ts";
 import { type Permission, parsePermission, understand } from "./grammar.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import { type PathPattern, includesPath, parsePathPattern } from "./path-pattern.ts";
@@ -110,9 +111,19 @@ function describeHost({ kind, host, port }: HostPattern): PermissionDescription 
 const SECRET_NAME =
   /SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|AUTH|COOKIE|DATABASE_URL|(?:^|_)(?:API)?KEYS?(?:_|$)|APIKEY|(?:^|_)(?:PAT|PWD|DSN)(?:_|$)/i;
 
+/** Names by which a loader, a language's runtime, a shell or git takes code or options from the environment. */
+const STEERING_NAME =
+  /^(?:LD_.*|DYLD_.*|GIT_.*|.*_OPTIONS|PYTHONSTARTUP|PYTHONPATH|PYTHONHOME|PERL5LIB|PERL5OPT|RUBYLIB|RUBYOPT|NODE_PATH|BASH_ENV|ENV)$/;
+
 function describeEnv(name: string): PermissionDescription {
-  const risk = SECRET_NAME.test(name) ? "By its name this is a secret; the agent receives its value." : null;
-  return { meaning: `Receive the environment variable ${name}`, risk };
+  return { meaning: `Receive the environment variable ${name}`, risk: envRisk(name) };
+}
+
+function envRisk(name: string): string | null {
+  if (isReservedVariable(name)) return "Core sets this variable itself: with it approved, every run is refused.";
+  if (STEERING_NAME.test(name))
+    return "High risk: its value decides which code the agent's programs load, or changes how they work.";
+  return SECRET_NAME.test(name) ? "By its name this is a secret; the agent receives its value." : null;
 }
 
 function describeTool({ agent, tool }: { agent: string; tool: string }): PermissionDescription {
@@ -138,7 +149,7 @@ const WRITTEN_AS: Record<string, string> = {
   "filesystem:read": "an absolute path or one below ~, for example filesystem:read:~/Projects/**",
   "filesystem:write": "an absolute path or one below ~, for example filesystem:write:~/Projects/out/**",
   "network:egress": "a host alone, for example network:egress:api.example.com:443",
-  "env:read": "one variable's name, for example env:read:LANG",
+  "env:read": "one variable's name, for example env:read:LC_ALL",
   "tool:invoke": "agent and tool, for example tool:invoke:com.example.notes/search",
 };
 

@@ -3,7 +3,8 @@ import { agentState } from "../agent-view.ts";
 import { boundaryLabel } from "../boundary-label.ts";
 import { type CommandContext, required } from "../context.ts";
 import { oneLine, type Style } from "../format.ts";
-import { withProgress } from "../with-progress.ts";
+import { interruptedAs } from "../interrupted.ts";
+import { withBuildOutput } from "../with-progress.ts";
 
 /** Shows the plan, asks (or needs --yes), then lets Core build. Returns 1 when the answer was no. */
 export async function run(context: CommandContext): Promise<number> {
@@ -16,11 +17,15 @@ export async function run(context: CommandContext): Promise<number> {
     output.result(plan, (style) => planText(style, plan));
     return 0;
   }
-  if (!(await isConfirmed(context, agentId, plan))) {
+  if (!(await interruptedAs("nothing was built", () => isConfirmed(context, agentId, plan)))) {
     output.note("nothing was built");
     return 1;
   }
-  const agent = await withProgress(output, (onProgress) => client.call("build_agent", { params }, onProgress));
+  const agent = await interruptedAs("build canceled", () =>
+    withBuildOutput(output, (onProgress) =>
+      client.call("build_agent", { params, body: { expected_plan: plan.digest } }, onProgress),
+    ),
+  );
   output.result(agent, (style) => `built\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
   return 0;
@@ -28,6 +33,10 @@ export async function run(context: CommandContext): Promise<number> {
 
 async function isConfirmed(context: CommandContext, agentId: string, plan: BuildPlanJson): Promise<boolean> {
   const { output } = context;
+  if (plan.steps.length === 0) {
+    output.note(planText(output.askStyle, plan));
+    return true;
+  }
   const introduction = `${boundaryLabel(output.askStyle, `build ${agentId}`)}\n${planText(output.askStyle, plan)}`;
   if (context.options.flag("yes")) {
     output.note(introduction);

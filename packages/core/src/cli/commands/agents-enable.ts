@@ -1,6 +1,7 @@
 import { type AgentDetailJson, CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
+import { interruptedAs } from "../interrupted.ts";
 
 type EnableBody = {
   all?: boolean;
@@ -15,7 +16,7 @@ export async function run(context: CommandContext): Promise<number> {
   const agentId = required(context, 0);
   const { options, output } = context;
   const expires = options.text("expires");
-  const choice = await chooseBody(context, agentId);
+  const choice = await interruptedAs("nothing was approved", () => chooseBody(context, agentId));
   if (choice === undefined) {
     output.note("nothing was approved");
     return 1;

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
+import { interruptedAs } from "../interrupted.ts";
 import { withProgress } from "../with-progress.ts";
 
 /** The argument is a URL when it holds a slash or a colon; ids of agents hold neither. */
@@ -25,7 +26,9 @@ export async function run(context: CommandContext): Promise<void> {
     ...(options.flag("allow-local") ? { allow_local: true } : {}),
   };
   const client = await context.connect();
-  const agent = await withProgress(output, (onProgress) => client.call("install_agent", { body }, onProgress));
+  const agent = await interruptedAs("install canceled; nothing was changed", () =>
+    withProgress(output, (onProgress) => client.call("install_agent", { body }, onProgress)),
+  );
   output.result(agent, (style) => `installed\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
 }

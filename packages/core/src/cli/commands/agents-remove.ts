@@ -1,6 +1,7 @@
 import { CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
+import { interruptedAs } from "../interrupted.ts";
 
 /** Asks (or needs --yes): the agent's data goes with it. Returns 1 when the answer was no. */
 export async function run(context: CommandContext): Promise<number> {
@@ -8,7 +9,9 @@ export async function run(context: CommandContext): Promise<number> {
   const { options, output } = context;
   const keepData = options.flag("keep-data");
   const client = await context.connect();
-  if (!options.flag("yes") && !(await isConfirmed(context, agentId, keepData))) {
+  const isMeant =
+    options.flag("yes") || (await interruptedAs("nothing was removed", () => isConfirmed(context, agentId, keepData)));
+  if (!isMeant) {
     output.note("nothing was removed");
     return 1;
   }
@@ -19,6 +22,8 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 async function isConfirmed(context: CommandContext, agentId: string, keepData: boolean): Promise<boolean> {
+  // Nobody is asked about an agent that is not there.
+  await (await context.connect()).call("get_agent", { params: { agent_id: agentId } });
   const prompt = await context.prompt();
   if (prompt === undefined) {
     throw new CoreError("usage.confirmation_required", `removing ${agentId} cannot be undone; confirm it with --yes`, {

@@ -7,8 +7,10 @@ export async function run(context: CommandContext): Promise<void> {
   const agentId = required(context, 0);
   const { output } = context;
   const client = await context.connect();
-  output.note(boundaryLabel(output.askStyle, `restart ${agentId}`));
-  const started = await showingEarlyExit(output, () => client.call("restart_agent", { params: { agent_id: agentId } }));
+  const label = boundaryLabel(output.askStyle, `restart ${agentId}`);
+  const started = await showingEarlyExit(output, label, () =>
+    client.call("restart_agent", { params: { agent_id: agentId } }),
+  );
   output.result(started, (style) => runState(style, started));
   output.nextStep(started.next_step);
 }

@@ -12,8 +12,8 @@ export async function run(context: CommandContext): Promise<void> {
   const args = [...context.passthrough];
   const body = { ...(args.length === 0 ? {} : { args }), ...(restart === undefined ? {} : { restart }) };
   const client = await context.connect();
-  output.note(boundaryLabel(output.askStyle, `run ${agentId}`));
-  const started = await showingEarlyExit(output, () =>
+  const label = boundaryLabel(output.askStyle, `run ${agentId}`);
+  const started = await showingEarlyExit(output, label, () =>
     client.call("run_agent", { params: { agent_id: agentId }, body }),
   );
   output.result(started, (style) => runState(style, started));

@@ -1,5 +1,6 @@
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
+import { interruptedAs } from "../interrupted.ts";
 import { withProgress } from "../with-progress.ts";
 
 export async function run(context: CommandContext): Promise<void> {
@@ -10,7 +11,9 @@ export async function run(context: CommandContext): Promise<void> {
     body: { ...(ref === undefined ? {} : { ref }), ...(options.flag("allow-local") ? { allow_local: true } : {}) },
   };
   const client = await context.connect();
-  const agent = await withProgress(output, (onProgress) => client.call("update_agent", input, onProgress));
+  const agent = await interruptedAs("update canceled; nothing was changed", () =>
+    withProgress(output, (onProgress) => client.call("update_agent", input, onProgress)),
+  );
   output.result(agent, (style) => `up to date\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
 }

@@ -7,7 +7,7 @@ export async function run(context: CommandContext): Promise<void> {
   const { options, output } = context;
   const query = {
     ...auditFilter(options),
-    limit: options.count("limit") ?? DEFAULT_LIMIT,
+    limit: options.count("limit", 1, 500) ?? DEFAULT_LIMIT,
     cursor: options.text("cursor"),
   };
   const client = await context.connect();

@@ -1,18 +1,23 @@
 import type { AuditEventJson } from "@opensentience/protocol";
-import { eventLine, eventRows } from "../audit-view.ts";
+import { eventRows, followedEvents } from "../audit-view.ts";
 import type { CommandContext } from "../context.ts";
+import { untilCoreStops } from "../following.ts";
+import { MAX_TAIL } from "../options.ts";
 
 const DEFAULT_TAIL = 20;
 
-/** With -f JSON Lines or one line per event; else one document or one table. */
+/** With -f JSON Lines or a table that grows; else one document or one table. */
 export async function run(context: CommandContext): Promise<void> {
   const { options, output } = context;
-  const tail = options.count("tail") ?? DEFAULT_TAIL;
+  const tail = options.count("tail", 0, MAX_TAIL) ?? DEFAULT_TAIL;
   const client = await context.connect();
   if (options.flag("follow")) {
-    for await (const event of client.lines("export_audit", { query: { tail, follow: true } })) {
-      output.record(event, (style) => eventLine(style, event));
-    }
+    const table = followedEvents(output.style);
+    if (!output.json) output.line(table.header);
+    await untilCoreStops(context, async () => {
+      for await (const event of client.lines("export_audit", { query: { tail, follow: true } }))
+        output.record(event, () => table.row(event));
+    });
     return;
   }
   const items: AuditEventJson[] = [];

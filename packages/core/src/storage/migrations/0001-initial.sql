@@ -131,3 +131,11 @@ WHEN NOT (
   AND EXISTS (SELECT 1 FROM audit_events t WHERE t.event_type = 'audit.erased' AND t.subject_type = 'audit_event' AND t.subject_id = CAST(old.seq AS TEXT) AND t.seq > old.seq)
 )
 BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END;
+
+-- The newest signed checkpoint, so that a file of checkpoints that was removed or shortened shows. Not secret.
+CREATE TABLE audit_checkpoint (
+  id        INTEGER PRIMARY KEY CHECK (id = 1),
+  size      INTEGER NOT NULL,
+  row_hash  TEXT NOT NULL,                    -- of event <size>
+  note_hash TEXT NOT NULL                     -- SHA-256 of the signed note
+) STRICT;

@@ -1,0 +1,33 @@
+/** What an error's details add for people: the end of a failed build with the path of its log, every problem of a manifest. */
+import type { CoreError } from "@opensentience/protocol";
+import { oneLine, type Style } from "./format.ts";
+
+const MAX_LINES = 10;
+const MAX_PROBLEMS = 20;
+/** The message of the error names so many itself. */
+const NAMED_PROBLEMS = 3;
+
+/** Whole lines, or empty text. `outputWasShown`: the output of the build stands on the screen already. */
+export function errorDetails(style: Style, error: CoreError, outputWasShown: boolean): string {
+  const lines = [...buildLines(style, error, outputWasShown), ...problemLines(style, error)];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function buildLines(style: Style, error: CoreError, outputWasShown: boolean): string[] {
+  if (!error.code.startsWith("build.")) return [];
+  const { last_lines: last, log_path: path } = error.details;
+  const lines = !outputWasShown && Array.isArray(last) ? (last as unknown[]).slice(-MAX_LINES) : [];
+  return [
+    ...lines.map((line) => `  | ${oneLine(String(line))}`),
+    ...(typeof path === "string" ? [style.fields([["build log", path]])] : []),
+  ];
+}
+
+function problemLines(style: Style, error: CoreError): string[] {
+  const problems = error.code === "manifest.invalid" ? error.details["problems"] : undefined;
+  if (!Array.isArray(problems) || problems.length <= NAMED_PROBLEMS) return [];
+  const shown = (problems as { path?: unknown; message?: unknown }[])
+    .slice(0, MAX_PROBLEMS)
+    .map(({ path, message }) => `  ${style.paint("red", oneLine(String(path)))} ${oneLine(String(message))}`);
+  return problems.length > MAX_PROBLEMS ? [...shown, `  … and ${problems.length - MAX_PROBLEMS} more`] : shown;
+}

@@ -1,0 +1,85 @@
+/** What an approval is refused for: the state of the agent, and the choice of permissions. */
+import { canonicalPermissions, CoreError, type DriftJson } from "@opensentience/protocol";
+import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import type { ManifestFile } from "../manifest/manifest.ts";
+import { filesMoved, type DiskState } from "./drift.ts";
+
+/** `expected…`: what was reviewed. */
+export type EnableRequest = {
+  all?: boolean;
+  approve?: string[];
+  expires?: string;
+  expectedManifestHash?: string;
+  expectedCommit?: string;
+};
+
+/** Throws manifest.invalid, enablement.drifted, install.id_mismatch. */
+export function approvable(agent: AgentRecord, disk: DiskState, request: EnableRequest): ManifestFile {
+  if (disk.manifest === undefined) {
+    throw new CoreError(
+      "manifest.invalid",
+      `the manifest of ${agent.agentId} cannot be approved: ${disk.manifestProblem ?? "unreadable"}`,
+      { nextStep: reinstallCommand(agent) },
+    );
+  }
+  if (request.expectedManifestHash !== undefined && request.expectedManifestHash !== disk.manifest.manifestHash) {
+    throw new CoreError("enablement.drifted", "the manifest changed while you were reviewing it; review it again", {
+      nextStep: `opensentience agents info ${agent.agentId}`,
+    });
+  }
+  // SECURITY: another commit may be installed while its predecessor is reviewed; pinned by "another commit that is
+  // installed between the review and the approval is refused".
+  if (request.expectedCommit !== undefined && request.expectedCommit !== agent.commit) {
+    throw new CoreError(
+      "enablement.drifted",
+      "another commit was installed while you were reviewing; review it again",
+      { nextStep: `opensentience agents info ${agent.agentId}` },
+    );
+  }
+  if (disk.manifest.manifest.id !== agent.agentId) {
+    throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", {
+      nextStep: reinstallCommand(agent),
+    });
+  }
+  if (filesMoved(disk)) throw drifted(agent, undefined, disk);
+  return disk.manifest;
+}
+
+/** Throws enablement.choice_required and enablement.not_requested. */
+export function chosenPermissions(agentId: string, file: ManifestFile, request: EnableRequest): string[] {
+  const requested = canonicalPermissions(file.manifest.permissions);
+  if (request.all === true) return requested;
+  if (request.approve === undefined) {
+    throw new CoreError("enablement.choice_required", "name the permissions to approve, or approve all of them", {
+      details: { requested_permissions: requested },
+      nextStep: `opensentience agents enable ${agentId} --all`,
+    });
+  }
+  const approved = canonicalPermissions(request.approve);
+  const unknown = approved.filter((permission) => !requested.includes(permission));
+  if (unknown.length > 0) {
+    throw new CoreError(
+      "enablement.not_requested",
+      `not requested by the manifest: ${unknown.slice(0, 5).join(", ")}`,
+      {
+        details: { not_requested: unknown, requested_permissions: requested },
+        nextStep: `opensentience agents info ${agentId}`,
+      },
+    );
+  }
+  return approved;
+}
+
+/** `enablement.drifted`, with what moved. */
+export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskState): CoreError {
+  const isTampered = filesMoved(disk);
+  const layers = drift?.layers ?? ["commit"];
+  return new CoreError(
+    "enablement.drifted",
+    `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
+    {
+      details: { layers, diff: drift?.diff ?? { files: disk.files } },
+      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents diff ${agent.agentId}`,
+    },
+  );
+}

@@ -1,0 +1,149 @@
+/** What an earlier Core left half done: swaps, removals, and intents that nothing followed. */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { AuditEventJson } from "@opensentience/protocol";
+import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { hashEntries, loadEntries } from "../tree/tree.ts";
+import { confirmSwap, interruptedSwap, undoSwap, type Journal } from "./swap.ts";
+import { removeTrash } from "./trash.ts";
+
+type Deps = {
+  audit: AuditLog;
+  catalog: Catalog;
+  folders: {
+    agents: string;
+    staging: string;
+    agent: (agentId: string) => { root: string; source: string; repository: string; trackedEntries: string };
+  };
+  onFault: (what: string, error: unknown) => void;
+};
+
+const LOST = "Core ended during the install; the tree from before was put back";
+
+/**
+ * Rolls back interrupted swaps, completes interrupted removals, closes open intents, empties the staging folder. One
+ * agent that cannot be put right is written to Core's log and holds up nobody else. Returns how many were closed.
+ */
+export async function reconcileInstalls(deps: Deps): Promise<number> {
+  const intents = new Intents(deps.audit);
+  let closed = 0;
+  for (const entry of await readdir(deps.folders.agents, { withFileTypes: true }).catch(() => [])) {
+    const root = join(deps.folders.agents, entry.name);
+    if (!entry.isDirectory() || root === deps.folders.staging) continue;
+    try {
+      if (await putBack(deps, entry.name, root)) {
+        recordLost(deps.audit, entry.name, intents.take(entry.name, "agent.installed"));
+        closed += 1;
+      }
+    } catch (error) {
+      deps.onFault(`what an interrupted install left of ${entry.name} could not be put back`, error);
+    }
+  }
+  for (const agent of deps.catalog.all()) closed += finishRemoval(deps, agent.agentId, intents);
+  for (const intent of intents.rest()) {
+    if (intent.event_type === "agent.installed") recordLost(deps.audit, intent.subject_id, intent);
+    else recordNotRemoved(deps.audit, intent);
+    closed += 1;
+  }
+  await removeTrash(deps.folders.staging).catch((error: unknown) =>
+    deps.onFault("the staging folder could not be emptied", error),
+  );
+  return closed;
+}
+
+/** The events that say of an act only that it began. */
+class Intents {
+  readonly #open: AuditEventJson[];
+
+  constructor(audit: AuditLog) {
+    this.#open = audit.openIntents(["agent.installed", "agent.removed"]);
+  }
+
+  /** The newest of them about the agent; it is closed by the caller. */
+  take(agentId: string, type: string): AuditEventJson | undefined {
+    const index = this.#open.findLastIndex((event) => event.subject_id === agentId && event.event_type === type);
+    return index === -1 ? undefined : this.#open.splice(index, 1)[0];
+  }
+
+  rest(): AuditEventJson[] {
+    return this.#open;
+  }
+}
+
+/** True when a swap was undone (or found not to have begun). */
+async function putBack(deps: Deps, agentId: string, root: string): Promise<boolean> {
+  const journal = await interruptedSwap(root);
+  if (journal === undefined) return false;
+  const isDone = journal === "damaged" ? await isWhole(deps, agentId) : wasRecorded(deps, agentId, journal);
+  if (isDone) {
+    await confirmSwap(root);
+    return journal === "damaged";
+  }
+  const aside = join(deps.folders.staging, randomBytes(8).toString("hex"));
+  // What the damaged journal would have said: there was a tree before exactly when the catalog knows of one.
+  const guess = { commit: "", hadPrevious: deps.catalog.find(agentId)?.treeHash != null };
+  await undoSwap(root, aside, journal === "damaged" ? guess : undefined);
+  return true;
+}
+
+/** The last install event of the agent says whether the database got to know of the swap. */
+function wasRecorded({ catalog, audit }: Deps, agentId: string, journal: Journal): boolean {
+  if (catalog.find(agentId)?.commit !== journal.commit) return false;
+  const last = audit.list({ type: "agent.installed", agent: agentId }, { limit: 1 }).items[0];
+  return last?.outcome === "ok" && last.metadata?.["commit"] === journal.commit;
+}
+
+/** Without the word of a journal: the tree that the database knows stands where it belongs. */
+async function isWhole({ catalog, folders }: Deps, agentId: string): Promise<boolean> {
+  const own = folders.agent(agentId);
+  const entries = await loadEntries(own.trackedEntries);
+  const expected = catalog.find(agentId)?.treeHash;
+  return existsSync(own.source) && entries !== undefined && hashEntries(entries) === expected;
+}
+
+/** A removal that was cut short left a row without its folder. A source alone that is missing comes back with a build. */
+function finishRemoval({ catalog, audit, folders }: Deps, agentId: string, intents: Intents): number {
+  const { root, source, repository } = folders.agent(agentId);
+  if (catalog.find(agentId)?.installPath !== source || existsSync(source)) return 0;
+  const intent = intents.take(agentId, "agent.removed");
+  if (intent === undefined && (!existsSync(root) || existsSync(repository))) return 0;
+  audit.transact((tx, record) => {
+    catalog.recordRemoval(tx, agentId);
+    record({
+      type: "agent.removed",
+      act: following(intent),
+      subject: { type: "agent", id: agentId },
+      metadata: { path: source, phase: "its folder was gone at Core's start" },
+    });
+  });
+  return 1;
+}
+
+function recordLost(audit: AuditLog, agentId: string, intent: AuditEventJson | undefined): void {
+  audit.record({
+    type: "agent.install_failed",
+    act: following(intent),
+    subject: { type: "agent", id: agentId },
+    outcome: "failed",
+    metadata: { code: "core_lost", message: LOST },
+  });
+}
+
+function recordNotRemoved(audit: AuditLog, intent: AuditEventJson): void {
+  audit.record({
+    type: "agent.removed",
+    act: following(intent),
+    subject: { type: "agent", id: intent.subject_id },
+    outcome: "failed",
+    metadata: { path: intent.metadata?.["path"], phase: "not carried out" },
+  });
+}
+
+function following(intent: AuditEventJson | undefined): Act {
+  return intent === undefined
+    ? SYSTEM_ACT
+    : { ...SYSTEM_ACT, correlationId: intent.correlation_id, causationId: intent.event_id };
+}

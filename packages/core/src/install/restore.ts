@@ -1,0 +1,55 @@
+/** Putting the source of an installed agent back to exactly its commit, from Core's own copy of the repository. */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { CoreError } from "@opensentience/protocol";
+import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { hashEntries, saveEntries } from "../tree/tree.ts";
+import { materialise, type GitProgram } from "./git.ts";
+import { moveEntry, removeTrash } from "./trash.ts";
+
+type Deps = {
+  git: GitProgram;
+  limits: { maxBytes: number; maxFiles: number };
+  staging: string;
+  own: { source: string; repository: string; trackedEntries: string };
+  onFault: (what: string, error: unknown) => void;
+  signal?: AbortSignal | undefined;
+};
+
+/**
+ * Writes the commit again and puts it in the place of `src`, and the list of its files in the place of the kept one.
+ * SECURITY: `repo.git` may have been changed too, so what it gives must hash to what the database says; pinned by
+ * "a build whose source cannot be put back is refused". Throws `build.source_changed`.
+ */
+export async function restoreSource(deps: Deps, agent: AgentRecord): Promise<void> {
+  const { own } = deps;
+  const staged = join(deps.staging, randomBytes(8).toString("hex"));
+  try {
+    await ensurePrivateFolder(deps.staging);
+    await ensurePrivateFolder(staged);
+    const fresh = join(staged, "src");
+    const { entries } = await materialise({
+      git: deps.git,
+      repoFolder: own.repository,
+      commit: agent.commit ?? "",
+      target: fresh,
+      limits: deps.limits,
+      signal: deps.signal,
+    });
+    if (hashEntries(entries) !== agent.treeHash) throw new Error("the commit has other files than were installed");
+    await saveEntries(own.trackedEntries, entries);
+    if (existsSync(own.source)) await moveEntry(own.source, join(staged, "changed"));
+    await moveEntry(fresh, own.source);
+  } catch (error) {
+    deps.signal?.throwIfAborted();
+    throw new CoreError(
+      "build.source_changed",
+      `the source of ${agent.agentId} is not that of its commit and cannot be put back`,
+      { nextStep: reinstallCommand(agent), cause: error },
+    );
+  } finally {
+    await removeTrash(staged).catch((error: unknown) => deps.onFault("a changed source could not be deleted", error));
+  }
+}

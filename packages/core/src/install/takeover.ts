@@ -1,0 +1,27 @@
+/** Whose id it is: an installed id keeps its repository until somebody names both in one command. */
+import { CoreError } from "@opensentience/protocol";
+import type { AgentRecord } from "../catalog/catalog.ts";
+import type { GitUrl } from "./git.ts";
+
+/**
+ * For an install by URL, which names no id. Throws `install.already_installed`.
+ * SECURITY: any repository can carry any id; pinned by "an install by URL does not take an installed id over from
+ * another repository".
+ */
+export function refuseTakeover(known: AgentRecord | undefined, url: GitUrl): void {
+  if (known === undefined || known.installPath === null || known.gitUrl === url.text) return;
+  const allow = url.kind === "local" ? " --allow-local" : "";
+  throw new CoreError(
+    "install.already_installed",
+    `${known.agentId} is installed already, from another repository (${known.gitUrl ?? "unknown"})`,
+    {
+      details: { installed_git_url: known.gitUrl },
+      nextStep: `opensentience agents install ${known.agentId} --git-url ${shellWord(url.text)}${allow}`,
+    },
+  );
+}
+
+/** A path may hold spaces; the next step has to work when it is typed. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,133 @@
+/**
+ * What to do about each error code: one true, concrete sentence, shown by `explain` and in docs/errors.md.
+ *
+ * It stands beside ERROR_CODES and not in it only because of length; the compiler holds both to the same codes. ID, URL,
+ * PATH and the like stand for the reader's own. It must hold for every place that throws the code: what only one of
+ * them knows belongs into that error's `nextStep`.
+ */
+import type { ErrorCode } from "./errors.ts";
+
+export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
+  "usage.invalid": "Compare the line with `opensentience help COMMAND`, correct it and repeat it.",
+  "usage.confirmation_required": "Decide, then repeat the command with `--yes`, or run it on a terminal.",
+  "usage.unknown_code": "Copy the code from the parentheses at the end of the error.",
+  "config.invalid":
+    "Correct the setting that the message names (in config.toml, the environment or `--set`), then repeat the command.",
+
+  "core.unreachable":
+    "Start Core with `opensentience core start`; logs/core.log in the home says why an earlier one ended.",
+  "core.start_failed":
+    "Run `opensentience serve` to see on the terminal why Core ends, or read logs/core.log in the home.",
+  "core.already_running": "Use the Core that runs, or end it first with `opensentience core stop`.",
+  "core.stopping": "Wait until `opensentience core status` says that Core is not running, then try again.",
+  "core.degraded":
+    "Read the reason with `opensentience core status`; docs/operating.md says under Degraded mode how to go on.",
+  "core.unsafe_socket":
+    "Look at the path with `ls -ld`, make it yours and writable by nobody else (`chmod go-w PATH`), then try again.",
+  "core.unsafe_folder":
+    "Look at the folder with `ls -ld`; make it a real folder that is yours and that nobody else can write to.",
+  "core.tool_missing": "Install the program that the message names, then repeat the command.",
+  "core.unsupported_platform": "Use Linux or macOS.",
+  "core.internal": "Look for the cause in logs/core.log in the home, and report it as a bug.",
+  "http.not_found": "Look the route up in docs/api.md; every path begins with /api/v1.",
+  "http.body_too_large": "Send a request body of at most 1 MiB.",
+
+  "storage.unavailable":
+    "Check that the disk has room and that state/ in the home is yours and writable, then `opensentience core restart`.",
+  "storage.too_new":
+    "Install the newer version of opensentience that wrote the database, or put an older backup of state/ in place.",
+  "storage.corrupt": "Stop Core, put a backup of the whole state/ folder in place, then start it again.",
+  "audit.unavailable":
+    "Nothing was done: make room on the disk, check that state/ in the home is writable, then repeat the command.",
+  "audit.event_not_found": "Look the event up with `opensentience audit list`.",
+  "audit.invalid_note": "Give the whole text as `opensentience audit checkpoint` printed it for this home.",
+  "audit.not_erasable": "There is nothing left to erase; `opensentience audit list` shows the other events.",
+  "audit.not_intact":
+    "See what is wrong with `opensentience audit verify`, keep state/ as evidence and go on as docs/operating.md says under Degraded mode.",
+
+  "agent.not_found":
+    "Copy the id from `opensentience agents list`, or look for new agents with `opensentience agents scan`.",
+  "agent.duplicate_id":
+    "Give one of the two folders another id in its manifest or move it away, then `opensentience agents scan`.",
+  "run.not_found": "Look the run up with `opensentience agents ps --all`; an agent that never ran has none.",
+
+  "manifest.missing": "Check the path; opensentience.agent.json has to stand at the root of the folder or repository.",
+  "manifest.unreadable": "Make opensentience.agent.json a regular file (no link, no folder) that you can read.",
+  "manifest.too_large": "Shorten opensentience.agent.json to at most 256 KiB.",
+  "manifest.invalid_encoding": "Save opensentience.agent.json as UTF-8.",
+  "manifest.invalid_json":
+    "Make opensentience.agent.json one plain JSON object, without comments and without a key given twice.",
+  "manifest.invalid": "Correct the fields that the error names; docs/manifest.md has the rule of each.",
+  "permission.invalid":
+    "Write it as domain:action or domain:action:pattern; docs/permissions.md has the ones that are known.",
+
+  "discovery.root_missing": "Make the folder or correct the path; the usual roots are scan_roots in config.toml.",
+  "discovery.unreadable":
+    "Make the folder readable for you, or keep it out of the scan with scan_prune in config.toml.",
+  "discovery.limit_reached": "Scan a folder nearer to the agents: `opensentience agents scan PATH`.",
+
+  "install.invalid_url": "Write the URL as https://HOST/PATH.git, without spaces, query or fragment.",
+  "install.url_not_allowed":
+    "Use an https:// URL, add `--allow-local` for a repository on this machine, or set install.allow_ssh in config.toml.",
+  "install.credentials_in_url": "Use the URL without user name, password and token.",
+  "install.invalid_ref": "Give `--ref` a branch, a tag or a whole commit id.",
+  "install.ref_not_found": "Choose a branch or tag that `git ls-remote URL` lists, or leave `--ref` out.",
+  "install.clone_failed": "Check address, network and access with `git ls-remote URL`, then try again.",
+  "install.id_mismatch": "Install from the repository of that very agent, or by its URL without an id.",
+  "install.unsafe_tree": "Remove the entry that the message names in the agent's repository, then install again.",
+  "install.limit_exceeded":
+    "If you trust it, raise the limit in config.toml (install.max_bytes, install.max_files or install.timeout_ms), then `opensentience core restart`.",
+  "install.already_installed":
+    "Move it on with `opensentience agents update ID`, or take it away first with `opensentience agents remove ID`.",
+  "install.not_installed": "Install it with `opensentience agents install ID`, or by the URL of its repository.",
+  "install.busy": "Wait until the other act on this agent has ended, then try again.",
+  "install.running": "Stop the agent with `opensentience agents stop ID`, then try again.",
+  "install.io_failed":
+    "Check that the disk has room and that agents/ in the home is yours and writable, then try again.",
+  "install.git_missing":
+    "Install git, or name its folder in tools.path in config.toml and `opensentience core restart`.",
+  "install.no_previous": "Name the version yourself: `opensentience agents update ID --ref REF`.",
+  "install.canceled": "There is nothing to clean up; repeat the command when you want it.",
+  "install.no_source": "Name the repository: `opensentience agents install ID --git-url URL`.",
+
+  "build.not_built": "Build it with `opensentience agents build ID`.",
+  "build.tool_missing": "Install the program that the message names so that it is on tools.path, then build again.",
+  "build.canceled": "Build again with `opensentience agents build ID` when you want it.",
+  "build.failed": "Read the last lines and the build's log that the error shows, mend the cause, then build again.",
+  "build.timeout": "Raise build.timeout_ms in config.toml, `opensentience core restart`, then build again.",
+  "build.plan_invalid":
+    "Correct the build files that the message names in the agent's repository, then install it again.",
+  "build.tracked_files_changed":
+    "Let the build write only files that git does not track (in the agent's repository), then install and build it again.",
+  "build.source_changed":
+    "Install it again with `opensentience agents install ID`, or by the URL of its repository, then build it.",
+  "build.link_outside":
+    "Let the build make links only to files of the agent itself (in the agent's repository), then install and build it again.",
+  "build.plan_changed": "Look at the plan as it is now with `opensentience agents build ID --plan`, then build again.",
+
+  "enablement.not_enabled":
+    "Review it with `opensentience agents info ID` and approve it with `opensentience agents enable ID`.",
+  "enablement.drifted":
+    "Look at what changed with `opensentience agents diff ID`; approve it again, or install it again if you do not trust it.",
+  "enablement.expired": "Approve it again with `opensentience agents enable ID`.",
+  "enablement.human_only": "Let a person approve it: `opensentience agents enable ID`.",
+  "enablement.not_requested": "Approve only what `opensentience agents info ID` lists, spelled as there.",
+  "enablement.choice_required": "Choose with `--all` or `--approve PERMISSION`, or run the command on a terminal.",
+  "enablement.invalid_expiry": "Give a duration such as 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
+
+  "launcher.already_running": "Leave it running, or start it anew with `opensentience agents restart ID`.",
+  "launcher.program_missing":
+    "Install the program that the message names on tools.path, or correct the entrypoint in the agent's repository and install it again.",
+  "launcher.not_executable":
+    "Correct the file as the error's next step says, in the agent's repository, then install it again.",
+  "launcher.program_outside":
+    "Name a program inside the agent's folder in its entrypoint (in the agent's repository), then install it again.",
+  "launcher.folder_missing":
+    "Bring the folder back, or install the agent again with `opensentience agents install ID`.",
+  "launcher.env_missing": "Export the variable, then `opensentience core restart` from the same shell.",
+  "launcher.env_reserved": "Approve again with `opensentience agents enable ID`, without that variable.",
+  "launcher.start_failed": "Check the machine with `opensentience doctor`, then run the agent again.",
+  "launcher.exited_early":
+    "Read what it printed with `opensentience agents logs ID`, mend the cause, then run it again.",
+  "launcher.stop_failed": "End the processes that the message names with `kill -9 PID`.",
+};

@@ -1,0 +1,83 @@
+/** Callers that never finish their requests: they cost themselves their connection, and the operator nothing. */
+import { once } from "node:events";
+import { createConnection, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
+
+const SOON_MS = 2_000;
+const HALF =
+  "POST /api/v1/agents/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
+const HALF_CHUNKED =
+  "POST /api/v1/agents/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
+
+let home: CoreHome;
+let sockets: Socket[];
+beforeEach(async () => {
+  sockets = [];
+  home = await newHome();
+  await home.json(["core", "start"]);
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await home.dispose();
+});
+
+async function halfSent(count: number, text: string): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      const socket = createConnection(join(home.folder, "run/core.sock"));
+      sockets.push(socket);
+      socket.on("error", () => {}).resume();
+      await once(socket, "connect");
+      socket.write(text);
+    }),
+  );
+}
+
+async function timed<T>(act: () => Promise<T>): Promise<{ answer: T; ms: number }> {
+  const startedMs = performance.now();
+  const answer = await act();
+  return { answer, ms: performance.now() - startedMs };
+}
+
+/** A command of the operator: at most 2 s over what the start of a process takes on this machine just now. */
+async function soon(args: string[]): Promise<unknown> {
+  const start = await timed(() => home.cli(["explain", "core.stopping"]));
+  const { answer, ms } = await timed(() => home.json(args));
+  expect(ms - start.ms, args.join(" ")).toBeLessThan(SOON_MS);
+  return answer;
+}
+
+test("512 half-sent requests do not keep the operator out", async () => {
+  await halfSent(512, HALF);
+  expect(sockets.filter((socket) => socket.destroyed)).toEqual([]);
+  // Taking in the burst itself costs Core about a second of one processor; this waits for that, however busy the machine is.
+  expect(await home.json(["core", "status"])).toMatchObject({ state: "running" });
+  expect(await soon(["agents", "list"])).toMatchObject({ items: [] });
+  expect(await soon(["core", "status"])).toMatchObject({ state: "running" });
+  await halfSent(600, "GET / HT");
+  expect(await home.json(["core", "status"])).toMatchObject({ state: "running" });
+  expect(await soon(["agents", "list"])).toMatchObject({ items: [] });
+  expect(await soon(["core", "stop"])).toMatchObject({ was_running: true });
+  expect(home.coreLog()).toContain("all 512 connections were taken");
+});
+
+test("a request that is not sent whole within 10 s loses its connection", async () => {
+  await halfSent(1, HALF);
+  await halfSent(1, "");
+  await halfSent(1, "GET / HT");
+  await eventually(() => sockets.every((socket) => socket.closed), "all three to be closed", 20_000);
+  expect(await soon(["core", "status"])).toMatchObject({ state: "running" });
+});
+
+test("callers that leave in the middle of a request are a short line in Core's log, without a stack", async () => {
+  await halfSent(20, HALF_CHUNKED);
+  await halfSent(20, HALF);
+  await soon(["core", "status"]);
+  for (const socket of sockets) socket.destroy();
+  await eventually(() => home.coreLog().includes("the caller left before its request was complete"), "the log to tell");
+  await soon(["core", "stop"]);
+  expect(home.coreLog()).not.toMatch(/\n\s+at |⏎|node:internal|core\.internal/);
+  for (const line of home.coreLog().split("\n")) expect(line.length).toBeLessThan(300);
+});
