@@ -50,7 +50,11 @@ test("an install by URL does not take an installed id over from another reposito
   const done = auditRows(home, "agent.installed").filter(
     ({ subject, metadata }) => subject === id && metadata["phase"] === "done",
   );
-  expect(done.map(({ metadata }) => metadata["previous_git_url"])).toEqual([undefined, undefined, `file://${owner.url}`]);
+  expect(done.map(({ metadata }) => metadata["previous_git_url"])).toEqual([
+    undefined,
+    undefined,
+    `file://${owner.url}`,
+  ]);
 });
 
 test("an install that fails is recorded about the agent as soon as its id is known", async () => {

@@ -6,7 +6,7 @@ import { runTool } from "../../packages/core/src/host/child-process.ts";
 import { findGit, type GitProgram, type GitUrl, parseGitUrl } from "../../packages/core/src/install/git.ts";
 
 /** Where Debian keeps its programs; tests do not read the environment. */
-export const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin";
+const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 type FileSpec = string | Uint8Array | { text: string | Uint8Array; mode: number };
 

@@ -182,9 +182,7 @@ export const verifyJson = z.object({
 
 export const coreStatusJson = z.object({
   running: z.boolean().describe("true while a process of Core holds the home, also while it starts or stops"),
-  state: z
-    .enum(["running", "starting", "stopping", "stopped"])
-    .describe("only a running Core answers requests"),
+  state: z.enum(["running", "starting", "stopping", "stopped"]).describe("only a running Core answers requests"),
   pid: z.number().int().nullable(),
   version: z.string(),
   instance_id: nullableText,

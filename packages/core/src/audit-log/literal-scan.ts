@@ -8,6 +8,8 @@
 const COMMON = " 0123456789-etaoinsrhldcumfpgwybv.:/k_=";
 /** Text is searched in blocks of this size, which stay in the cache of the processor. Even, as pairs are. */
 const BLOCK = 65_536;
+/** Pairs that are looked at together: nearly always none of them means anything. */
+const STEP = 4;
 
 /** `offset` is where the pair begins in the literal; the unit at `checkAt` is compared next, with its case bit set. */
 type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number; checkAt: number; check: number };
@@ -15,13 +17,13 @@ type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: numbe
 const CASE_BIT = 0x20;
 
 /** The low bytes of the UTF-16 units of the block that is searched; shared, since a search never waits. */
-const PAIRS = new Uint16Array(BLOCK / 2 + 1);
+const PAIRS = new Uint16Array(BLOCK / 2 + STEP);
 const BYTES = Buffer.from(PAIRS.buffer);
 
-const CONTROL_PAIRS: Uint8Array = controlPairs();
+const CONTROL_PAIRS: Uint16Array = controlPairs();
 
-function controlPairs(): Uint8Array {
-  const table = new Uint8Array(65_536);
+function controlPairs(): Uint16Array {
+  const table = new Uint16Array(65_536);
   const isControl = (unit: number): boolean => unit === 0x7f || (unit < 0x20 && ![0x09, 0x0a, 0x0d].includes(unit));
   for (let first = 0; first < 128; first += 1)
     for (let second = 0; second < 128; second += 1)
@@ -34,9 +36,23 @@ export function isPlain(text: string): boolean {
   if (Buffer.byteLength(text) !== text.length) return false;
   for (let from = 0; from < text.length; from += BLOCK) {
     const end = (load(text, from) + 1) >> 1;
-    for (let at = 0; at < end; at += 1) if (CONTROL_PAIRS[PAIRS[at] as number] === 1) return false;
+    for (let at = nextMarked(CONTROL_PAIRS, 0, end); at < end; at = nextMarked(CONTROL_PAIRS, at, end))
+      for (const stop = Math.min(at + STEP, end); at < stop; at += 1)
+        if (CONTROL_PAIRS[PAIRS[at] as number] !== 0) return false;
   }
   return true;
+}
+
+/** From `from` on, the first place at which one of the next pairs is marked. This is the loop that all text goes through. */
+function nextMarked(marks: Uint16Array, from: number, end: number): number {
+  const pairs = PAIRS;
+  let at = from;
+  for (; at < end; at += STEP) {
+    const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
+    const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
+    if ((first | second) !== 0) break;
+  }
+  return at;
 }
 
 export class LiteralScan {
@@ -82,14 +98,14 @@ export class LiteralScan {
     }
   }
 
-  /** This is the loop that all text goes through. */
   #searchBlock(length: number, found: (place: number, literal: number) => void): void {
-    const [bucketOf, pairs] = [this.#bucketOf, PAIRS];
+    const bucketOf = this.#bucketOf;
     const end = (length + 1) >> 1;
-    for (let at = 0; at < end; at += 1) {
-      const bucket = bucketOf[pairs[at] as number] as number;
-      if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
-    }
+    for (let at = nextMarked(bucketOf, 0, end); at < end; at = nextMarked(bucketOf, at, end))
+      for (const stop = Math.min(at + STEP, end); at < stop; at += 1) {
+        const bucket = bucketOf[PAIRS[at] as number] as number;
+        if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
+      }
   }
 
   #compare(bucket: number, at: number, length: number, found: (place: number, literal: number) => void): void {

@@ -21,7 +21,6 @@ import { redactMetadata } from "./redacted-metadata.ts";
 import { RedactionStream } from "./redaction-stream.ts";
 
 export { SHORTEST_SECRET_BYTES } from "./live-secrets.ts";
-export { isSecretName } from "./secret-names.ts";
 export type { RedactionStream } from "./redaction-stream.ts";
 
 export class Redactor {

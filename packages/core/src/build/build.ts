@@ -21,14 +21,7 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 import type { CaptureLimits } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
-import {
-  diffTrees,
-  hashEntries,
-  hashTree,
-  loadEntries,
-  saveEntries,
-  type TreeEntry,
-} from "../tree/tree.ts";
+import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { planBuild, type BuildStep } from "./plan.ts";
 import { recordedPlan } from "./plan-record.ts";
 import { runStep } from "./step.ts";

@@ -34,10 +34,7 @@ export function unreadableTree(agent: AgentRecord, cause: unknown): CoreError {
 }
 
 /** SECURITY: what a link leads to could be changed after the approval; pinned by "a build that links to files that others can change fails". */
-export async function refuseChangeableLinks(
-  agent: AgentRecord,
-  source: string,
-  entries: TreeEntry[]): Promise<void> {
+export async function refuseChangeableLinks(agent: AgentRecord, source: string, entries: TreeEntry[]): Promise<void> {
   const links = await changeableLinks(source, entries);
   const [first] = links;
   if (first === undefined) return;

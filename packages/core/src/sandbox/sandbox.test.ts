@@ -60,8 +60,7 @@ test("an agent of root has no capability and cannot unmount its /proc", async ()
   const box = await startReleased(namespace, ["/bin/sh", "-c", show], 0);
   await box.ended;
   const shown = await outputOf(box);
-  for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"])
-    expect(shown).toMatch(new RegExp(`^${set}:\\s*0+$`, "m"));
+  for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"]) expect(shown).toMatch(new RegExp(`^${set}:\\s*0+$`, "m"));
   expect(shown).toMatch(/^NoNewPrivs:\s*1$/m);
   expect(shown).toMatch(/^umount (1|32)\n\/proc\/1\/status$/m);
 });

@@ -33,7 +33,10 @@ const PROBE_MS = 10_000;
 export async function probeSandbox(pathVariable: string): Promise<SandboxProbe> {
   const bwrapPath = await findProgram("bwrap", pathVariable);
   if (bwrapPath === undefined) {
-    return without(`bubblewrap (bwrap) is not on tools.path (${pathVariable})`, "install the package bubblewrap, then restart Core");
+    return without(
+      `bubblewrap (bwrap) is not on tools.path (${pathVariable})`,
+      "install the package bubblewrap, then restart Core",
+    );
   }
   const env = { PATH: pathVariable, LC_ALL: "C" };
   const limits = { env, cwd: "/", timeoutMs: PROBE_MS, maxBytes: 4096 };

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server } from "node:http";
 
 type Socket = IncomingMessage["socket"];
 
-export const MAX_CONNECTIONS = 512;
+const MAX_CONNECTIONS = 512;
 /** For the headers, and for the whole of a request; never for an answer. */
 const REQUEST_MS = 10_000;
 /** How long an answered connection may wait for its next request. */
