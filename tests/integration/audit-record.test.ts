@@ -22,7 +22,9 @@ async function threads(): Promise<string[][]> {
   const byCommand = Map.groupBy(human, (event) => event.correlation_id);
   expect(byCommand.has(null)).toBe(false);
   return [...byCommand.values()].map((events) =>
-    events.map((event) => [event.event_type, event.outcome, event.metadata?.["phase"] ?? ""].join(" ").trim()),
+    events.map((event) =>
+      `${event.event_type} ${event.outcome} ${String((event.metadata?.["phase"] as string | undefined) ?? "")}`.trim(),
+    ),
   );
 }
 

@@ -180,9 +180,9 @@ describe("output", () => {
     const { details } = await refuse(home, ["agents", "run", "out.path"], { code: "launcher.exited_early", exit: 1 });
     expect((details["run"] as Run).exit_code).toBe(0);
     const records = await home.jsonLines<LogRecordJson>(["agents", "logs", "out.path"]);
-    expect(records.map(({ stream, line }) => [stream, line]).toSorted()).toEqual([
-      ["stderr", "errors by path"],
-      ["stdout", "by path"],
+    expect(records.map(({ stream, line }) => `${stream} ${line}`).toSorted()).toEqual([
+      "stderr errors by path",
+      "stdout by path",
     ]);
   });
 
@@ -239,7 +239,7 @@ describe("runs asked for at once", () => {
     const attempts = await Promise.all(
       Array.from({ length: 5 }, () => home.cli(["agents", "run", "race.run", "--json"])),
     );
-    expect(attempts.map(({ code }) => code).toSorted()).toEqual([0, 6, 6, 6, 6]);
+    expect(attempts.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 6, 6, 6, 6]);
     for (const { code, stderr } of attempts) {
       if (code === 0) continue;
       const { error } = JSON.parse(stderr) as { error: { code: string; next_step: string } };

@@ -206,7 +206,13 @@ describe("a build", () => {
     await smallAgentAt(home, id, "installed", steps("./make.sh"), files);
     const next = `opensentience agents build ${id} --plan`;
     const error = await refuse(home, ["agents", "build", id, "--yes"], { code: "build.failed", exit: 1, next });
-    expect(error.details).toEqual({ step: "./make.sh", exit_code: 3, signal: null, last_lines: ["broken"] });
+    expect(error.details).toEqual({
+      step: "./make.sh",
+      exit_code: 3,
+      signal: null,
+      last_lines: ["broken"],
+      log_path: expect.stringContaining("/build-") as unknown,
+    });
     expect(await typeNextStep(home, next)).toContain("./make.sh");
     expect(await home.json(["agents", "info", id])).toMatchObject({ status: "error", build_status: "failed" });
     await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4, about: id });

@@ -336,7 +336,7 @@ export class Core {
   #fault(what: string, error: unknown): void {
     const cause =
       error instanceof CoreError
-        ? `${error.code}: ${error.message}${error.cause === undefined ? "" : ` (${String(error.cause)})`}`
+        ? `${error.code}: ${error.message}${error.cause === undefined ? "" : ` (${error.cause instanceof Error ? error.cause.message : "unknown cause"})`}`
         : error instanceof Error
           ? (error.stack ?? error.message)
           : String(error);

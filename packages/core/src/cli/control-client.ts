@@ -124,7 +124,7 @@ export class ControlClient {
     if (body !== undefined)
       Object.assign(headers, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
     return new Promise((resolve, reject) => {
-      const path = requestPath(operation, input.params as Record<string, unknown> | undefined, input.query);
+      const path = requestPath(operation, input.params as Record<string, string> | undefined, input.query);
       const request = httpRequest({ socketPath: paths.controlSocket, method, path, headers, signal, agent: false });
       request.once("response", resolve);
       request.once("error", (error: NodeJS.ErrnoException) => reject(this.#translate(error)));

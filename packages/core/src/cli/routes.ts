@@ -57,12 +57,10 @@ const BASE = "/api/v1";
 /** Request line of a call, everything that came from the user percent-encoded; `usage.invalid` for what can be no id. */
 export function requestPath(
   operation: ControlOperation,
-  params: Record<string, unknown> = {},
-  query: Record<string, unknown> = {},
+  params: Record<string, string | undefined> = {},
+  query: Record<string, string | number | boolean | undefined> = {},
 ): string {
-  const path = ROUTES[operation].path.replace(/\{(\w+)\}/g, (_, name: string) =>
-    encodeSegment(String(params[name] ?? "")),
-  );
+  const path = ROUTES[operation].path.replace(/\{(\w+)\}/g, (_, name: string) => encodeSegment(params[name] ?? ""));
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
   const text = search.toString();

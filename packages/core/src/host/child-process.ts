@@ -256,10 +256,10 @@ function feed(child: ChildProcess, input: string | Uint8Array | undefined): void
  * nothing arrived, looked at after the event loop has read what is there, so that a busy Core loses no output.
  */
 async function drained(child: ChildProcess, received: () => number): Promise<void> {
-  const open = [child.stdout, child.stderr].filter((stream) => stream !== null && !stream.closed);
+  const open = [child.stdout, child.stderr].filter((stream): stream is Readable => stream !== null && !stream.closed);
   if (open.length === 0) return;
   const ended = new AbortController();
-  void Promise.all(open.map((stream) => stream && once(stream, "close"))).then(() => ended.abort());
+  void Promise.all(open.map((stream) => once(stream, "close"))).then(() => ended.abort());
   for (let round = 0; round < DRAIN_ROUNDS && !ended.signal.aborted; round += 1) {
     const before = received();
     await delay(DRAIN_MS, undefined, { signal: ended.signal }).catch(() => {});

@@ -9,10 +9,13 @@ import { dirname } from "node:path";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-/** How much is handed to the system in one write; one buffer of this size is used over and over. */
-const BATCH_BYTES = 1 << 20;
+/** How much is handed to the system in one write. */
+const BLOCK_BYTES = 1 << 18;
 /** No UTF-16 unit takes more bytes of UTF-8. */
 const MOST_BYTES_PER_UNIT = 3;
+/** Blocks that all captures take from and give back to; a flood would else make garbage of its own size. */
+const SPARE_BLOCKS: Buffer[] = [];
+const MOST_SPARE = 8;
 /** A file that failed is tried again after this time. */
 const RETRY_MS = 500;
 const LINE_END = 0x0a;
@@ -30,12 +33,13 @@ export type LogFileOptions = {
   onDrain: () => void;
 };
 
+/** Encoded records up to `end`. They wait as bytes: strings that wait are copied by every collection of garbage. */
+type Block = { bytes: Buffer; end: number };
 type OpenFile = { handle: FileHandle; size: number; dev: number; ino: number };
 
 export class LogFile {
   readonly #options: LogFileOptions;
-  #queue: string[] = [];
-  #buffer: Buffer | undefined;
+  #queue: Block[] = [];
   #backlog = 0;
   #working: Promise<void> | undefined;
   #file: OpenFile | undefined;
@@ -47,7 +51,7 @@ export class LogFile {
     this.#options = options;
   }
 
-  /** Characters that wait to be written. */
+  /** Bytes that wait to be written. */
   get backlog(): number {
     return this.#backlog;
   }
@@ -58,8 +62,10 @@ export class LogFile {
 
   /** Queues whole records, each with its line end. */
   append(records: string): void {
-    this.#queue.push(records);
-    this.#backlog += records.length;
+    const block = this.#blockFor(records);
+    const written = block.bytes.write(records, block.end);
+    block.end += written;
+    this.#backlog += written;
     this.#working ??= this.#work();
   }
 
@@ -77,30 +83,26 @@ export class LogFile {
   async #work(): Promise<void> {
     // One turn later: what arrives together is written together.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const { bytes, characters } = this.#takeBatch();
-      await this.#writeBatch(bytes);
-      this.#backlog -= characters;
+    for (let block = this.#queue.shift(); block !== undefined; block = this.#queue.shift()) {
+      await this.#writeBatch(block.bytes.subarray(0, block.end));
+      this.#backlog -= block.end;
+      if (block.bytes.length === BLOCK_BYTES && SPARE_BLOCKS.length < MOST_SPARE) SPARE_BLOCKS.push(block.bytes);
       this.#options.onDrain();
     }
     this.#working = undefined;
   }
 
-  /** As many records as fit the buffer; the bytes are good until the next call. */
-  #takeBatch(): { bytes: Buffer; characters: number } {
-    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES));
-    let [count, end, characters] = [0, 0, 0];
-    for (const records of this.#queue) {
-      if (records.length * MOST_BYTES_PER_UNIT > BATCH_BYTES - end && Buffer.byteLength(records) > BATCH_BYTES - end)
-        break;
-      end += buffer.write(records, end);
-      characters += records.length;
-      count += 1;
-    }
-    const taken = this.#queue.splice(0, Math.max(count, 1));
-    if (count > 0) return { bytes: buffer.subarray(0, end), characters };
-    const bytes = Buffer.from(taken[0] ?? "");
-    return { bytes, characters: taken[0]?.length ?? 0 };
+  /** The last block if the records fit in it, else a new one. */
+  #blockFor(records: string): Block {
+    const last = this.#queue.at(-1);
+    const room = last === undefined ? -1 : last.bytes.length - last.end;
+    if (last !== undefined && records.length * MOST_BYTES_PER_UNIT <= room) return last;
+    const size = Buffer.byteLength(records);
+    if (last !== undefined && size <= room) return last;
+    const spare = size <= BLOCK_BYTES ? SPARE_BLOCKS.pop() : undefined;
+    const block = { bytes: spare ?? Buffer.allocUnsafeSlow(Math.max(size, BLOCK_BYTES)), end: 0 };
+    this.#queue.push(block);
+    return block;
   }
 
   async #writeBatch(batch: Buffer): Promise<void> {

@@ -22,8 +22,8 @@ const DEFAULT_LIMIT = 100;
 
 /** SQL columns compare texts of one form; `since` and `until` accept any RFC 3339 time. */
 function time(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  const ms = Date.parse(String(value));
+  if (typeof value !== "string") return undefined;
+  const ms = Date.parse(value);
   if (Number.isNaN(ms))
     throw new CoreError("usage.invalid", "a time looks like 2030-01-31T12:00:00Z", {
       nextStep: "opensentience help audit list",
