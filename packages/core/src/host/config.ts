@@ -238,7 +238,7 @@ function expandHome(roots: string[], home: string, operatorHome: string): string
 }
 
 /**
- * The known word that was most likely meant: within 1, 2 or 3 edits (Levenshtein) by length, or the only one that
+ * The known word that was most likely meant: within so many edits (Levenshtein) as its length allows, or the only one that
  * ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
@@ -246,7 +246,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const endings = known.filter((candidate) => candidate.endsWith(`.${typed}`));
   if (endings.length === 1) return endings[0];
   let best: string | undefined;
-  let bestDistance = (typed.length <= 3 ? 1 : typed.length <= 8 ? 2 : 3) + 1;
+  let bestDistance = allowedEdits(typed.length) + 1;
   for (const candidate of known) {
     const distance = editDistance(typed, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
@@ -258,6 +258,12 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 export function guess(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
   return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
+function allowedEdits(length: number): number {
+  if (length <= 3) return 1;
+  if (length <= 8) return 2;
+  return Math.max(3, Math.floor(length / 3));
 }
 
 function editDistance(a: string, b: string): number {

@@ -122,10 +122,14 @@ function migrate(db: DatabaseSync, path: string): void {
   const newest = known.at(-1)?.version ?? 0;
   const { user_version: current } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (current > newest) {
-    throw new CoreError("storage.too_new", `the database has version ${current}, this program knows ${newest}`, {
-      details: { found: current, known: newest },
-      nextStep: "install the newer version of opensentience that wrote it",
-    });
+    throw new CoreError(
+      "storage.too_new",
+      `the database has version ${current}, this program knows ${newest}: install the newer opensentience that wrote it`,
+      {
+        details: { found: current, known: newest },
+        nextStep: "opensentience core status",
+      },
+    );
   }
   for (const { version, sql } of known) {
     if (version <= current) continue;
