@@ -136,7 +136,6 @@ test("hostile text of a manifest is refused or shown without control characters"
     "manifest.invalid",
   ]);
   const shown = await home.cli(["agents", "scan"]);
-  // eslint-disable-next-line no-control-regex
   expect(shown.stdout + shown.stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e]/);
 });
 

@@ -15,12 +15,10 @@ const OVERLAP = 1024;
 
 const HINTS = new LiteralScan(SHAPE_ANCHORS, NAME_STEMS);
 
-/* oxlint-disable no-control-regex -- these are the characters that are looked for */
 const ESCAPES =
   /(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\]PX^_][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|\x1b[ -/]{0,4}[0-~]?/g;
 const UNSEEN_UNIT =
   /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]/;
-/* oxlint-enable no-control-regex */
 const UNSEEN = new RegExp(`(?:${UNSEEN_UNIT.source}|\\udb40[\\udc00-\\udfff])+`, "g");
 
 /** 1 for every UTF-16 unit that may be invisible; a table is ten times faster than the pattern on text that is not Latin. */
