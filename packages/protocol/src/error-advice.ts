@@ -47,8 +47,6 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
 
   "agent.not_found":
     "Copy the id from `opensentience agents list`, or look for new agents with `opensentience agents scan`.",
-  "agent.duplicate_id":
-    "Give one of the two folders another id in its manifest or move it away, then `opensentience agents scan`.",
   "run.not_found": "Look the run up with `opensentience agents ps --all`; an agent that never ran has none.",
 
   "manifest.missing": "Check the path; opensentience.agent.json has to stand at the root of the folder or repository.",
@@ -58,8 +56,6 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "manifest.invalid_json":
     "Make opensentience.agent.json one plain JSON object, without comments and without a key given twice.",
   "manifest.invalid": "Correct the fields that the error names; docs/manifest.md has the rule of each.",
-  "permission.invalid":
-    "Write it as domain:action or domain:action:pattern; docs/permissions.md has the ones that are known.",
 
   "discovery.root_missing": "Make the folder or correct the path; the usual roots are scan_roots in config.toml.",
   "discovery.unreadable":
@@ -95,8 +91,6 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "build.canceled": "Build again with `opensentience agents build ID` when you want it.",
   "build.failed": "Read the last lines and the build's log that the error shows, mend the cause, then build again.",
   "build.timeout": "Raise build.timeout_ms in config.toml, `opensentience core restart`, then build again.",
-  "build.plan_invalid":
-    "Correct the build files that the message names in the agent's repository, then install it again.",
   "build.tracked_files_changed":
     "Let the build write only files that git does not track (in the agent's repository), then install and build it again.",
   "build.source_changed":

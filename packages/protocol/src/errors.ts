@@ -80,7 +80,6 @@ export const ERROR_CODES = {
   "audit.not_intact": { kind: "invalid", meaning: "The audit log was changed, cut or cannot be read." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
-  "agent.duplicate_id": { kind: "conflict", meaning: "Another folder already provides that agent id." },
   "run.not_found": { kind: "not_found", meaning: "No run has that id, or the agent has never run." },
 
   "manifest.missing": { kind: "not_found", meaning: "There is no opensentience.agent.json at that place." },
@@ -89,7 +88,6 @@ export const ERROR_CODES = {
   "manifest.invalid_encoding": { kind: "invalid", meaning: "The manifest is not valid UTF-8." },
   "manifest.invalid_json": { kind: "invalid", meaning: "The manifest is not one JSON object that can be trusted." },
   "manifest.invalid": { kind: "invalid", meaning: "A field of the manifest breaks its rule." },
-  "permission.invalid": { kind: "invalid", meaning: "A permission does not follow domain:action[:pattern]." },
 
   "discovery.root_missing": { kind: "not_found", meaning: "A scan root does not exist or is not a folder." },
   "discovery.unreadable": { kind: "invalid", meaning: "A folder could not be read during the scan." },
@@ -122,7 +120,6 @@ export const ERROR_CODES = {
   "build.canceled": { kind: "canceled", meaning: "The build was canceled; its tree was ended." },
   "build.failed": { kind: "invalid", meaning: "A build step ended with a failure." },
   "build.timeout": { kind: "timeout", meaning: "The build took longer than build.timeout_ms." },
-  "build.plan_invalid": { kind: "invalid", meaning: "The build plan cannot be carried out as written." },
   "build.tracked_files_changed": { kind: "denied", meaning: "The build changed files that git tracks." },
   "build.source_changed": {
     kind: "denied",
