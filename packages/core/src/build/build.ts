@@ -16,9 +16,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
-import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
-import type { CaptureLimits } from "../logs/logs.ts";
+import { fileStamp, type CaptureLimits } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
@@ -93,10 +93,7 @@ export class Build {
     const span = { startedMs, deadlineMs: startedMs + this.#deps.settings.timeoutMs, signal: options.signal };
     try {
       const agent = this.#installed(agentId);
-      if (agent.status === "running")
-        throw new CoreError("install.running", `${agentId} is running`, {
-          nextStep: `opensentience agents stop ${agentId}`,
-        });
+      refuseRunning(agent);
       const putBack = await this.#startFromCommit(agent, span);
       const { steps, digest } = await this.#plan(agent);
       // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
@@ -185,7 +182,7 @@ export class Build {
   ): Promise<void> {
     const { folders, settings } = this.#deps;
     const own = folders.agent(agent.agentId);
-    const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
+    const stamp = fileStamp();
     const temporary = join(own.buildHome, "tmp");
     await ensurePrivateFolder(own.buildHome);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
@@ -325,7 +322,7 @@ export class Build {
   #installed(agentId: string): AgentRecord {
     const agent = this.#deps.catalog.get(agentId);
     if (agent.installPath !== null) return agent;
-    throw new CoreError("install.not_installed", `${agentId} is not installed`, { nextStep: reinstallCommand(agent) });
+    throw notInstalled(agent);
   }
 }
 

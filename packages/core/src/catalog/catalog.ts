@@ -242,6 +242,21 @@ export class Catalog {
   }
 }
 
+/** Refuses what needs an installed agent; says how to install it. */
+export function notInstalled(agent: AgentRecord): CoreError {
+  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
+    nextStep: reinstallCommand(agent),
+  });
+}
+
+/** Throws `install.running`: the files of a running agent are not changed under its feet. */
+export function refuseRunning(agent: AgentRecord): void {
+  if (agent.status !== "running") return;
+  throw new CoreError("install.running", `${agent.agentId} is running`, {
+    nextStep: `opensentience agents stop ${agent.agentId}`,
+  });
+}
+
 /** The command that fetches the agent again; a local source has to be allowed each time. */
 export function reinstallCommand(agent: AgentRecord): string {
   if (agent.installPath !== null && agent.commit === null)

@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
-import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { notInstalled, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { diffManifests, isNarrowing, MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
@@ -86,12 +86,6 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
 /** What puts the files back when they are not those of the installed commit; approving again could not. */
 export function filesMoved(disk: DiskState): boolean {
   return disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
-}
-
-export function notInstalled(agent: AgentRecord): CoreError {
-  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
-    nextStep: reinstallCommand(agent),
-  });
 }
 
 async function changedFiles(

@@ -13,11 +13,11 @@
  */
 import { CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
-import type { AgentRecord, Catalog } from "../catalog/catalog.ts";
+import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { approvable, chosenPermissions, drifted, type EnableRequest } from "./choice.ts";
-import { compare, notInstalled, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
+import { compare, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { parseExpiry } from "./expiry.ts";
 import * as store from "./store.ts";
 

@@ -13,9 +13,9 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
-import type { AgentRecord, Catalog, Sighting } from "../catalog/catalog.ts";
+import { refuseRunning, type AgentRecord, type Catalog, type Sighting } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
-import { writeLog, type CaptureLimits } from "../logs/logs.ts";
+import { fileStamp, writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
 import { boxPrefix, type SandboxProbe } from "../sandbox/sandbox.ts";
 import { hashEntries, saveEntries } from "../tree/tree.ts";
@@ -30,10 +30,10 @@ import {
   type GitUrl,
   type Materialised,
 } from "./git.ts";
-import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack } from "./lifecycle.ts";
+import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack, stateOf } from "./lifecycle.ts";
 import { reconcileInstalls } from "./reconcile.ts";
 import { restoreSource } from "./restore.ts";
-import { confirmSwap, swapIn, undoSwap, type PreviousState } from "./swap.ts";
+import { confirmSwap, swapIn, undoSwap } from "./swap.ts";
 import { refuseTakeover } from "./takeover.ts";
 import { removeTrash } from "./trash.ts";
 
@@ -208,7 +208,7 @@ export class Install {
     const known = request.agentId === undefined ? undefined : this.#deps.catalog.find(request.agentId);
     if (request.gitUrl === undefined && known === undefined && request.agentId !== undefined)
       this.#deps.catalog.get(request.agentId);
-    if (known !== undefined) this.#refuseRunning(known.agentId);
+    if (known !== undefined) refuseRunning(known);
     const text = request.gitUrl ?? known?.gitUrl;
     if (text === undefined || text === null) {
       throw new CoreError("install.no_source", "nothing says which repository to install from", {
@@ -227,10 +227,8 @@ export class Install {
   }
 
   #refuseRunning(agentId: string): void {
-    if (this.#deps.catalog.find(agentId)?.status !== "running") return;
-    throw new CoreError("install.running", `${agentId} is running`, {
-      nextStep: `opensentience agents stop ${agentId}`,
-    });
+    const known = this.#deps.catalog.find(agentId);
+    if (known !== undefined) refuseRunning(known);
   }
 
   async #fetch(
@@ -358,22 +356,9 @@ export class Install {
   }
 
   async #log(agentId: string, lines: readonly string[]): Promise<void> {
-    const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
-    const path = join(this.#deps.folders.logs, agentId, `install-${stamp}.log`);
+    const path = join(this.#deps.folders.logs, agentId, `install-${fileStamp()}.log`);
     await writeLog(path, lines, { limits: this.#deps.settings.logs, redactor: this.#deps.redactor });
   }
-}
-
-/** Of a folder run in place there is nothing to go back to. */
-function stateOf(agent: AgentRecord | undefined): PreviousState | undefined {
-  if (agent === undefined || agent.commit === null || agent.treeHash === null) return undefined;
-  return {
-    gitUrl: agent.gitUrl,
-    ref: agent.ref,
-    commit: agent.commit,
-    treeHash: agent.treeHash,
-    builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
-  };
 }
 
 function canceled(): CoreError {

@@ -7,10 +7,10 @@ import { lstat, mkdir, readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
-import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
-import { confirmSwap, returnPrevious, swapIn, takePrevious, undoSwap } from "./swap.ts";
+import { confirmSwap, returnPrevious, swapIn, takePrevious, undoSwap, type PreviousState } from "./swap.ts";
 import { moveEntry, removeTrash } from "./trash.ts";
 
 type Deps = {
@@ -49,13 +49,7 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
       metadata: { ...metadata, phase: "rollback intent" },
     });
     try {
-      await swapIn(own.root, staged, state.commit, {
-        gitUrl: agent.gitUrl,
-        ref: agent.ref,
-        commit: agent.commit,
-        treeHash: agent.treeHash,
-        builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
-      });
+      await swapIn(own.root, staged, state.commit, stateOf(agent));
       const file = await readManifest(own.source);
       audit.transact((tx, record) => {
         catalog.recordInstall(
@@ -140,11 +134,7 @@ export async function removeAgent(
   act: Act,
 ): Promise<void> {
   const { audit, catalog, folders } = deps;
-  if (agent.installPath === null) {
-    throw new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
-      nextStep: reinstallCommand(agent),
-    });
-  }
+  if (agent.installPath === null) throw notInstalled(agent);
   const own = folders.agent(agent.agentId);
   const staged = await newStaging(folders.staging);
   const subject = { type: "agent", id: agent.agentId } as const;
@@ -196,6 +186,18 @@ function recordFailure(
     outcome: "failed",
     metadata: { code: known?.code ?? "core.internal", message: known?.message, phase: "not carried out" },
   });
+}
+
+/** What a rollback puts back. Of a folder run in place there is nothing to go back to. */
+export function stateOf(agent: AgentRecord | undefined): PreviousState | undefined {
+  if (agent === undefined || agent.commit === null || agent.treeHash === null) return undefined;
+  return {
+    gitUrl: agent.gitUrl,
+    ref: agent.ref,
+    commit: agent.commit,
+    treeHash: agent.treeHash,
+    builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
+  };
 }
 
 export function notInstalledFromGit(agent: AgentRecord): CoreError {

@@ -7,7 +7,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
-import { checkInside, checkProgram, type SandboxProbe } from "../sandbox/sandbox.ts";
+import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import { buildCommand } from "./command-builder.ts";
 import { buildEnvironment } from "./env.ts";
@@ -126,7 +126,7 @@ export function recordIntent(
       approval_id: runnable.approvalId,
       sandbox_json: JSON.stringify({
         backend: probe.backend,
-        isolation: probe.backend === "bubblewrap" ? "pid_namespace" : "process_group",
+        isolation: describeHeld(probe).isolation,
         permissions: plan.startedMetadata.permissions,
       }),
       log_path: plan.logPath,

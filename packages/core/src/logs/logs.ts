@@ -24,4 +24,4 @@ export { readLog, type ReadOptions } from "./log-history.ts";
 export type { LogFileState } from "./log-file.ts";
 export type { LogRecord, LogStream } from "./log-record.ts";
 export { pruneLogs } from "./prune-logs.ts";
-export { TextLog, writeLog } from "./text-log.ts";
+export { fileStamp, TextLog, writeLog } from "./text-log.ts";

@@ -40,6 +40,11 @@ export class TextLog {
   }
 }
 
+/** The time now as part of a file name; such names sort by time. */
+export function fileStamp(): string {
+  return new Date().toISOString().replaceAll(/[:.]/g, "-");
+}
+
 /** A whole log at once. */
 export async function writeLog(
   path: string,
