@@ -1,6 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-/** Three kinds of test: beside the code, the walls between folders, and through the public doors of real processes. */
+/** With the full counts of a soak a test may take an hour. */
+const SOAK_TIMEOUT = process.env["SOAK_REPORT"] === undefined ? 180_000 : 3_600_000;
+
+/**
+ * Kinds of test: beside the code, the walls between folders, through the public doors of real processes, and the same with
+ * counts that `npm run soak` raises.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -23,6 +29,15 @@ export default defineConfig({
           // Each file starts its own Core and real agents: two files at a time fill a small machine.
           maxWorkers: 2,
           testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "soak",
+          include: ["tests/soak/**/*.test.ts"],
+          maxWorkers: 2,
+          testTimeout: SOAK_TIMEOUT,
           hookTimeout: 60_000,
         },
       },

@@ -27,6 +27,6 @@ tallies.push(
   }),
 );
 tallies.push(await runChecks());
-tallies.push(await runVitest(["integration"], REPOSITORY));
+tallies.push(await runVitest(["integration", "soak"], REPOSITORY));
 tallies.push(await tallyStep("release", () => buildRelease()));
 closeWith(addTallies(tallies));
