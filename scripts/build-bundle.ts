@@ -12,6 +12,9 @@ import { rolldown } from "rolldown";
 
 const REPOSITORY = resolve(import.meta.dirname, "..");
 const CORE = join(REPOSITORY, "packages/core");
+/** One file without imports, which an agent carries with it: it has no registry to fetch it from. */
+const SDK = join(REPOSITORY, "packages/sdk/src/index.ts");
+const EXAMPLE = join(REPOSITORY, "examples/agents/hello-tools");
 const MINIMUM_NODE = 24;
 
 const GUARD = `// Read by any Node since 13: says what is missing instead of dying of newer syntax.
@@ -33,9 +36,11 @@ export async function buildBundle(): Promise<boolean> {
   const staging = join(CORE, `dist.${process.pid}.tmp`);
   rmSync(staging, { recursive: true, force: true });
   try {
-    await bundle(entry, staging);
+    await bundle({ main: entry }, staging);
+    await bundle({ sdk: SDK }, staging);
     writeFileSync(join(staging, "bin.js"), GUARD);
     copyMigrations(staging);
+    cpSync(join(staging, "sdk.js"), join(EXAMPLE, "opensentience-sdk.js"));
     rmSync(target, { recursive: true, force: true });
     renameSync(staging, target);
   } finally {
@@ -44,9 +49,9 @@ export async function buildBundle(): Promise<boolean> {
   return true;
 }
 
-async function bundle(entry: string, directory: string): Promise<void> {
+async function bundle(input: Record<string, string>, directory: string): Promise<void> {
   const build = await rolldown({
-    input: { main: entry },
+    input,
     platform: "node",
     tsconfig: join(REPOSITORY, "tsconfig.json"),
     // The protocol package only defines things (its wall has it pure), so a chunk gets just what it uses of it: naming

@@ -171,7 +171,7 @@ export class Core {
     const audit = await openAuditLog({ ...parts, instanceId: this.#instanceId });
     this.#audit = audit;
     if (audit.problem !== null) throw notIntact(audit.problem, this.#paths.stateFolder);
-    const services = makeServices({ ...parts, audit });
+    const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
     const { install, build, launcher, enablement } = services;
     this.#services = services;
     audit.record({

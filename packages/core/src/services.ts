@@ -9,6 +9,8 @@ import type { Config } from "./host/config.ts";
 import { agentFolders } from "./host/paths.ts";
 import { Install } from "./install/install.ts";
 import { Launcher } from "./launcher/launcher.ts";
+import { VERSION } from "./host/version.ts";
+import { Runtime } from "./runtime/runtime.ts";
 import { describeHeld, type SandboxProbe } from "./sandbox/sandbox.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Domain } from "./web/web.ts";
@@ -38,7 +40,7 @@ export async function openAuditLog(parts: Parts & { instanceId: string }): Promi
   });
 }
 
-export function makeServices(parts: Parts & { audit: AuditLog }): NonNullable<Domain["services"]> {
+export function makeServices(parts: Parts & { audit: AuditLog; instanceId: string }): NonNullable<Domain["services"]> {
   const { storage, audit, config, redactor, probe, onFault } = parts;
   const { paths } = config;
   const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
@@ -53,6 +55,23 @@ export function makeServices(parts: Parts & { audit: AuditLog }): NonNullable<Do
   const catalog = new Catalog({ storage, audit });
   const limits = { maxBytes: config.get("install.max_bytes"), maxFiles: config.get("install.max_files") };
   const enablement = new Enablement({ storage, audit, catalog, treeFiles: agent, limits });
+  const runtime = new Runtime({
+    audit,
+    settings: {
+      handshakeTimeoutMs: config.get("runtime.handshake_timeout_ms"),
+      heartbeatIntervalMs: config.get("runtime.heartbeat_interval_ms"),
+      missedHeartbeats: config.get("runtime.missed_heartbeats"),
+      callIdleMs: config.get("runtime.call_idle_ms"),
+      callTotalMs: config.get("runtime.call_total_ms"),
+      limits: {
+        maxConcurrent: config.get("runtime.calls_at_once"),
+        rate: { calls: config.get("runtime.calls_per_minute"), perMs: 60_000 },
+      },
+    },
+    server: { core_version: VERSION, instance_id: parts.instanceId },
+    approvedPermissions: (agentId) => enablement.approvedPermissions(agentId),
+    onFault,
+  });
   const launcher = new Launcher({
     storage,
     audit,
@@ -76,6 +95,7 @@ export function makeServices(parts: Parts & { audit: AuditLog }): NonNullable<Do
     },
     folders,
     environmentValue: (name) => config.environmentValue(name),
+    sockets: runtime,
     describePermissions: (approved) =>
       Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
     onFault,
@@ -137,7 +157,7 @@ export function makeServices(parts: Parts & { audit: AuditLog }): NonNullable<Do
     },
     onFault,
   });
-  return { audit, catalog, enablement, launcher, install, build, discovery };
+  return { audit, catalog, enablement, launcher, runtime, install, build, discovery };
 }
 
 export function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {

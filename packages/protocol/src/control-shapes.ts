@@ -110,6 +110,45 @@ export const agentDetailJson = agentJson.extend({
   unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
 });
 
+export const toolJson = z.object({
+  tool_id: z.string(),
+  agent_id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  health: z.enum(["ok", "degraded", "unhealthy"]).describe("of its agent; an unhealthy one gets no calls"),
+  permissions: z.array(z.string()).describe("what its agent must have approved for the tool to be called"),
+  tags: z.array(z.string()),
+});
+
+export const toolDetailJson = toolJson.extend({
+  run_id: z.string(),
+  input_schema: z.record(z.string(), z.unknown()),
+  output_schema: z.record(z.string(), z.unknown()).nullable(),
+  capabilities: z.array(z.string()),
+  next_step: nullableText,
+});
+
+export const toolCallJson = z.object({
+  call_id: z.string(),
+  tool_id: z.string(),
+  status: z.enum(["succeeded", "failed", "canceled"]),
+  output: z.unknown().describe("what the tool answered; null unless it succeeded"),
+  error: z.object({ code: z.string(), message: z.string(), details: z.record(z.string(), z.unknown()) }).nullable(),
+  duration_ms: z.number().int(),
+});
+
+export const toolStreamJson = z.union([
+  z.object({
+    stream: z.object({
+      seq: z.number().int(),
+      channel: z.string(),
+      text: z.string().optional(),
+      json: z.unknown().optional(),
+    }),
+  }),
+  z.object({ result: toolCallJson }),
+]);
+
 export const scanReportJson = z.object({
   roots: z.array(z.string()),
   found: z.number().int(),
@@ -226,3 +265,7 @@ export type VerifyJson = z.infer<typeof verifyJson>;
 export type CoreStatusJson = z.infer<typeof coreStatusJson>;
 export type LogRecordJson = z.infer<typeof logRecordJson>;
 export type ProgressJson = z.infer<typeof progressJson>;
+export type ToolJson = z.infer<typeof toolJson>;
+export type ToolDetailJson = z.infer<typeof toolDetailJson>;
+export type ToolCallJson = z.infer<typeof toolCallJson>;
+export type ToolStreamJson = z.infer<typeof toolStreamJson>;

@@ -24,6 +24,10 @@ import {
   psItemJson,
   runJson,
   scanReportJson,
+  toolCallJson,
+  toolDetailJson,
+  toolJson,
+  toolStreamJson,
   verifyJson,
 } from "./control-shapes.ts";
 import { AGENT_STATUSES, RESTART_POLICIES, SEVERITIES } from "./words.ts";
@@ -43,6 +47,14 @@ const argument = z
   .refine((value) => !value.includes("\0"), "an argument holds a NUL character");
 const agentParams = z.object({ agent_id: z.string().max(200) });
 const empty = z.object({}).strict();
+const toolParams = z.object({ agent_id: z.string().max(200), tool_name: z.string().max(64) });
+const toolCall = z
+  .object({
+    input: z.record(z.string(), z.unknown()),
+    timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
+    idempotency_key: z.string().min(1).max(200).optional(),
+  })
+  .strict();
 
 const auditFilter = z.object({
   type: z.string().max(100).optional(),
@@ -229,6 +241,41 @@ export const CONTROL_ROUTES = {
     query: z.object({ agent: z.string().max(200).optional(), all: flag, limit, cursor }),
     response: listOf(psItemJson),
   },
+  list_tools: {
+    method: "get",
+    path: "/tools",
+    summary: "Tools that running agents offer",
+    query: z.object({ agent: z.string().max(200).optional() }),
+    response: listOf(toolJson),
+  },
+  get_tool: {
+    method: "get",
+    path: "/tools/{agent_id}/{tool_name}",
+    summary: "One tool with its schemas",
+    params: toolParams,
+    response: toolDetailJson,
+  },
+  call_tool: {
+    method: "post",
+    path: "/tools/{agent_id}/{tool_name}/call",
+    summary:
+      "Call a tool and wait for its result; executes third-party code. The end of the connection cancels the call",
+    params: toolParams,
+    body: toolCall,
+    response: toolCallJson,
+    boundary: true,
+  },
+  stream_tool_call: {
+    method: "post",
+    path: "/tools/{agent_id}/{tool_name}/stream",
+    summary: "Call a tool; its output as it comes, its result last; executes third-party code",
+    params: toolParams,
+    body: toolCall,
+    response: toolStreamJson,
+    lines: true,
+    boundary: true,
+  },
+
   list_audit: {
     method: "get",
     path: "/audit/events",

@@ -124,4 +124,40 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "launcher.exited_early":
     "Read what it printed with `opensentience agents logs ID`, mend the cause, then run it again.",
   "launcher.stop_failed": "End the processes that the message names with `kill -9 PID`.",
+
+  "protocol.unauthorized":
+    "Send the token of this run's own environment, once, as the first message; a lost session cannot be taken up again.",
+  "protocol.version_unsupported": "Use an SDK, or a version of the agent, that speaks version 1.",
+  "protocol.manifest_mismatch":
+    "Send the id from the environment and leave `manifest_hash` out, or give the approved one; `opensentience agents info ID` shows it.",
+  "protocol.invalid_frame": "Mend how the agent writes frames: docs/protocol.md has them, byte by byte.",
+  "protocol.frame_too_large": "Send less at once: stream it in pieces, or answer with where it can be found.",
+  "protocol.invalid_envelope": "Mend the field that the message names: docs/protocol.md says what each one holds.",
+  "protocol.unknown_type": "Send only the types that docs/protocol.md names.",
+  "protocol.unexpected_message":
+    "Send messages in the order that docs/protocol.md gives: hello first, once, and one result per call.",
+  "tool.invalid_id":
+    "Name the tool `<agent id>/<lower_case_name>` and give it a name, a description and an input schema.",
+  "tool.duplicate": "Register each tool once, or send `replace` to begin anew.",
+  "tool.invalid_schema":
+    "Write the schema in JSON Schema 2020-12, with references only into itself and patterns without look-around.",
+  "tool.schema_too_large": "Describe less: a schema may have 64 KiB as JSON.",
+  "tool.not_found": "Look at what is offered with `opensentience tools list`, and at the agent's own output.",
+  "tool.invalid_input": "Correct the input: `opensentience tools info TOOL` shows its schema.",
+  "tool.input_too_large": "Send less, or where it can be found: an input may have 1 MiB as JSON.",
+  "tool.invalid_output": "Tell the tool's author: what it answered is not what it promised.",
+  "tool.output_too_large": "Ask for less at once; the tool may stream what is large.",
+  "tool.permission_denied":
+    "Approve the permission that the message names with `opensentience agents enable ID`, if you mean it.",
+  "tool.timeout":
+    "Call it again with a longer `--timeout`, or look at what the agent is doing with `opensentience agents logs ID`.",
+  "tool.canceled": "Nothing, if you canceled it; otherwise call it again.",
+  "tool.agent_unavailable":
+    "Start the agent with `opensentience agents run ID`, or see why it ended with `opensentience agents logs ID`.",
+  "tool.failed": "See why with `opensentience agents logs ID`.",
+  "limit.rate": "Wait as long as the details say, then call again.",
+  "limit.concurrency": "Wait until one of the agent's calls is over, then call again.",
+  "limit.inflight": "Wait until one of the agent's calls is over, then call again.",
+  "agent.unhealthy":
+    "See what it is doing with `opensentience agents logs ID`, or start it again with `opensentience agents restart ID`.",
 };

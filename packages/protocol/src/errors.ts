@@ -161,6 +161,51 @@ export const ERROR_CODES = {
   "launcher.start_failed": { kind: "invalid", meaning: "The process could not be started." },
   "launcher.exited_early": { kind: "invalid", meaning: "The agent ended within its start window." },
   "launcher.stop_failed": { kind: "unavailable", meaning: "Something of the run is still alive." },
+
+  "protocol.unauthorized": {
+    kind: "unauthorized",
+    meaning: "The session token is not that of this run, was used before, or has expired.",
+  },
+  "protocol.version_unsupported": {
+    kind: "invalid",
+    meaning: "No version of the runtime protocol is known to both sides.",
+  },
+  "protocol.manifest_mismatch": {
+    kind: "denied",
+    meaning: "The agent's hello names another agent or another manifest than the one that was approved.",
+  },
+  "protocol.invalid_frame": { kind: "invalid", meaning: "A frame holds no bytes, or not one JSON object in UTF-8." },
+  "protocol.frame_too_large": { kind: "invalid", meaning: "A frame is over max_frame_bytes." },
+  "protocol.invalid_envelope": { kind: "invalid", meaning: "A field of a message is missing or breaks its rule." },
+  "protocol.unknown_type": { kind: "invalid", meaning: "A message has a type that nobody knows." },
+  "tool.invalid_id": { kind: "invalid", meaning: "A tool's name or description breaks its rule." },
+  "tool.duplicate": { kind: "conflict", meaning: "A tool of that id is registered already." },
+  "tool.invalid_schema": {
+    kind: "invalid",
+    meaning: "A tool's schema is not JSON Schema 2020-12 that can be checked safely.",
+  },
+  "tool.schema_too_large": { kind: "invalid", meaning: "A tool's schema is over 64 KiB." },
+  "tool.not_found": { kind: "not_found", meaning: "No running agent offers that tool." },
+  "tool.invalid_input": { kind: "invalid", meaning: "The input breaks the tool's schema." },
+  "tool.input_too_large": { kind: "invalid", meaning: "The input is over 1 MiB." },
+  "tool.invalid_output": { kind: "invalid", meaning: "The output breaks the tool's schema." },
+  "tool.output_too_large": { kind: "invalid", meaning: "The output is over 3 MiB." },
+  "tool.permission_denied": { kind: "denied", meaning: "The call needs a permission that was not approved." },
+  "tool.timeout": { kind: "timeout", meaning: "The call took too long, or nothing came for too long." },
+  "tool.canceled": { kind: "canceled", meaning: "The call was canceled." },
+  "tool.agent_unavailable": {
+    kind: "unavailable",
+    meaning: "The agent of that tool is not running, or its session ended.",
+  },
+  "tool.failed": { kind: "invalid", meaning: "The tool failed and gave no reason." },
+  "limit.rate": { kind: "unavailable", meaning: "The agent gets no more calls in this window of time." },
+  "limit.concurrency": { kind: "unavailable", meaning: "The agent works on as many calls at once as it may." },
+  "limit.inflight": { kind: "unavailable", meaning: "256 requests of one connection are unanswered." },
+  "agent.unhealthy": { kind: "unavailable", meaning: "The agent is unhealthy and gets no new calls." },
+  "protocol.unexpected_message": {
+    kind: "invalid",
+    meaning: "A message came at the wrong time or from the wrong side.",
+  },
 } as const satisfies Record<string, { kind: ErrorKind; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -3,7 +3,7 @@
  * They sort by creation time. `shortId` is the form used where a path must stay short.
  */
 
-export type IdPrefix = "run" | "apr" | "evt" | "call" | "core" | "cor" | "web";
+export type IdPrefix = "run" | "apr" | "evt" | "call" | "core" | "cor" | "web" | "ses";
 
 /** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds. */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {

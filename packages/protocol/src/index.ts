@@ -7,4 +7,5 @@ export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./permissions.ts";
 export * from "./run-environment.ts";
+export * from "./runtime.ts";
 export * from "./words.ts";

@@ -1,8 +1,9 @@
 /**
- * What the author of an agent imports: the environment that Core gives to a run, and a clean stop.
+ * For authors of agents in JavaScript: tools, the environment that Core gives to a run, and a clean stop.
  *
- * Both are conveniences: an agent is any program, and everything here is plain environment variables and signals
- * (docs/lifecycle.md). Nothing here opens a connection; the socket path and the session token are only handed on.
+ * All of it is convenience: an agent is any program, and everything here is plain environment variables, signals and one
+ * Unix socket (docs/lifecycle.md, docs/protocol.md).
  */
+export { defineAgent, tool, ToolError, type AgentDefinition, type CallContext, type Tool } from "./agent.ts";
 export { agentEnvironment, NotInARunError, type AgentEnvironment } from "./agent-environment.ts";
 export { onStop, type StopOptions } from "./on-stop.ts";

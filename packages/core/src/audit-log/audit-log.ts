@@ -55,7 +55,7 @@ export const SYSTEM_ACT: Act = { actor: { type: "system", id: "system:core" }, c
 export type AuditEvent = {
   type: AuditEventType;
   act: Act;
-  subject: { type: "agent" | "run" | "permission_approval" | "core" | "audit_event"; id: string };
+  subject: { type: "agent" | "run" | "permission_approval" | "core" | "audit_event" | "tool"; id: string };
   outcome?: (typeof OUTCOMES)[number];
   severity?: Severity;
   metadata?: Record<string, unknown>;
@@ -79,6 +79,8 @@ export class AuditLog {
   /** Why Core must not go on with this log, or null. */
   readonly problem: string | null;
   readonly #deps: AuditLogDeps;
+  /** Events that wait for the end of this turn of the event loop. */
+  #waiting: { event: AuditEvent; resolve: (eventId: string) => void; reject: (error: unknown) => void }[] = [];
   #head: Head;
   #checkpointed: number;
   /** Hash of the newest signed note. */
@@ -125,6 +127,27 @@ export class AuditLog {
   /** One event without a state change, e.g. a refusal. */
   record(event: AuditEvent): string {
     return this.transact((_tx, record) => record(event));
+  }
+
+  /**
+   * One event of many: those of one turn of the event loop are committed together. Resolves with the event's id when it
+   * is committed, rejects with `audit.unavailable`. In the order of the calls, and before what is recorded in a later turn.
+   */
+  recordSoon(event: AuditEvent): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.push({ event, resolve, reject }) === 1) setImmediate(() => this.#recordWaiting());
+    });
+  }
+
+  #recordWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    try {
+      const ids = this.transact((_tx, record) => waiting.map(({ event }) => record(event)));
+      for (const [index, { resolve }] of waiting.entries()) resolve(ids[index] ?? "");
+    } catch (error) {
+      for (const { reject } of waiting) reject(error);
+    }
   }
 
   /** Writes that govern nothing (when a folder was last seen); never for status, approvals or runs. */

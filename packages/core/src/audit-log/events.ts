@@ -26,6 +26,47 @@ export const AUDIT_EVENTS = {
     metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed"],
   },
 
+  "agent.connected": {
+    severity: "info",
+    meaning: "A run shook hands on its socket; its session begins.",
+    metadata: ["agent_id", "session_id", "agent_version", "capabilities", "sdk"],
+  },
+  "agent.handshake_failed": {
+    severity: "security",
+    meaning: "Somebody spoke on a run's socket and was refused.",
+    metadata: ["agent_id", "code", "message"],
+  },
+  "agent.heartbeat_missed": {
+    severity: "warn",
+    meaning: "An agent missed several heartbeats in a row.",
+    metadata: ["agent_id", "reason"],
+  },
+  "agent.marked_unhealthy": {
+    severity: "warn",
+    meaning: "An agent gets no new calls until it is well again.",
+    metadata: ["agent_id", "reason"],
+  },
+  "tool.call_routed": {
+    severity: "info",
+    meaning: "A permitted call was handed to its agent; third-party code executes.",
+    metadata: ["call_id", "run_id", "input_bytes", "input_digest", BOUNDARY],
+  },
+  "tool.call_completed": {
+    severity: "info",
+    meaning: "A call that was handed over has its one outcome.",
+    metadata: [
+      "call_id",
+      "run_id",
+      "status",
+      "code",
+      "output_bytes",
+      "output_digest",
+      "duration_ms",
+      "chunks",
+      BOUNDARY,
+    ],
+  },
+
   "agent.discovered": {
     severity: "info",
     meaning: "A scan found a manifest with a new id.",

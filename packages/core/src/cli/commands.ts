@@ -4,6 +4,7 @@
  * Each row loads its own file only when it is run, which keeps start-up short.
  */
 import { AGENTS_COMMANDS } from "./agents-commands.ts";
+import { TOOLS_COMMANDS } from "./tools-commands.ts";
 import { AUDIT_COMMANDS } from "./audit-commands.ts";
 import type { CommandSpec, OptionSpec } from "./context.ts";
 
@@ -21,6 +22,7 @@ export const NOUNS: Record<string, string> = {
   serve: "Core in the foreground",
   core: "Core in the background",
   agents: "find, install, build, approve and run agents",
+  tools: "what running agents offer",
   audit: "the record of what was done",
   doctor: "what is right and wrong on this machine",
   completion: "completion for your shell",
@@ -77,6 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./commands/core-restart.ts"),
   },
   ...AGENTS_COMMANDS,
+  ...TOOLS_COMMANDS,
   ...AUDIT_COMMANDS,
   {
     noun: "doctor",

@@ -63,6 +63,18 @@ export class Enablement {
     return row === undefined ? null : toJson(row);
   }
 
+  /** What is approved for the agent at this moment. Throws `enablement.not_enabled` and `enablement.expired`. */
+  approvedPermissions(agentId: string): readonly string[] {
+    const approval = store.activeApproval(this.#storage, agentId);
+    if (approval === undefined) throw notEnabled(agentId, "enable");
+    if (approval.expires_at !== null && approval.expires_at <= new Date().toISOString()) {
+      throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, {
+        nextStep: `opensentience agents enable ${agentId}`,
+      });
+    }
+    return JSON.parse(approval.approved_permissions_json) as string[];
+  }
+
   /** null without an active approval or when nothing moved. Throws `agent.not_found`. */
   async drift(agentId: string): Promise<DriftJson | null> {
     return (await this.inspect(agentId)).drift;

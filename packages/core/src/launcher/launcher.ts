@@ -198,17 +198,24 @@ export class Launcher {
       });
     }
     const runnable = await this.#deps.enablement.requireRunnable(agentId, act);
-    const { plan, secrets } = await makePlan(this.#deps, runnable, request.args ?? []);
+    const { plan, secrets, socket } = await makePlan(this.#deps, runnable, request.args ?? []);
     const live = new LiveRun({ ...this.#deps, logLimits: this.#deps.settings.logs }, plan);
     const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
     const cleanUp = (): void => {
       for (const one of forget) one();
+      this.#deps.sockets
+        .close(agentId, plan.runId, "the run has ended")
+        .catch((error: unknown) => this.#deps.onFault("a run's socket could not be closed", error));
       rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) =>
         this.#deps.onFault("a run's folder could not be removed", error),
       );
     };
     this.#live.set(agentId, live);
     try {
+      await this.#deps.sockets.open({
+        ...socket,
+        endRun: (reason) => live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT),
+      });
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
       await live.start(
         { ...act, causationId },

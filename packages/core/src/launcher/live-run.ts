@@ -156,6 +156,13 @@ export class LiveRun {
     await this.#ended;
   }
 
+  /** Ends a run that cannot be governed any more: it counts as crashed, and its restart policy applies. */
+  condemn(reason: string, graceMs: number, act: Act): void {
+    for (const effect of this.#apply({ type: "condemned", reason }, act, NO_END)) {
+      if (effect === "signal_tree") void this.#box?.stop(graceMs);
+    }
+  }
+
   async #finish(end: ProcessEnd, act: Act): Promise<ProcessEnd> {
     await this.#capture?.drainAndClose(DRAIN_MS);
     this.#leaked = end.leaked;

@@ -1,7 +1,7 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { newId, shortId, type RestartPolicy } from "@opensentience/protocol";
+import { newId, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
@@ -42,7 +42,25 @@ export type LauncherDeps = {
   environmentValue: (name: string) => string | undefined;
   /** How each approved permission is held here; goes into the record of the run. */
   describePermissions: (approved: readonly string[]) => Record<string, string>;
+  /** The door through which a running agent talks to Core: there before its first instruction, gone with it. */
+  sockets: RunSockets;
   onFault: (what: string, error: unknown) => void;
+};
+
+export type RunSocket = {
+  runId: string;
+  agentId: string;
+  manifestHash: string;
+  sessionToken: string;
+  hasTools: boolean;
+  socketPath: string;
+  executionLimits: Manifest["execution_limits"];
+  /** Ends the run because nobody can talk to it any more. */
+  endRun: (reason: string) => void;
+};
+export type RunSockets = {
+  open: (run: RunSocket) => Promise<void>;
+  close: (agentId: string, runId: string, reason: string) => Promise<void>;
 };
 
 /** Everything that can be refused is refused here, before the intent is recorded. */
@@ -50,7 +68,7 @@ export async function makePlan(
   deps: LauncherDeps,
   runnable: Runnable,
   args: string[],
-): Promise<{ plan: RunPlan; secrets: [string, string][] }> {
+): Promise<{ plan: RunPlan; secrets: [string, string][]; socket: Omit<RunSocket, "endRun"> }> {
   const { agent, manifest, approvedPermissions } = runnable;
   const { folders, settings } = deps;
   const runId = newId("run");
@@ -60,11 +78,13 @@ export async function makePlan(
   const path = await checkProgram(program, source, settings.toolPath);
   if (program.includes("/")) await checkInside(path, source);
   const pipeFolder = join(folders.runAgents, shortId(runId));
+  const sessionToken = randomBytes(32).toString("base64url");
+  const socketPath = join(pipeFolder, "core.sock");
   const { variables, secrets } = buildEnvironment({
     agentId: agent.agentId,
     runId,
-    sessionToken: randomBytes(32).toString("base64url"),
-    socketPath: join(pipeFolder, "core.sock"),
+    sessionToken,
+    socketPath,
     dataFolder: own.data,
     temporaryFolder: own.temporary,
     toolPath: settings.toolPath,
@@ -96,6 +116,15 @@ export async function makePlan(
       startedMetadata,
     },
     secrets,
+    socket: {
+      runId,
+      agentId: agent.agentId,
+      manifestHash: manifest.manifestHash,
+      sessionToken,
+      hasTools: manifest.manifest.capabilities.includes("tools"),
+      socketPath,
+      executionLimits: manifest.manifest.execution_limits,
+    },
   };
 }
 

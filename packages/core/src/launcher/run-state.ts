@@ -7,6 +7,7 @@
  *      ▼                      ▼
  *   stopping ──────ended──▶ stopped          (ended with processes left over: crashed, reason leaked)
  *   starting ──start_failed──▶ crashed
+ *   running ──condemned──▶ running, its tree signalled ──ended──▶ crashed, with that reason
  *
  * An end after a stop was asked for is `stopped`, whatever the exit code; any other end is `crashed`, an exit code of
  * 0 included: an agent is meant to stay. Events that make no sense in a state change nothing.
@@ -18,10 +19,12 @@ export type RunEnd = { exitCode: number | null; signal: string | null; killedAft
 export type RunEvent =
   | { type: "released" }
   | { type: "stop_requested" }
+  /** Core ends the run because it cannot be governed any more; not what the operator asked for. */
+  | { type: "condemned"; reason: string }
   | { type: "start_failed"; reason: string }
   | ({ type: "ended" } & RunEnd);
 
-export type RunState = { status: RunStatus; reason: string | null };
+export type RunState = { status: RunStatus; reason: string | null; verdict?: string };
 
 export type RunEffect = "record_running" | "record_stopping" | "signal_tree" | "record_end" | "consider_restart";
 
@@ -37,6 +40,10 @@ export function step(state: RunState, event: RunEvent): { state: RunState; effec
     case "stop_requested":
       return state.status === "starting" || state.status === "running"
         ? { state: { ...state, status: "stopping" }, effects: ["record_stopping", "signal_tree"] }
+        : stay;
+    case "condemned":
+      return state.status === "running" && state.verdict === undefined
+        ? { state: { ...state, verdict: event.reason }, effects: ["signal_tree"] }
         : stay;
     case "start_failed":
       return isOver(state) ? stay : { state: { status: "crashed", reason: event.reason }, effects: ["record_end"] };
@@ -57,6 +64,7 @@ export function isOver(state: RunState): boolean {
 function endReason(state: RunState, end: RunEnd): string {
   if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
   if (state.status === "stopping") return end.killedAfterTimeout ? "killed after timeout" : "stopped";
+  if (state.verdict !== undefined) return state.verdict;
   if (end.signal === "SIGKILL") return "killed by SIGKILL that Core did not send (out of memory?)";
   return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}` : `ended by ${end.signal}`;
 }

@@ -8,6 +8,7 @@ import type { HealthInput } from "../doctor/doctor.ts";
 import type { Enablement } from "../enablement/enablement.ts";
 import type { Install } from "../install/install.ts";
 import type { Launcher } from "../launcher/launcher.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Held } from "../sandbox/sandbox.ts";
 
 export type Services = {
@@ -18,6 +19,7 @@ export type Services = {
   build: Build;
   enablement: Enablement;
   launcher: Launcher;
+  runtime: Runtime;
 };
 
 export type Domain = {

@@ -5,6 +5,7 @@ import { checkHealth } from "../doctor/doctor.ts";
 import { followLog, readLog } from "../logs/logs.ts";
 import { agentDetail, agentSummary } from "./agents.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
+import { callTool, listTools, streamToolCall, toolDetail, toolId } from "./tools.ts";
 import type { Domain, Services } from "./domain.ts";
 
 /** Parsed by the route's schemas; the types below are what those schemas hold. */
@@ -195,6 +196,11 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       liveOnly: query["all"] !== "true",
       ...page(query),
     }),
+
+  list_tools: (domain, { query }) => listTools(services(domain).runtime, query["agent"] as string | undefined),
+  get_tool: (domain, { params }) => toolDetail(services(domain).runtime, toolId(params)),
+  call_tool: (domain, input) => callTool(services(domain).runtime, input),
+  stream_tool_call: (domain, input) => streamToolCall(services(domain).runtime, input),
 
   list_audit: (domain, { query }) => services(domain).audit.list(auditFilter(query), page(query)),
   get_audit: (domain, { params }) => {

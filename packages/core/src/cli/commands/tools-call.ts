@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { CoreError, type ToolCallJson } from "@opensentience/protocol";
+import { type CommandContext, required } from "../context.ts";
+import { Interrupted } from "../interrupted.ts";
+import { toolParams } from "../tool-id.ts";
+import { callOutcome, streamedText } from "../tool-view.ts";
+
+const MAX_SECONDS = 86_400;
+const HELP = "opensentience help tools call";
+
+/** The output on stdout, what is streamed on stderr; 1 for a call that failed, 130 for one that was canceled. */
+export async function run(context: CommandContext): Promise<number> {
+  const { options, output } = context;
+  const toolId = required(context, 0);
+  const params = toolParams(toolId);
+  const seconds = options.count("timeout", 1, MAX_SECONDS);
+  const key = options.text("idempotency-key");
+  const body = {
+    input: await inputOf(options.text("input")),
+    ...(seconds === undefined ? {} : { timeout_ms: seconds * 1_000 }),
+    ...(key === undefined ? {} : { idempotency_key: key }),
+  };
+  const client = await context.connect();
+  const call = async (): Promise<ToolCallJson> => {
+    if (!options.flag("stream")) return client.call("call_tool", { params, body });
+    for await (const line of client.lines("stream_tool_call", { params, body })) {
+      if ("result" in line) return line.result;
+      output.ask(output.json ? "" : streamedText(line.stream));
+    }
+    throw new CoreError("core.unreachable", "Core ended the connection before the call had its result", {
+      nextStep: "opensentience core status",
+    });
+  };
+  const result = await call().catch((error: unknown) => {
+    throw error instanceof Interrupted ? new Interrupted(`the call of ${toolId} is canceled`) : error;
+  });
+  output.result(result, () => callOutcome(result));
+  if (result.status === "succeeded") return 0;
+  if (!output.json)
+    output.note(`${result.status}: ${result.error?.message ?? ""} (${result.error?.code ?? "tool.failed"})`);
+  return result.status === "canceled" ? 130 : 1;
+}
+
+async function inputOf(given: string | undefined): Promise<Record<string, unknown>> {
+  if (given === undefined) return {};
+  const source = given === "-" ? await text(process.stdin) : given.startsWith("@") ? fileText(given.slice(1)) : given;
+  let value: unknown;
+  try {
+    value = JSON.parse(source);
+  } catch {
+    throw new CoreError("usage.invalid", "the input is not JSON", { nextStep: HELP });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new CoreError("usage.invalid", 'the input is not an object, such as {"text":"hello"}', { nextStep: HELP });
+}
+
+function fileText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new CoreError("usage.invalid", `the input file ${path} cannot be read`, { cause, nextStep: HELP });
+  }
+}

@@ -1,0 +1,44 @@
+/** Tools and calls as text for people. Pure; everything an agent chose is made safe. */
+import {
+  safeJson,
+  safeText,
+  type ToolCallJson,
+  type ToolDetailJson,
+  type ToolJson,
+  type ToolStreamJson,
+} from "@opensentience/protocol";
+import type { Style } from "./format.ts";
+
+export function toolsTable(style: Style, tools: readonly ToolJson[]): string {
+  const rows = tools.map((tool) => [tool.tool_id, tool.health, tool.description]);
+  return style.table(["TOOL", "HEALTH", "DESCRIPTION"], rows);
+}
+
+export function toolPage(style: Style, tool: ToolDetailJson): string {
+  const fields = style.fields([
+    ["tool", tool.tool_id],
+    ["name", tool.name],
+    ["what", tool.description],
+    ["health", tool.health],
+    ["needs", tool.permissions.length === 0 ? null : tool.permissions.join(", ")],
+    ["run", tool.run_id],
+  ]);
+  const schemas = [`input schema\n${safeJson(tool.input_schema, 2)}`];
+  if (tool.output_schema !== null) schemas.push(`output schema\n${safeJson(tool.output_schema, 2)}`);
+  return [fields, ...schemas].join("\n\n");
+}
+
+/** A text as it is, line by line; anything else as JSON. */
+export function callOutcome(call: ToolCallJson): string {
+  if (call.status !== "succeeded") return "";
+  return typeof call.output === "string" ? safeLines(call.output) : safeJson(call.output, 2);
+}
+
+export function streamedText({ channel, text, json }: Extract<ToolStreamJson, { stream: unknown }>["stream"]): string {
+  const shown = text === undefined ? safeJson(json ?? null) : safeLines(text);
+  return channel === "stdout" || channel === "stderr" ? shown : `${channel}: ${shown}\n`;
+}
+
+function safeLines(text: string): string {
+  return text.split("\n").map(safeText).join("\n");
+}

@@ -1,0 +1,127 @@
+/**
+ * One call while it is under way: a stream in order, one result, two deadlines, one cancel. Whatever happens first
+ * decides the outcome; everything that comes later is dropped and counted. It knows sockets and records only as functions.
+ */
+import { CoreError, type AgentMessage, type WireError } from "@opensentience/protocol";
+
+export type Stream = Extract<AgentMessage, { type: "agent.tool.stream" }>;
+export type Result = Extract<AgentMessage, { type: "agent.tool.result" }>;
+
+export type Outcome = {
+  status: "succeeded" | "failed" | "canceled";
+  /** The output as JSON bytes, as the agent sent them; only when succeeded. */
+  output?: Uint8Array;
+  error?: WireError;
+};
+
+export type Deadlines = {
+  /** Without a stream chunk or result for so long, the call times out, in ms. Progress extends it. */
+  idleMs: number;
+  /** Nothing extends this one, in ms. */
+  totalMs: number;
+  /** How long a canceled call may take to say so, in ms. */
+  cancelMs: number;
+};
+
+export type CallPorts = {
+  /** Tells the agent to stop; best effort. */
+  sendCancel: (reason: string, deadlineMs: number) => void;
+  onStream: (chunk: Stream) => void;
+  /** Throws what makes a result no success: tool.invalid_output, tool.output_too_large. */
+  checkOutput: (result: Result) => void;
+  /** Something that belongs to no call any more. */
+  onDropped: () => void;
+};
+
+export class Call {
+  readonly #deadlines: Deadlines;
+  readonly #ports: CallPorts;
+  readonly outcome: Promise<Outcome>;
+  #resolve: (outcome: Outcome) => void = () => {};
+  #isOver = false;
+  #isCanceled = false;
+  #nextSeq = 1;
+  #idleTimer: NodeJS.Timeout;
+  #endTimer: NodeJS.Timeout;
+
+  constructor(deadlines: Deadlines, ports: CallPorts) {
+    this.#deadlines = deadlines;
+    this.#ports = ports;
+    this.outcome = new Promise((resolve) => (this.#resolve = resolve));
+    this.#idleTimer = setTimeout(() => this.#timeOut(`nothing came for ${deadlines.idleMs} ms`), deadlines.idleMs);
+    this.#endTimer = setTimeout(() => this.#timeOut(`it took longer than ${deadlines.totalMs} ms`), deadlines.totalMs);
+  }
+
+  get chunks(): number {
+    return this.#nextSeq - 1;
+  }
+
+  stream(chunk: Stream): void {
+    if (this.#isOver || chunk.payload.seq < this.#nextSeq) return this.#ports.onDropped();
+    if (chunk.payload.seq > this.#nextSeq) {
+      this.#ports.sendCancel("its stream has a gap", 0);
+      return this.fail("protocol.unexpected_message", `stream chunk ${this.#nextSeq} never came`);
+    }
+    this.#nextSeq += 1;
+    this.#idleTimer.refresh();
+    this.#ports.onStream(chunk);
+  }
+
+  result(result: Result): void {
+    if (this.#isOver) return this.#ports.onDropped();
+    const { status, error } = result.payload;
+    if (status === "canceled")
+      return this.#end({ status, error: error ?? { code: "tool.canceled", message: "the call was canceled" } });
+    if (status === "failed")
+      return this.#end({
+        status,
+        error: error ?? { code: "tool.failed", message: "the tool failed without a reason" },
+      });
+    try {
+      this.#ports.checkOutput(result);
+    } catch (thrown) {
+      if (!(thrown instanceof CoreError)) throw thrown;
+      return this.#end({
+        status: "failed",
+        error: { code: thrown.code, message: thrown.message, details: thrown.details },
+      });
+    }
+    const output = result.payloadBytes("output");
+    this.#end({ status, ...(output === undefined ? {} : { output }) });
+  }
+
+  /** Asks the agent to stop; the call is over when it answers, or after the cancel deadline. Idempotent. */
+  cancel(reason: string): void {
+    if (this.#isOver || this.#isCanceled) return;
+    this.#isCanceled = true;
+    const { cancelMs } = this.#deadlines;
+    clearTimeout(this.#idleTimer);
+    clearTimeout(this.#endTimer);
+    this.#endTimer = setTimeout(
+      () =>
+        this.#end({
+          status: "canceled",
+          error: { code: "tool.canceled", message: `${reason}; the agent did not confirm it` },
+        }),
+      cancelMs,
+    );
+    this.#ports.sendCancel(reason, cancelMs);
+  }
+
+  fail(code: WireError["code"], message: string): void {
+    this.#end({ status: "failed", error: { code, message } });
+  }
+
+  #timeOut(why: string): void {
+    this.#ports.sendCancel(why, 0);
+    this.fail("tool.timeout", why);
+  }
+
+  #end(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#idleTimer);
+    clearTimeout(this.#endTimer);
+    this.#resolve(outcome);
+  }
+}

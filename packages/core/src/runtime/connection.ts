@@ -1,0 +1,109 @@
+/**
+ * One connection of an agent, as frames: bytes in, bodies out, frames written with a bound. It knows no messages.
+ *
+ * SECURITY: an agent may never read, never finish a frame, or flood. What it does not read is held up to MAX_QUEUED_BYTES
+ * for at most DRAIN_MS, a frame that has begun must end within FRAME_MS, and while a handler asks for a pause nothing more is
+ * read, so that a flood waits in the kernel. Only its own connection ends. Pinned by "a peer that …" in the runtime tests.
+ */
+import type { Socket } from "node:net";
+import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protocol";
+
+/** How long a frame that has begun may take to be whole, in ms. */
+const FRAME_MS = 10_000;
+/** How long an agent may leave what was written to it unread once its socket is full, in ms. */
+const DRAIN_MS = 10_000;
+/** What may wait for an agent that does not read, in bytes: two of the largest frames. */
+const MAX_QUEUED_BYTES = 8_388_608;
+
+export type ConnectionHandlers = {
+  /** One whole body. What it throws ends the connection. */
+  onBody: (body: Uint8Array) => void;
+  /** Bytes that are no frames, or a handler's fault; a chance to say something last. The connection is closed afterwards. */
+  onBroken: (error: CoreError) => void;
+  /** Once, whoever closed; `why` is null when the agent did. */
+  onClosed: (why: string | null) => void;
+};
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #handlers: ConnectionHandlers;
+  readonly #decoder = new FrameDecoder();
+  #frameTimer: NodeJS.Timeout | undefined;
+  #drainTimer: NodeJS.Timeout | undefined;
+  #isCorked = false;
+  #why: string | null = null;
+
+  constructor(socket: Socket, handlers: ConnectionHandlers) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    socket.on("data", (chunk: Uint8Array) => this.#read(chunk));
+    socket.on("drain", () => this.#stopDrainTimer());
+    // A broken pipe is an end like any other; `close` follows.
+    socket.on("error", () => {});
+    socket.on("close", () => this.#closed());
+  }
+
+  /** Queues one frame; those of one turn of the event loop leave together. */
+  send(frame: Uint8Array): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#socket.cork();
+      setImmediate(() => {
+        this.#isCorked = false;
+        this.#socket.uncork();
+      });
+    }
+    if (this.#socket.write(frame)) return;
+    if (this.#socket.writableLength > MAX_QUEUED_BYTES) this.destroy("it does not read its socket");
+    else this.#drainTimer ??= setTimeout(() => this.destroy("it does not read its socket"), DRAIN_MS);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** After what was sent, closes; an agent that does not take it is cut off. */
+  end(why: string): void {
+    this.#why ??= why;
+    this.#socket.end();
+    this.#drainTimer ??= setTimeout(() => this.#socket.destroy(), DRAIN_MS);
+  }
+
+  destroy(why: string): void {
+    this.#why ??= why;
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Uint8Array): void {
+    try {
+      for (const body of this.#decoder.push(chunk)) {
+        // A handler may have ended the connection: what is behind that is not looked at any more.
+        if (this.#socket.destroyed || this.#socket.writableEnded) return;
+        clearTimeout(this.#frameTimer);
+        this.#frameTimer = undefined;
+        this.#handlers.onBody(body);
+      }
+    } catch (thrown) {
+      this.#handlers.onBroken(toCoreError(thrown));
+      return;
+    }
+    if (this.#decoder.isMidFrame)
+      this.#frameTimer ??= setTimeout(() => this.destroy("a frame did not end in time"), FRAME_MS);
+  }
+
+  #stopDrainTimer(): void {
+    clearTimeout(this.#drainTimer);
+    this.#drainTimer = undefined;
+  }
+
+  #closed(): void {
+    clearTimeout(this.#frameTimer);
+    this.#stopDrainTimer();
+    this.#handlers.onClosed(this.#why);
+  }
+}

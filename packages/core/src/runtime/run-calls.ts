@@ -1,0 +1,101 @@
+/** The calls that one running agent makes to others: each through the router, its answer sent back, taken back when asked. */
+import { CoreError, toCoreError, type AgentMessage, type WireError } from "@opensentience/protocol";
+import type { Session } from "./session.ts";
+import type { ToolRouter } from "./tool-router.ts";
+
+type CallMessage = Extract<AgentMessage, { type: "agent.tool.call" }>;
+
+export class RunCalls {
+  readonly #router: ToolRouter;
+  readonly #session: Session;
+  readonly #onFault: (error: unknown, what: string) => void;
+  /** By the caller's own call id. */
+  readonly #underWay = new Map<string, AbortController>();
+
+  constructor(router: ToolRouter, session: Session, onFault: (error: unknown, what: string) => void) {
+    this.#router = router;
+    this.#session = session;
+    this.#onFault = onFault;
+  }
+
+  begin(message: CallMessage): void {
+    this.#answered(message).catch((error: unknown) => this.#onFault(error, `a call of ${this.#session.run.agentId}`));
+  }
+
+  cancel(callId: string): void {
+    this.#underWay.get(callId)?.abort();
+  }
+
+  cancelAll(): void {
+    for (const controller of this.#underWay.values()) controller.abort();
+  }
+
+  async #answered(message: CallMessage): Promise<void> {
+    const { call_id: callId } = message.payload;
+    const echoed = {
+      in_reply_to: message.id,
+      request_id: message.request_id,
+      correlation_id: message.correlation_id,
+      causation_id: message.causation_id,
+    };
+    try {
+      const answer = await this.#routed(message);
+      this.#session.send(
+        "core.tool.result",
+        { call_id: callId, status: answer.status, ...(answer.error === undefined ? {} : { error: answer.error }) },
+        { ...echoed, splice: answer.output === undefined ? undefined : ["output", answer.output] },
+      );
+    } catch (thrown) {
+      const error = toCoreError(thrown);
+      if (error.code === "core.internal") this.#onFault(thrown, "a call that failed inside Core");
+      this.#session.send("core.tool.result", { call_id: callId, status: "failed", error: onWire(error) }, echoed);
+    }
+  }
+
+  async #routed(message: CallMessage): ReturnType<ToolRouter["call"]> {
+    const {
+      call_id: callId,
+      tool_id: toolId,
+      input,
+      timeout_ms: timeoutMs,
+      idempotency_key: idempotencyKey,
+      context,
+    } = message.payload;
+    if (this.#underWay.has(callId))
+      throw new CoreError("protocol.unexpected_message", "a call of that id is under way");
+    const controller = new AbortController();
+    this.#underWay.set(callId, controller);
+    try {
+      return await this.#router.call({
+        toolId,
+        input,
+        inputBytes: message.payloadBytes("input") ?? new TextEncoder().encode(JSON.stringify(input)),
+        act: { actor: { type: "agent", id: this.#session.run.agentId }, correlationId: message.correlation_id ?? null },
+        callerAgentId: this.#session.run.agentId,
+        timeoutMs,
+        idempotencyKey,
+        context,
+        signal: controller.signal,
+        onStream: (chunk) =>
+          this.#session.send(
+            "core.tool.stream",
+            { call_id: callId, seq: chunk.payload.seq, channel: chunk.payload.channel },
+            {
+              request_id: message.request_id,
+              correlation_id: message.correlation_id,
+              causation_id: message.causation_id,
+              splice: ["data", chunk.payloadBytes("data") ?? NO_DATA],
+            },
+          ),
+      });
+    } finally {
+      this.#underWay.delete(callId);
+    }
+  }
+}
+
+const NO_DATA = new TextEncoder().encode("{}");
+
+export function onWire(error: CoreError): WireError {
+  return { code: error.code, message: error.message, details: error.details };
+}

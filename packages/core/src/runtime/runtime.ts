@@ -1,0 +1,223 @@
+/**
+ * The runtime: where running agents talk to Core. It owns one Unix socket per run, the session behind it, the tools that
+ * sessions offer, and the router through which every call goes.
+ *
+ * Life cycle: the launcher opens a run's socket before the run's first instruction and closes it when the run has ended.
+ * A run whose session is lost while it lives is handed back to the launcher to be ended; its restart policy applies.
+ *
+ * Promises: an agent reaches only the socket of its own run; nothing but a hello is heard before the handshake; what one
+ * agent does to its socket never delays another's; every refused handshake, loss of health and call is on record. It
+ * runs no code of an agent and stores no content of a call. Callers: launcher (through services.ts), web, daemon.
+ */
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import type { AgentMessage, CoreError, Manifest } from "@opensentience/protocol";
+import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import { CallGate, limitsOf, type Limits } from "./call-limits.ts";
+import { RunCalls } from "./run-calls.ts";
+import { Session, type RunIdentity, type SessionSettings } from "./session.ts";
+import { ToolRouter, type CallAnswer, type CallRequest } from "./tool-router.ts";
+
+export type { CallAnswer, CallRequest } from "./tool-router.ts";
+export type { Health } from "./session.ts";
+export type { Tool } from "./tool-catalog.ts";
+
+/** Refused handshakes of one run that are answered; behind that its socket takes no more. */
+const MAX_REFUSALS = 16;
+
+export type RunToServe = RunIdentity & {
+  socketPath: string;
+  executionLimits: Manifest["execution_limits"];
+  /** Ends the run because nobody can talk to it any more. */
+  endRun: (reason: string) => void;
+};
+
+export type RuntimeDeps = {
+  audit: AuditLog;
+  settings: SessionSettings & { limits: Limits; callIdleMs: number; callTotalMs: number };
+  server: { core_version: string; instance_id: string };
+  /** Throws enablement.* when nothing is approved. */
+  approvedPermissions: (agentId: string) => readonly string[];
+  onFault: (what: string, error: unknown) => void;
+};
+
+type Served = { run: RunToServe; session: Session; server: Server; gate: CallGate; refusals: number; calls: RunCalls };
+
+/** How long a call that was canceled may take to say so, in ms. */
+const CANCEL_MS = 5_000;
+
+export class Runtime {
+  readonly router: ToolRouter;
+  readonly #deps: RuntimeDeps;
+  /** Agent id → what is served for its one run. */
+  readonly #served = new Map<string, Served>();
+
+  constructor(deps: RuntimeDeps) {
+    this.#deps = deps;
+    this.router = new ToolRouter({
+      audit: deps.audit,
+      sessionOf: (agentId) => this.#served.get(agentId)?.session,
+      gateOf: (session) => this.#of(session).gate,
+      approvedPermissions: deps.approvedPermissions,
+      deadlines: () => ({ idleMs: deps.settings.callIdleMs, totalMs: deps.settings.callTotalMs, cancelMs: CANCEL_MS }),
+    });
+  }
+
+  /** Listens on the run's socket. Rejects when it cannot be made. */
+  async open(run: RunToServe): Promise<void> {
+    const session = new Session(run, this.#deps.settings, this.#deps.server, {
+      onConnected: (_session, hello) => this.#connected(run, hello),
+      onRefused: (_session, error) => this.#refused(run, error),
+      onMessage: (_session, message) => this.#message(run, message),
+      onHealth: (one, health, why) => this.#health(run, one, health, why),
+      onLost: (_session, why) => this.#lost(run, why),
+    });
+    const server = createServer((socket) => {
+      const served = this.#served.get(run.agentId);
+      if (served === undefined || served.refusals >= MAX_REFUSALS) socket.destroy();
+      else session.accept(socket);
+    });
+    server.on("error", (error) => this.#deps.onFault(`the socket of ${run.agentId}`, error));
+    const gate = new CallGate(limitsOf(run.executionLimits, this.#deps.settings.limits), performance.now());
+    const calls = new RunCalls(this.router, session, (error, what) => this.#deps.onFault(what, error));
+    this.#served.set(run.agentId, { run, session, server, gate, refusals: 0, calls });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(run.socketPath, () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+    await chmod(run.socketPath, 0o600);
+  }
+
+  /** The run has ended or is about to: calls end at once, the agent is told goodbye. Idempotent. */
+  async close(agentId: string, runId: string, reason: string): Promise<void> {
+    const served = this.#served.get(agentId);
+    if (served?.run.runId !== runId) return;
+    this.#served.delete(agentId);
+    this.router.endCallsOf(agentId, { code: "tool.agent_unavailable", message: reason });
+    served.calls.cancelAll();
+    served.session.close(reason);
+    served.server.close();
+    await rm(served.run.socketPath, { force: true });
+  }
+
+  /** The session of the agent's live run; undefined when it has none or has not shaken hands. */
+  session(agentId: string): Session | undefined {
+    const session = this.#served.get(agentId)?.session;
+    return session?.isOpen === true ? session : undefined;
+  }
+
+  sessions(): Session[] {
+    return [...this.#served.values()].map(({ session }) => session).filter((session) => session.isOpen);
+  }
+
+  call(request: CallRequest): Promise<CallAnswer> {
+    return this.router.call(request);
+  }
+
+  #of(session: Session): Served {
+    const served = this.#served.get(session.run.agentId);
+    if (served?.session !== session) throw new Error("a session that is not served");
+    return served;
+  }
+
+  #connected(run: RunToServe, hello: Extract<AgentMessage, { type: "agent.hello" }>["payload"]): void {
+    this.#deps.audit.record({
+      type: "agent.connected",
+      act: agentAct(run),
+      subject: { type: "run", id: run.runId },
+      metadata: {
+        agent_id: run.agentId,
+        agent_version: hello.agent_version,
+        capabilities: hello.protocol.capabilities,
+        sdk: hello.sdk?.name,
+      },
+    });
+  }
+
+  #refused(run: RunToServe, error: CoreError): void {
+    const served = this.#served.get(run.agentId);
+    if (served === undefined) return;
+    served.refusals += 1;
+    this.#safely("a refused handshake", () =>
+      this.#deps.audit.record({
+        type: "agent.handshake_failed",
+        act: SYSTEM_ACT,
+        subject: { type: "run", id: run.runId },
+        outcome: "denied",
+        metadata: { agent_id: run.agentId, code: error.code, message: error.message },
+      }),
+    );
+  }
+
+  #message(run: RunToServe, message: AgentMessage): void {
+    const served = this.#served.get(run.agentId);
+    if (served === undefined) return;
+    const { session } = served;
+    const reply = { in_reply_to: message.id };
+    switch (message.type) {
+      case "agent.tools.register": {
+        const outcome = session.tools.register(message.payload.tools, message.payload.replace ?? false);
+        session.send("core.tools.registered", outcome, reply);
+        break;
+      }
+      case "agent.tools.unregister":
+        session.send(
+          "core.tools.unregistered",
+          { tool_ids: session.tools.unregister(message.payload.tool_ids) },
+          reply,
+        );
+        break;
+      case "agent.tool.stream":
+        this.router.deliverStream(session, message);
+        break;
+      case "agent.tool.result":
+        this.router.deliverResult(session, message);
+        break;
+      case "agent.tool.call":
+        served.calls.begin(message);
+        break;
+      case "agent.tool.cancel":
+        served.calls.cancel(message.payload.call_id);
+        break;
+      default:
+        // A pong and the acknowledgement of a cancel need no answer: the result decides.
+        break;
+    }
+  }
+
+  #health(run: RunToServe, session: Session, health: string, why: string): void {
+    const event = {
+      act: SYSTEM_ACT,
+      subject: { type: "run", id: run.runId },
+      outcome: "failed",
+      metadata: { agent_id: run.agentId, reason: why },
+    } as const;
+    if (health !== "unhealthy") return;
+    this.#safely("an unhealthy agent", () => {
+      if (why.includes("missed")) this.#deps.audit.record({ ...event, type: "agent.heartbeat_missed" });
+      this.#deps.audit.record({ ...event, type: "agent.marked_unhealthy" });
+    });
+    if (session.isOpen) run.endRun(`unhealthy: ${why}`);
+  }
+
+  #lost(run: RunToServe, why: string): void {
+    this.router.endCallsOf(run.agentId, { code: "tool.agent_unavailable", message: `the agent is gone: ${why}` });
+    run.endRun(`its session ended: ${why}`);
+  }
+
+  /** What an agent does must not throw into the event loop because a disk is full. */
+  #safely(what: string, act: () => unknown): void {
+    try {
+      act();
+    } catch (error) {
+      this.#deps.onFault(`${what} could not be recorded`, error);
+    }
+  }
+}
+
+function agentAct(run: RunToServe): Act {
+  return { actor: { type: "agent", id: run.agentId }, correlationId: null };
+}

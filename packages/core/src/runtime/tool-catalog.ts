@@ -1,0 +1,91 @@
+/** The tools that running agents offer: judged one by one when registered, gone with their session. */
+import {
+  CoreError,
+  parsePermission,
+  TOOL_NAME,
+  toolDefinition,
+  type ToolDefinition,
+  type WireError,
+} from "@opensentience/protocol";
+import { compileSchema, type SchemaCheck } from "./input-schema.ts";
+
+export type Tool = {
+  toolId: string;
+  agentId: string;
+  definition: ToolDefinition;
+  checkInput: SchemaCheck;
+  checkOutput: SchemaCheck | undefined;
+};
+
+export type Registration = { registered: string[]; rejected: { tool_id: string; error: WireError }[] };
+
+/** Of one session. */
+export class ToolSet {
+  readonly #agentId: string;
+  #tools = new Map<string, Tool>();
+
+  constructor(agentId: string) {
+    this.#agentId = agentId;
+  }
+
+  get(toolId: string): Tool | undefined {
+    return this.#tools.get(toolId);
+  }
+
+  list(): Tool[] {
+    return [...this.#tools.values()];
+  }
+
+  /** A tool that cannot be taken is rejected with its reason; the others are registered all the same. */
+  register(definitions: readonly unknown[], replace: boolean): Registration {
+    const before = replace ? new Map<string, Tool>() : new Map(this.#tools);
+    const outcome: Registration = { registered: [], rejected: [] };
+    for (const [index, raw] of definitions.entries()) {
+      try {
+        const tool = this.#judge(raw);
+        if (before.has(tool.toolId)) throw new CoreError("tool.duplicate", "a tool of that id is registered already");
+        before.set(tool.toolId, tool);
+        outcome.registered.push(tool.toolId);
+      } catch (error) {
+        if (!(error instanceof CoreError)) throw error;
+        outcome.rejected.push({ tool_id: nameOf(raw, index), error: { code: error.code, message: error.message } });
+      }
+    }
+    this.#tools = before;
+    return outcome;
+  }
+
+  /** The ids that were there. */
+  unregister(toolIds: readonly string[]): string[] {
+    return toolIds.filter((toolId) => this.#tools.delete(toolId));
+  }
+
+  #judge(raw: unknown): Tool {
+    const parsed = toolDefinition.safeParse(raw);
+    if (!parsed.success) {
+      const field = parsed.error.issues[0]?.path.join(".") ?? "";
+      const code = field.endsWith("_schema") ? "tool.invalid_schema" : "tool.invalid_id";
+      throw new CoreError(code, `${field || "the tool"} is missing or breaks its rule`);
+    }
+    const definition = parsed.data;
+    const [agentId, name = "", ...rest] = definition.tool_id.split("/");
+    if (agentId !== this.#agentId || rest.length > 0 || !TOOL_NAME.test(name)) {
+      throw new CoreError("tool.invalid_id", `a tool of this agent is named ${this.#agentId}/<lower_case_name>`);
+    }
+    const unknown = definition.permissions?.find((permission) => parsePermission(permission) === undefined);
+    if (unknown !== undefined)
+      throw new CoreError("tool.invalid_id", "permissions holds an entry that is no permission");
+    return {
+      toolId: definition.tool_id,
+      agentId,
+      definition,
+      checkInput: compileSchema(definition.input_schema),
+      checkOutput: definition.output_schema === undefined ? undefined : compileSchema(definition.output_schema),
+    };
+  }
+}
+
+function nameOf(raw: unknown, index: number): string {
+  const id: unknown = typeof raw === "object" && raw !== null ? Reflect.get(raw, "tool_id") : undefined;
+  return typeof id === "string" ? id.slice(0, 300) : `#${index}`;
+}

@@ -1,0 +1,255 @@
+/**
+ * The one check that every tool call passes, whoever calls (docs/protocol.md, "Calls").
+ *
+ * In this order: tool known → agent running and healthy → caller allowed → the tool's own permissions approved → input
+ * within size and depth → input valid → limits → intent committed → sent → stream → one result → output valid → outcome
+ * committed → answered. After the one pause before sending (the commit) the approvals are looked at again. Content is never
+ * recorded: sizes, digests, timings and ids are. A revocation, a lost session and a stop end what is under way.
+ */
+import { createHash } from "node:crypto";
+import { CoreError, newId, type WireError } from "@opensentience/protocol";
+import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import { Call, type Deadlines, type Outcome, type Stream } from "./call.ts";
+import { CallGate } from "./call-limits.ts";
+import type { Session } from "./session.ts";
+import type { Tool } from "./tool-catalog.ts";
+
+/** Bytes of an input and of an output as JSON. */
+export const MAX_INPUT_BYTES = 1_048_576;
+export const MAX_OUTPUT_BYTES = 3_145_728;
+
+export type CallRequest = {
+  toolId: string;
+  input: Record<string, unknown>;
+  /** The input as JSON, as it came. */
+  inputBytes: Uint8Array;
+  act: Act;
+  /** The calling agent, if it is one: it needs tool:invoke. */
+  callerAgentId?: string | undefined;
+  timeoutMs?: number | undefined;
+  idempotencyKey?: string | undefined;
+  context?: Record<string, unknown> | undefined;
+  signal: AbortSignal;
+  onStream: (chunk: Stream) => void;
+};
+
+export type CallAnswer = Outcome & { callId: string; toolId: string; durationMs: number };
+
+export type RouterDeps = {
+  audit: AuditLog;
+  sessionOf: (agentId: string) => Session | undefined;
+  gateOf: (session: Session) => CallGate;
+  /** What is approved for the agent now; throws enablement.* when nothing is. */
+  approvedPermissions: (agentId: string) => readonly string[];
+  deadlines: (toolAgentId: string) => Deadlines;
+};
+
+export class ToolRouter {
+  readonly #deps: RouterDeps;
+  readonly #calls = new Map<string, { call: Call; agentId: string; callerAgentId: string | undefined }>();
+  /** Results and chunks that belonged to no call. */
+  dropped = 0;
+
+  constructor(deps: RouterDeps) {
+    this.#deps = deps;
+  }
+
+  /** Rejects with what the call was refused for; a call that was sent always has an answer. */
+  async call(request: CallRequest): Promise<CallAnswer> {
+    const { session, tool } = this.#permitted(request);
+    checkInput(request, tool);
+    const leave = this.#deps.gateOf(session).enter(performance.now());
+    try {
+      return await this.#routed(request, session, tool);
+    } finally {
+      leave();
+    }
+  }
+
+  deliverStream(session: Session, chunk: Stream): void {
+    const entry = this.#calls.get(chunk.payload.call_id);
+    if (entry?.agentId === session.run.agentId) entry.call.stream(chunk);
+    else this.dropped += 1;
+  }
+
+  deliverResult(session: Session, result: Parameters<Call["result"]>[0]): void {
+    const entry = this.#calls.get(result.payload.call_id);
+    // SECURITY: an agent answers its own calls only. Pinned by "an answer for another's call is dropped".
+    if (entry?.agentId === session.run.agentId) entry.call.result(result);
+    else this.dropped += 1;
+  }
+
+  /** Ends what the agent was working on, and what it had asked for. */
+  endCallsOf(agentId: string, error: WireError): void {
+    for (const { call, agentId: owner, callerAgentId } of this.#calls.values()) {
+      if (owner === agentId) call.fail(error.code, error.message);
+      else if (callerAgentId === agentId) call.cancel("its caller is gone");
+    }
+  }
+
+  inFlightOf(agentId: string): number {
+    return [...this.#calls.values()].filter((entry) => entry.agentId === agentId).length;
+  }
+
+  /** The first four steps; asked twice, since the world may change while the intent is committed. */
+  #permitted({ toolId, callerAgentId }: CallRequest): { session: Session; tool: Tool } {
+    const agentId = toolId.split("/")[0] ?? "";
+    const session = this.#deps.sessionOf(agentId);
+    if (session === undefined || !session.isOpen) {
+      throw new CoreError("tool.agent_unavailable", `${agentId} is not running, or offers no tools`, {
+        nextStep: `opensentience agents run ${agentId}`,
+      });
+    }
+    const tool = session.tools.get(toolId);
+    if (tool === undefined)
+      throw new CoreError("tool.not_found", "no running agent offers that tool", {
+        nextStep: "opensentience tools list",
+      });
+    if (session.health === "unhealthy") {
+      throw new CoreError("agent.unhealthy", `${agentId} is unhealthy and gets no new calls`, {
+        nextStep: `opensentience agents restart ${agentId}`,
+      });
+    }
+    if (
+      callerAgentId !== undefined &&
+      !this.#deps.approvedPermissions(callerAgentId).some((one) => invokes(one, toolId))
+    ) {
+      throw denied(`tool:invoke:${toolId}`, callerAgentId);
+    }
+    const approved = this.#deps.approvedPermissions(agentId);
+    const missing = tool.definition.permissions?.find((permission) => !approved.includes(permission));
+    if (missing !== undefined) throw denied(missing, agentId);
+    return { session, tool };
+  }
+
+  async #routed(request: CallRequest, session: Session, tool: Tool): Promise<CallAnswer> {
+    const { audit } = this.#deps;
+    const callId = newId("call");
+    const startedMs = performance.now();
+    const subject = { type: "tool", id: tool.toolId } as const;
+    const ids = { call_id: callId, run_id: session.run.runId, trust_boundary: TRUST_BOUNDARY };
+    const intent = {
+      type: "tool.call_routed",
+      act: request.act,
+      subject,
+      outcome: "unknown",
+      metadata: { ...ids, input_bytes: request.inputBytes.length, input_digest: digest(request.inputBytes) },
+    } as const;
+    const causationId = await audit.recordSoon(intent);
+    const outcome = await this.#carriedOut(request, callId, causationId);
+    const durationMs = performance.now() - startedMs;
+    await audit.recordSoon({
+      type: "tool.call_completed",
+      act: { ...request.act, causationId },
+      subject,
+      outcome: outcome.status === "succeeded" ? "ok" : "failed",
+      metadata: {
+        ...ids,
+        status: outcome.status,
+        code: outcome.error?.code,
+        output_bytes: outcome.output?.length,
+        output_digest: outcome.output === undefined ? undefined : digest(outcome.output),
+        duration_ms: Math.round(durationMs),
+      },
+    });
+    return { ...outcome, callId, toolId: tool.toolId, durationMs };
+  }
+
+  async #carriedOut(request: CallRequest, callId: string, causationId: string): Promise<Outcome> {
+    let session: Session;
+    let tool: Tool;
+    try {
+      ({ session, tool } = this.#permitted(request));
+      request.signal.throwIfAborted();
+    } catch (thrown) {
+      if (thrown instanceof CoreError)
+        return { status: "failed", error: { code: thrown.code, message: thrown.message } };
+      return { status: "canceled", error: { code: "tool.canceled", message: "the caller went away" } };
+    }
+    const { agentId } = session.run;
+    const deadlines = this.#deps.deadlines(agentId);
+    const call = new Call(
+      { ...deadlines, totalMs: Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs) },
+      {
+        sendCancel: (reason, deadline_ms) => session.send("core.tool.cancel", { call_id: callId, reason, deadline_ms }),
+        onStream: request.onStream,
+        checkOutput: (result) => checkOutput(result.payload.output, result.payloadBytes("output"), tool),
+        onDropped: () => (this.dropped += 1),
+      },
+    );
+    this.#calls.set(callId, { call, agentId, callerAgentId: request.callerAgentId });
+    const onAbort = (): void => call.cancel("the caller went away");
+    request.signal.addEventListener("abort", onAbort, { once: true });
+    session.send(
+      "core.tool.call",
+      {
+        call_id: callId,
+        tool_id: tool.toolId,
+        timeout_ms: deadlines.totalMs,
+        caller: request.act.actor,
+        idempotency_key: request.idempotencyKey,
+        context: request.context,
+      },
+      {
+        request_id: callId,
+        correlation_id: request.act.correlationId ?? callId,
+        causation_id: causationId,
+        splice: ["input", request.inputBytes],
+      },
+    );
+    try {
+      return await call.outcome;
+    } finally {
+      this.#calls.delete(callId);
+      request.signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+function checkInput(request: CallRequest, tool: Tool): void {
+  if (request.inputBytes.length > MAX_INPUT_BYTES) {
+    throw new CoreError("tool.input_too_large", `the input is over ${MAX_INPUT_BYTES} bytes`);
+  }
+  const issues = tool.checkInput(request.input);
+  if (issues.length === 0) return;
+  const [first] = issues;
+  throw new CoreError(
+    "tool.invalid_input",
+    `the input breaks the tool's schema at ${first?.path || "its top"}: ${first?.rule}`,
+    {
+      details: { issues },
+      nextStep: `opensentience tools info ${tool.toolId}`,
+    },
+  );
+}
+
+function checkOutput(output: unknown, bytes: Uint8Array | undefined, tool: Tool): void {
+  if ((bytes?.length ?? 0) > MAX_OUTPUT_BYTES) {
+    throw new CoreError("tool.output_too_large", `the output is over ${MAX_OUTPUT_BYTES} bytes`);
+  }
+  const issues = tool.checkOutput?.(output) ?? [];
+  if (issues.length === 0) return;
+  throw new CoreError("tool.invalid_output", `the output breaks the tool's schema at ${issues[0]?.path || "its top"}`, {
+    details: { issues },
+  });
+}
+
+/** Whether an approved permission allows to call that tool: `tool:invoke:<agent_id>/<tool>`, either half may be `*`. */
+function invokes(permission: string, toolId: string): boolean {
+  const pattern = /^tool:invoke:([^/]+)\/([^/]+)$/.exec(permission);
+  const [agentId, name] = toolId.split("/");
+  return (
+    pattern !== null && (pattern[1] === "*" || pattern[1] === agentId) && (pattern[2] === "*" || pattern[2] === name)
+  );
+}
+
+function denied(permission: string, agentId: string): CoreError {
+  return new CoreError("tool.permission_denied", `${agentId} has no approval for ${permission}`, {
+    details: { permission, agent_id: agentId },
+    nextStep: `opensentience agents enable ${agentId}`,
+  });
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

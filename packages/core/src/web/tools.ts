@@ -1,0 +1,122 @@
+/** Tools and calls as the control API shows them. */
+import {
+  CoreError,
+  type ToolCallJson,
+  type ToolDetailJson,
+  type ToolJson,
+  type ToolStreamJson,
+} from "@opensentience/protocol";
+import type { CallAnswer, CallRequest, Runtime, Tool } from "../runtime/runtime.ts";
+import type { Input } from "./handlers.ts";
+
+/** Chunks that may wait for a reader; one that lets more wait loses the call, never silently a chunk. */
+const MAX_WAITING_CHUNKS = 1_000;
+
+export function toolId(params: Record<string, unknown>): string {
+  return `${String(params["agent_id"])}/${String(params["tool_name"])}`;
+}
+
+export function listTools(runtime: Runtime, agentId: string | undefined): { items: ToolJson[]; next: null } {
+  const items = runtime
+    .sessions()
+    .filter(({ run }) => agentId === undefined || run.agentId === agentId)
+    .flatMap((session) => session.tools.list().map((tool) => summary(tool, session.health)))
+    .toSorted((a, b) => (a.tool_id < b.tool_id ? -1 : 1));
+  return { items, next: null };
+}
+
+/** Throws `tool.not_found`. */
+export function toolDetail(runtime: Runtime, id: string): ToolDetailJson {
+  const session = runtime.session(id.split("/")[0] ?? "");
+  const tool = session?.tools.get(id);
+  if (session === undefined || tool === undefined) {
+    throw new CoreError("tool.not_found", "no running agent offers that tool", {
+      nextStep: "opensentience tools list",
+    });
+  }
+  const { definition } = tool;
+  return {
+    ...summary(tool, session.health),
+    run_id: session.run.runId,
+    input_schema: definition.input_schema,
+    output_schema: definition.output_schema ?? null,
+    capabilities: definition.capabilities ?? [],
+    next_step: `opensentience tools call ${id}`,
+  };
+}
+
+function summary({ toolId: id, agentId, definition }: Tool, health: ToolJson["health"]): ToolJson {
+  return {
+    tool_id: id,
+    agent_id: agentId,
+    name: definition.name,
+    description: definition.description,
+    health,
+    permissions: definition.permissions ?? [],
+    tags: definition.tags ?? [],
+  };
+}
+
+export async function callTool(runtime: Runtime, input: Input): Promise<ToolCallJson> {
+  return answerJson(await runtime.call(request(input, input.signal, () => {})));
+}
+
+/** Refused before the first record; then every chunk, then the result. */
+export async function streamToolCall(runtime: Runtime, input: Input): Promise<AsyncIterable<ToolStreamJson>> {
+  const waiting: ToolStreamJson[] = [];
+  const overflow = new AbortController();
+  let wake = (): void => {};
+  const onStream: CallRequest["onStream"] = ({ payload: { seq, channel, data } }) => {
+    if (waiting.length >= MAX_WAITING_CHUNKS) return overflow.abort();
+    waiting.push({ stream: { seq, channel, ...data } });
+    wake();
+  };
+  let isRefused = false;
+  const signal = AbortSignal.any([input.signal, overflow.signal]);
+  const answered = runtime.call(request(input, signal, onStream)).then((answer) => {
+    waiting.push({ result: answerJson(answer) });
+    wake();
+  });
+  answered.catch(() => (isRefused = true));
+  const changed = (): Promise<void> => new Promise<void>((resolve) => (wake = resolve));
+  // A refusal comes before anything else of a call: it is the answer of the request itself.
+  if (waiting.length === 0) await Promise.race([answered, changed()]);
+  return (async function* (): AsyncGenerator<ToolStreamJson> {
+    for (;;) {
+      const next = waiting.shift();
+      if (next === undefined) {
+        if (isRefused) await answered;
+        await Promise.race([answered, changed()]);
+        continue;
+      }
+      yield next;
+      if ("result" in next) return;
+    }
+  })();
+}
+
+function request(input: Input, signal: AbortSignal, onStream: CallRequest["onStream"]): CallRequest {
+  const body = input.body as { input: Record<string, unknown>; timeout_ms?: number; idempotency_key?: string };
+  return {
+    toolId: toolId(input.params),
+    input: body.input,
+    inputBytes: new TextEncoder().encode(JSON.stringify(body.input)),
+    act: input.act,
+    timeoutMs: body.timeout_ms,
+    idempotencyKey: body.idempotency_key,
+    signal,
+    onStream,
+  };
+}
+
+function answerJson(answer: CallAnswer): ToolCallJson {
+  const { error, output } = answer;
+  return {
+    call_id: answer.callId,
+    tool_id: answer.toolId,
+    status: answer.status,
+    output: output === undefined ? null : (JSON.parse(new TextDecoder().decode(output)) as unknown),
+    error: error === undefined ? null : { code: error.code, message: error.message, details: error.details ?? {} },
+    duration_ms: Math.round(answer.durationMs),
+  };
+}

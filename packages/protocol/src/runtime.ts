@@ -1,0 +1,139 @@
+/**
+ * The runtime protocol, version 1: what Core and a running agent say to each other. docs/protocol.md says the same in
+ * prose, so that an agent can be written in any language; the conformance suite holds both sides to it.
+ *
+ * Every message is an envelope with a payload; the tables below give each type its payload's schema, and by its side
+ * who may send it. `decodeMessage` takes one frame's bytes apart, `encodeMessage` makes one. Both are pure: sockets,
+ * clocks and state are the callers' (core/runtime, sdk).
+ */
+import type { z } from "zod";
+import { CoreError, type ErrorCode } from "./errors.ts";
+import { encodeFrame } from "./frame.ts";
+import { envelope, type Envelope, type ECHOED_IDS, type WireError } from "./runtime/envelope.ts";
+import * as session from "./runtime/session-messages.ts";
+import * as tools from "./runtime/tool-messages.ts";
+import { parseWireObject } from "./wire-json.ts";
+
+export { FrameDecoder, encodeFrame, MAX_FRAME_BYTES } from "./frame.ts";
+export { ECHOED_IDS, PROTOCOL_VERSIONS, type Envelope, type WireError } from "./runtime/envelope.ts";
+export { MAX_TOOLS, STREAM_CHANNELS, TOOL_NAME, toolDefinition, type ToolDefinition } from "./runtime/tool-messages.ts";
+export { MAX_DEPTH, parseWireObject } from "./wire-json.ts";
+
+/** What only an agent sends. */
+export const AGENT_MESSAGES = {
+  "agent.hello": session.agentHello,
+  "agent.tools.register": tools.agentToolsRegister,
+  "agent.tools.unregister": tools.agentToolsUnregister,
+  "agent.tool.stream": tools.agentToolStream,
+  "agent.tool.result": tools.agentToolResult,
+  "agent.tool.cancel_ack": tools.agentToolCancelAck,
+  "agent.tool.call": tools.agentToolCall,
+  "agent.tool.cancel": tools.coreToolCancel,
+  "agent.heartbeat": session.agentHeartbeat,
+  "agent.pong": session.agentPong,
+} as const;
+
+/** What only Core sends. */
+export const CORE_MESSAGES = {
+  "core.welcome": session.coreWelcome,
+  "core.goodbye": session.coreGoodbye,
+  "core.tools.registered": tools.coreToolsRegistered,
+  "core.tools.unregistered": tools.coreToolsUnregistered,
+  "core.tool.call": tools.coreToolCall,
+  "core.tool.cancel": tools.coreToolCancel,
+  "core.tool.stream": tools.coreToolStream,
+  "core.tool.result": tools.coreToolResult,
+  "core.ping": session.corePing,
+  "core.error": session.coreError,
+} as const;
+
+type Table = Readonly<Record<string, z.ZodType>>;
+type Payload<T extends Table, K extends keyof T> = z.infer<T[K]>;
+
+export type AgentMessageType = keyof typeof AGENT_MESSAGES;
+export type CoreMessageType = keyof typeof CORE_MESSAGES;
+
+/** A message that was taken apart: `type` decides the type of `payload`. */
+export type Message<T extends Table> = {
+  [K in keyof T & string]: Omit<Envelope, "type" | "payload"> & {
+    type: K;
+    payload: Payload<T, K>;
+    /** Bytes of one member of the payload as they came: to be forwarded without serialising them again. */
+    payloadBytes(key: string): Uint8Array | undefined;
+  };
+}[keyof T & string];
+export type AgentMessage = Message<typeof AGENT_MESSAGES>;
+export type CoreMessage = Message<typeof CORE_MESSAGES>;
+
+/** A message that is not what it should be; `about` is the id to answer, where there is one. */
+export class MessageError extends CoreError {
+  readonly about: string | undefined;
+  /** Whether the type is unknown and the message answers something: such a one is ignored. */
+  readonly isIgnorable: boolean;
+
+  constructor(code: ErrorCode, message: string, about?: string, isIgnorable = false) {
+    super(code, message);
+    this.about = about;
+    this.isIgnorable = isIgnorable;
+  }
+}
+
+/**
+ * The message in a frame's body that the peer of `table` sent. Throws CoreError `protocol.invalid_frame` (the connection
+ * ends) and MessageError `protocol.invalid_envelope`, `protocol.unknown_type`, `protocol.unexpected_message` (a type of the other side).
+ */
+export function decodeMessage<T extends Table>(body: Uint8Array, table: T): Message<T> {
+  const { value, payloadBytes } = parseWireObject(body);
+  const about = typeof value["id"] === "string" && value["id"].length <= 200 ? value["id"] : undefined;
+  const parsed = envelope.safeParse(value);
+  if (!parsed.success) throw invalid(parsed.error, about);
+  const { type, payload } = parsed.data;
+  const schema = Object.hasOwn(table, type) ? table[type] : undefined;
+  if (schema === undefined) throw unknownType(type, about, parsed.data.in_reply_to !== undefined);
+  const judged = schema.safeParse(payload);
+  if (!judged.success) throw invalid(judged.error, about, `${type}: payload.`);
+  return { ...parsed.data, type, payload: judged.data, payloadBytes } as Message<T>;
+}
+
+function unknownType(type: string, about: string | undefined, isAnswer: boolean): MessageError {
+  if (Object.hasOwn(AGENT_MESSAGES, type) || Object.hasOwn(CORE_MESSAGES, type)) {
+    return new MessageError("protocol.unexpected_message", `${type} is what the other side sends`, about);
+  }
+  return new MessageError("protocol.unknown_type", "the type of the message is not known", about, isAnswer);
+}
+
+/** Names fields and rules, never values. */
+function invalid(error: z.ZodError, about: string | undefined, prefix = ""): MessageError {
+  const [issue] = error.issues;
+  const field = issue?.path.join(".").slice(0, 200) || "the message";
+  const rule = issue?.code === "custom" ? issue.message : (issue?.code.replaceAll("_", " ") ?? "invalid");
+  return new MessageError("protocol.invalid_envelope", `${prefix}${field}: ${rule}`, about);
+}
+
+export type Extras = {
+  in_reply_to?: string | undefined;
+  error?: WireError | undefined;
+  /** Member of the payload whose value is the given bytes of JSON; spliced in behind the other members. */
+  splice?: readonly [string, Uint8Array] | undefined;
+} & { [K in (typeof ECHOED_IDS)[number]]?: string | undefined };
+
+type AnyTable = typeof AGENT_MESSAGES & typeof CORE_MESSAGES;
+
+const encoder = new TextEncoder();
+
+/** A whole frame. `id` names the message, `ts` is the sender's clock. */
+export function encodeMessage<K extends keyof AnyTable & string>(
+  type: K,
+  payload: Partial<Payload<AnyTable, K>>,
+  { id, ts, ...extras }: Extras & { id: string; ts: string },
+): Uint8Array {
+  const { splice, ...fields } = extras;
+  const head = JSON.stringify({ v: 1, type, id, ts, ...fields, payload });
+  if (splice === undefined) return encodeFrame([encoder.encode(head)]);
+  const [key, bytes] = splice;
+  // The payload is the last member: its two closing braces come off, the spliced member goes before them.
+  const comma = head.endsWith("{}}") ? "" : ",";
+  return encodeFrame([encoder.encode(`${head.slice(0, -2)}${comma}${JSON.stringify(key)}:`), bytes, CLOSING]);
+}
+
+const CLOSING = encoder.encode("}}");

@@ -1,0 +1,85 @@
+/** Messages about tools and calls (docs/protocol.md, "Tools" and "Calls"). */
+import { z } from "zod";
+import { wireError, wireId, wireObject, wireTime } from "./envelope.ts";
+
+/** The name of a tool inside its agent; with the agent's id and a slash before it, everywhere else. */
+export const TOOL_NAME = /^[a-z][a-z0-9_]{0,63}$/;
+/** Tools of one agent. */
+export const MAX_TOOLS = 1000;
+
+const text = (max: number): z.ZodString => z.string().max(max);
+
+/** A tool as its agent describes it. Judged one by one: a bad one is rejected, the others are registered. */
+export const toolDefinition = z.object({
+  tool_id: z.string().min(1).max(300),
+  name: text(200),
+  description: text(4000),
+  input_schema: wireObject,
+  output_schema: wireObject.optional(),
+  capabilities: z.array(text(100)).max(100).optional(),
+  side_effects: z.union([text(200), z.array(text(200)).max(100), z.boolean()]).optional(),
+  requires_directive: z.boolean().optional(),
+  tags: z.array(text(100)).max(100).optional(),
+  permissions: z.array(text(300)).max(100).optional(),
+});
+export type ToolDefinition = z.infer<typeof toolDefinition>;
+
+/** Agent → Core. With `replace` what was registered before and is not named is gone. */
+export const agentToolsRegister = z.object({
+  tools: z.array(z.unknown()).max(MAX_TOOLS),
+  replace: z.boolean().optional(),
+});
+export const coreToolsRegistered = z.object({
+  registered: z.array(z.string()),
+  rejected: z.array(z.object({ tool_id: z.string(), error: wireError })).optional(),
+});
+export const agentToolsUnregister = z.object({ tool_ids: z.array(z.string().max(300)).max(MAX_TOOLS) });
+export const coreToolsUnregistered = agentToolsUnregister;
+
+/** Core → agent; and, as `agent.tool.call`, an agent that calls another agent's tool through Core. */
+export const coreToolCall = z.object({
+  call_id: wireId,
+  tool_id: z.string().min(1).max(300),
+  input: wireObject,
+  timeout_ms: z.int().positive().optional(),
+  idempotency_key: text(200).min(1).optional(),
+  caller: z.object({ type: z.enum(["human", "agent", "system"]), id: text(300) }).optional(),
+  context: wireObject.optional(),
+});
+export const agentToolCall = coreToolCall;
+
+export const STREAM_CHANNELS = ["stdout", "stderr", "log", "partial_result", "status"] as const;
+
+/** Agent → Core, any number per call, before its result; `seq` from 1, without a gap. */
+export const agentToolStream = z.object({
+  call_id: wireId,
+  seq: z.int().positive(),
+  channel: z.enum(STREAM_CHANNELS),
+  data: z.union([z.object({ text: z.string() }), z.object({ json: z.unknown() })]),
+  done: z.boolean().optional(),
+});
+export const coreToolStream = agentToolStream;
+
+/** Agent → Core, exactly one per call; and, as `core.tool.result`, what an agent's own call came to. */
+export const agentToolResult = z.object({
+  call_id: wireId,
+  status: z.enum(["succeeded", "failed", "canceled"]),
+  output: z.unknown().optional(),
+  error: wireError.optional(),
+  started_at: wireTime.optional(),
+  finished_at: wireTime.optional(),
+  metrics: wireObject.optional(),
+});
+export const coreToolResult = agentToolResult;
+
+/** Core → agent (`agent.tool.cancel`: an agent takes back its own call). The call still ends with one result. */
+export const coreToolCancel = z.object({
+  call_id: wireId,
+  reason: text(1000).optional(),
+  deadline_ms: z.int().nonnegative().optional(),
+});
+export const agentToolCancelAck = z.object({
+  call_id: wireId,
+  accepted: z.boolean(),
+  note: text(1000).optional(),
+});
