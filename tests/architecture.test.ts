@@ -34,6 +34,7 @@ const ARROWS: Rules["arrows"] = {
   enablement: ["manifest", "tree", "catalog", "audit-log", "storage", "host"],
   doctor: ["sandbox", "audit-log", "host"],
   launcher: ["enablement", "catalog", "audit-log", "storage", "sandbox", "logs", "host"],
+  runtime: ["audit-log"],
   web: [
     "catalog",
     "discovery",
@@ -47,6 +48,8 @@ const ARROWS: Rules["arrows"] = {
     "manifest",
     "sandbox",
     "type:host/config",
+    // services.ts makes it; the page's API only calls it.
+    "type:runtime",
   ],
   cli: ["host/paths", "host/config", "host/version", "host/core-mark", "host/child-process", "host/private-file"],
   daemon: ["*"],
@@ -62,8 +65,11 @@ const CAPABILITIES: Rules["capabilities"] = {
   sql: [`${CORE}/storage/`, `${CORE}/*/store.ts`],
   // The audit log is the only way to change governed state: a change without its record cannot be written.
   ".transaction()": [`${CORE}/audit-log/`],
-  "node:net": [`${CORE}/host/pipe.ts`],
+  "node:net": [`${CORE}/host/pipe.ts`, `${CORE}/runtime/runtime.ts`, "packages/sdk/src/connection.ts"],
   "node:http": [`${CORE}/web/`, `${CORE}/cli/control-client.ts`],
+  // Ajv makes code out of schemas that agents chose: one file knows what it may be given.
+  ajv: [`${CORE}/runtime/input-schema.ts`],
+  re2js: [`${CORE}/runtime/input-schema.ts`],
   hono: [`${CORE}/web/`],
   "@hono/node-server": [`${CORE}/web/`],
   "smol-toml": [`${CORE}/host/config.ts`],
@@ -99,7 +105,16 @@ const RULES: Rules = {
   packages: {
     "packages/protocol": ["zod"],
     "packages/sdk": ["@opensentience/protocol", "node:net"],
-    "packages/core": ["@opensentience/protocol", "node:", "zod", "hono", "@hono/node-server", "smol-toml"],
+    "packages/core": [
+      "@opensentience/protocol",
+      "node:",
+      "zod",
+      "hono",
+      "@hono/node-server",
+      "smol-toml",
+      "ajv",
+      "re2js",
+    ],
   },
   bannedNames: ["utils", "helpers", "common", "shared", "misc", "types", "manager", "service"],
   maxLines: 400,

@@ -80,6 +80,7 @@ export const ERROR_CODES = {
   "audit.not_intact": { kind: "invalid", meaning: "The audit log was changed, cut or cannot be read." },
 
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
+  "agent.unhealthy": { kind: "unavailable", meaning: "The agent is unhealthy and gets no new calls." },
   "run.not_found": { kind: "not_found", meaning: "No run has that id, or the agent has never run." },
 
   "manifest.missing": { kind: "not_found", meaning: "There is no opensentience.agent.json at that place." },
@@ -178,6 +179,10 @@ export const ERROR_CODES = {
   "protocol.frame_too_large": { kind: "invalid", meaning: "A frame is over max_frame_bytes." },
   "protocol.invalid_envelope": { kind: "invalid", meaning: "A field of a message is missing or breaks its rule." },
   "protocol.unknown_type": { kind: "invalid", meaning: "A message has a type that nobody knows." },
+  "protocol.unexpected_message": {
+    kind: "invalid",
+    meaning: "A message came at the wrong time or from the wrong side.",
+  },
   "tool.invalid_id": { kind: "invalid", meaning: "A tool's name or description breaks its rule." },
   "tool.duplicate": { kind: "conflict", meaning: "A tool of that id is registered already." },
   "tool.invalid_schema": {
@@ -201,11 +206,6 @@ export const ERROR_CODES = {
   "limit.rate": { kind: "unavailable", meaning: "The agent gets no more calls in this window of time." },
   "limit.concurrency": { kind: "unavailable", meaning: "The agent works on as many calls at once as it may." },
   "limit.inflight": { kind: "unavailable", meaning: "256 requests of one connection are unanswered." },
-  "agent.unhealthy": { kind: "unavailable", meaning: "The agent is unhealthy and gets no new calls." },
-  "protocol.unexpected_message": {
-    kind: "invalid",
-    meaning: "A message came at the wrong time or from the wrong side.",
-  },
 } as const satisfies Record<string, { kind: ErrorKind; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

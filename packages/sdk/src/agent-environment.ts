@@ -10,7 +10,7 @@ export type AgentEnvironment = {
   dataFolder: string;
   /** For what may be lost. */
   temporaryFolder: string;
-  /** A place kept for this run; nothing listens there yet. */
+  /** The Unix socket of this run, where Core listens. */
   socketPath: string;
   /** Secret of this run. Never print or store it. */
   sessionToken: string;
