@@ -103,11 +103,15 @@ export class AuditLog {
    * write becomes `audit.unavailable`. A change that records nothing is a programming error and is rolled back.
    */
   transact<T>(change: (tx: Tx, record: RecordEvent) => T): T {
+    return this.#transact(change, (work) => this.#deps.storage.transaction(work));
+  }
+
+  #transact<T>(change: (tx: Tx, record: RecordEvent) => T, commit: (work: (tx: Tx) => T) => T): T {
     if (this.problem !== null) throw this.#notIntact();
     const before = this.#head;
     let isSecurity = false;
     try {
-      const result = this.#deps.storage.transaction((tx) => {
+      const result = commit((tx) => {
         const value = change(tx, (event) => {
           const row = this.#append(tx, event);
           isSecurity ||= row.severity === "security";
@@ -131,7 +135,7 @@ export class AuditLog {
 
   /**
    * One event of many: those of one turn of the event loop are committed together. Resolves with the event's id when it
-   * is committed, rejects with `audit.unavailable`. In the order of the calls, and before what is recorded in a later turn.
+   * is committed (a power cut may take the last of them), rejects with `audit.unavailable`. In the order of the calls, and before what is recorded in a later turn.
    */
   recordSoon(event: AuditEvent): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -143,7 +147,10 @@ export class AuditLog {
     const waiting = this.#waiting;
     this.#waiting = [];
     try {
-      const ids = this.transact((_tx, record) => waiting.map(({ event }) => record(event)));
+      const ids = this.#transact(
+        (_tx, record) => waiting.map(({ event }) => record(event)),
+        (work) => this.#deps.storage.quickTransaction(work),
+      );
       for (const [index, { resolve }] of waiting.entries()) resolve(ids[index] ?? "");
     } catch (error) {
       for (const { reject } of waiting) reject(error);

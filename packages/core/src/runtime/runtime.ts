@@ -158,16 +158,10 @@ export class Runtime {
     const { session } = served;
     const reply = { in_reply_to: message.id };
     switch (message.type) {
-      case "agent.tools.register": {
-        const outcome = session.tools.register(message.payload.tools, message.payload.replace ?? false);
-        session.send("core.tools.registered", outcome, reply);
-        break;
-      }
+      case "agent.tools.register":
       case "agent.tools.unregister":
-        session.send(
-          "core.tools.unregistered",
-          { tool_ids: session.tools.unregister(message.payload.tool_ids) },
-          reply,
+        this.#changeTools(session, message).catch((error: unknown) =>
+          this.#deps.onFault(`tools of ${run.agentId}`, error),
         );
         break;
       case "agent.tool.stream":
@@ -185,6 +179,25 @@ export class Runtime {
       default:
         // A pong and the acknowledgement of a cancel need no answer: the result decides.
         break;
+    }
+  }
+
+  /** The agent is not read meanwhile: a flood of registrations waits in its own socket. */
+  async #changeTools(
+    session: Session,
+    message: Extract<AgentMessage, { type: "agent.tools.register" | "agent.tools.unregister" }>,
+  ): Promise<void> {
+    const reply = { in_reply_to: message.id };
+    session.pause();
+    try {
+      if (message.type === "agent.tools.unregister") {
+        const toolIds = await session.tools.unregister(message.payload.tool_ids);
+        return session.send("core.tools.unregistered", { tool_ids: toolIds }, reply);
+      }
+      const outcome = await session.tools.register(message.payload.tools, message.payload.replace ?? false);
+      session.send("core.tools.registered", outcome, reply);
+    } finally {
+      session.resume();
     }
   }
 

@@ -1,4 +1,5 @@
 /** The tools that running agents offer: judged one by one when registered, gone with their session. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   CoreError,
   parsePermission,
@@ -7,7 +8,10 @@ import {
   type ToolDefinition,
   type WireError,
 } from "@opensentience/protocol";
-import { compileSchema, type SchemaCheck } from "./input-schema.ts";
+import { SchemaCompiler, type SchemaCheck } from "./input-schema.ts";
+
+/** Registrations of one session, those of the same tool counted each time. */
+const MAX_JUDGED = 10_000;
 
 export type Tool = {
   toolId: string;
@@ -22,7 +26,10 @@ export type Registration = { registered: string[]; rejected: { tool_id: string; 
 /** Of one session. */
 export class ToolSet {
   readonly #agentId: string;
+  readonly #schemas = new SchemaCompiler();
   #tools = new Map<string, Tool>();
+  #judged = 0;
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(agentId: string) {
     this.#agentId = agentId;
@@ -36,11 +43,20 @@ export class ToolSet {
     return [...this.#tools.values()];
   }
 
-  /** A tool that cannot be taken is rejected with its reason; the others are registered all the same. */
-  register(definitions: readonly unknown[], replace: boolean): Registration {
+  /**
+   * A tool that cannot be taken is rejected with its reason; the others are registered all the same, at once when all are
+   * judged. SECURITY: compiling a schema takes milliseconds, so other agents get their turn between two of them.
+   * Pinned by "a flood of registrations leaves others quick".
+   */
+  register(definitions: readonly unknown[], replace: boolean): Promise<Registration> {
+    return this.#inOrder(() => this.#register(definitions, replace));
+  }
+
+  async #register(definitions: readonly unknown[], replace: boolean): Promise<Registration> {
     const before = replace ? new Map<string, Tool>() : new Map(this.#tools);
     const outcome: Registration = { registered: [], rejected: [] };
     for (const [index, raw] of definitions.entries()) {
+      await nextTurn();
       try {
         const tool = this.#judge(raw);
         if (before.has(tool.toolId)) throw new CoreError("tool.duplicate", "a tool of that id is registered already");
@@ -56,11 +72,20 @@ export class ToolSet {
   }
 
   /** The ids that were there. */
-  unregister(toolIds: readonly string[]): string[] {
-    return toolIds.filter((toolId) => this.#tools.delete(toolId));
+  unregister(toolIds: readonly string[]): Promise<string[]> {
+    return this.#inOrder(async () => toolIds.filter((toolId) => this.#tools.delete(toolId)));
+  }
+
+  /** What the agent says of its tools takes effect in the order in which it says it. */
+  #inOrder<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(act);
+    this.#queue = done.catch(() => undefined);
+    return done;
   }
 
   #judge(raw: unknown): Tool {
+    this.#judged += 1;
+    if (this.#judged > MAX_JUDGED) throw new CoreError("limit.rate", `a session registers at most ${MAX_JUDGED} tools`);
     const parsed = toolDefinition.safeParse(raw);
     if (!parsed.success) {
       const field = parsed.error.issues[0]?.path.join(".") ?? "";
@@ -79,8 +104,8 @@ export class ToolSet {
       toolId: definition.tool_id,
       agentId,
       definition,
-      checkInput: compileSchema(definition.input_schema),
-      checkOutput: definition.output_schema === undefined ? undefined : compileSchema(definition.output_schema),
+      checkInput: this.#schemas.compile(definition.input_schema),
+      checkOutput: definition.output_schema === undefined ? undefined : this.#schemas.compile(definition.output_schema),
     };
   }
 }

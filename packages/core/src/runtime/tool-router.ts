@@ -11,6 +11,7 @@ import { CoreError, newId, type WireError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { Call, type Deadlines, type Outcome, type Stream } from "./call.ts";
 import { CallGate } from "./call-limits.ts";
+import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Tool } from "./tool-catalog.ts";
 
@@ -47,6 +48,7 @@ export type RouterDeps = {
 export class ToolRouter {
   readonly #deps: RouterDeps;
   readonly #calls = new Map<string, { call: Call; agentId: string; callerAgentId: string | undefined }>();
+  readonly #outcomes = new RecordedOutcomes<CallAnswer>();
   /** Results and chunks that belonged to no call. */
   dropped = 0;
 
@@ -58,6 +60,12 @@ export class ToolRouter {
   async call(request: CallRequest): Promise<CallAnswer> {
     const { session, tool } = this.#permitted(request);
     checkInput(request, tool);
+    if (request.idempotencyKey === undefined) return this.#limited(request, session, tool);
+    const key = JSON.stringify([request.act.actor, tool.toolId, request.idempotencyKey]);
+    return this.#outcomes.once(key, digest(request.inputBytes), () => this.#limited(request, session, tool));
+  }
+
+  async #limited(request: CallRequest, session: Session, tool: Tool): Promise<CallAnswer> {
     const leave = this.#deps.gateOf(session).enter(performance.now());
     try {
       return await this.#routed(request, session, tool);
