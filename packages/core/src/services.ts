@@ -72,6 +72,7 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
     approvedPermissions: (agentId) => enablement.approvedPermissions(agentId),
     onFault,
   });
+  enablement.onChanged(() => runtime.router.recheck());
   const launcher = new Launcher({
     storage,
     audit,

@@ -28,6 +28,7 @@ export const runJson = z.object({
   log_path: nullableText,
   session_id: nullableText,
   last_heartbeat_at: timestamp.nullable(),
+  health: z.enum(["ok", "degraded", "unhealthy"]).nullable().describe("null before the handshake and after the end"),
   isolation: nullableText.describe("pid_namespace or process_group"),
   leaked_pids: z.array(z.number().int()).describe("processes of the run that could not be ended"),
   logs_degraded: z.boolean().describe("true while captured output cannot be written to disk"),

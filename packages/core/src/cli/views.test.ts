@@ -33,6 +33,7 @@ const RUN: PsItemJson = {
   log_path: "/l",
   session_id: null,
   last_heartbeat_at: null,
+  health: null,
   isolation: null,
   leaked_pids: [],
   logs_degraded: false,

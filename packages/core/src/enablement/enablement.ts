@@ -39,6 +39,9 @@ export class Enablement {
   readonly #catalog: Catalog;
   readonly #treeFiles: (agentId: string) => TreeFiles;
   readonly #limits: TreeLimits;
+  readonly #changeListeners = new Set<() => void>();
+  /** What is approved now, per agent: asked at every tool call. */
+  readonly #approved = new Map<string, { permissions: readonly string[]; expiresAt: string | null }>();
   readonly #revokeListeners = new Set<(agentId: string, act: Act) => Promise<void>>();
   /** Drift already recorded, per approval: the state it was recorded for. */
   readonly #recordedDrift = new Map<string, string>();
@@ -65,14 +68,31 @@ export class Enablement {
 
   /** What is approved for the agent at this moment. Throws `enablement.not_enabled` and `enablement.expired`. */
   approvedPermissions(agentId: string): readonly string[] {
+    const approved = this.#approved.get(agentId) ?? this.#remember(agentId);
+    if (approved.expiresAt === null || approved.expiresAt > new Date().toISOString()) return approved.permissions;
+    throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, {
+      nextStep: `opensentience agents enable ${agentId}`,
+    });
+  }
+
+  #remember(agentId: string): { permissions: readonly string[]; expiresAt: string | null } {
     const approval = store.activeApproval(this.#storage, agentId);
     if (approval === undefined) throw notEnabled(agentId, "enable");
-    if (approval.expires_at !== null && approval.expires_at <= new Date().toISOString()) {
-      throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, {
-        nextStep: `opensentience agents enable ${agentId}`,
-      });
-    }
-    return JSON.parse(approval.approved_permissions_json) as string[];
+    const permissions = JSON.parse(approval.approved_permissions_json) as string[];
+    const approved = { permissions, expiresAt: approval.expires_at };
+    this.#approved.set(agentId, approved);
+    return approved;
+  }
+
+  /** Called right after any approval was given, ended or put back. */
+  onChanged(listener: () => void): void {
+    this.#changeListeners.add(listener);
+  }
+
+  /** SECURITY: what is remembered must never outlive the row. Pinned by "narrowing an approval ends the calls it allowed". */
+  #changed(agentId: string): void {
+    this.#approved.delete(agentId);
+    for (const listener of this.#changeListeners) listener();
   }
 
   /** null without an active approval or when nothing moved. Throws `agent.not_found`. */
@@ -174,6 +194,7 @@ export class Enablement {
         },
       });
     });
+    this.#changed(agentId);
   }
 
   /** Ends approvals whose time has come; called on a timer and before each run. */
@@ -291,6 +312,7 @@ export class Enablement {
         },
       });
     });
+    this.#changed(agent.agentId);
     return toJson({ ...row, status: "active", revoked_at: null, revoked_by: null });
   }
 
@@ -305,6 +327,7 @@ export class Enablement {
         metadata: { approval_id: approval.id, reason: status },
       });
     });
+    this.#changed(approval.agent_id);
   }
 
   #recordDrift(

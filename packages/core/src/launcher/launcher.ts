@@ -214,7 +214,13 @@ export class Launcher {
     try {
       await this.#deps.sockets.open({
         ...socket,
+        onSession: (sessionId) =>
+          this.#deps.audit.bookkeep((tx) => store.setSession(this.#deps.storage, tx, plan.runId, sessionId)),
         endRun: (reason) => live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT),
+        onUnhealthy: (reason) => {
+          // With `never` nothing would follow it: it stays up, and its tools are refused.
+          if (this.#policy(agentId) !== "never") live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT);
+        },
       });
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
       await live.start(
@@ -309,6 +315,7 @@ export class Launcher {
 
   #json(row: store.RunRow): RunJson {
     const live = this.#live.get(row.agent_id);
-    return runJson(row, live?.plan.runId === row.run_id ? live : undefined);
+    if (live?.plan.runId !== row.run_id) return runJson(row, undefined, null);
+    return runJson(row, live, this.#deps.sockets.sessionOf(row.run_id));
   }
 }

@@ -3,7 +3,11 @@ import type { PsItemJson, RunJson } from "@opensentience/protocol";
 import type { LiveRun } from "./live-run.ts";
 import type { RunRow } from "./store.ts";
 
-export function runJson(row: RunRow, live: LiveRun | undefined): RunJson {
+export function runJson(
+  row: RunRow,
+  live: LiveRun | undefined,
+  session: { health: string; lastHeartbeatAt: string | null } | null,
+): RunJson {
   const isOver = row.status === "stopped" || row.status === "crashed";
   return {
     run_id: row.run_id,
@@ -18,7 +22,8 @@ export function runJson(row: RunRow, live: LiveRun | undefined): RunJson {
     restart_count: row.restart_count,
     log_path: row.log_path,
     session_id: row.session_id,
-    last_heartbeat_at: row.last_heartbeat_at,
+    last_heartbeat_at: session?.lastHeartbeatAt ?? row.last_heartbeat_at,
+    health: session === null ? null : (session.health as RunJson["health"]),
     isolation: (JSON.parse(row.sandbox_json) as { isolation: string }).isolation,
     leaked_pids: live?.leaked ?? [],
     logs_degraded: live?.logsDegraded ?? false,

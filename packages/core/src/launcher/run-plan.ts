@@ -57,10 +57,16 @@ export type RunSocket = {
   executionLimits: Manifest["execution_limits"];
   /** Ends the run because nobody can talk to it any more. */
   endRun: (reason: string) => void;
+  /** The agent shook hands: its session has this id. */
+  onSession: (sessionId: string) => void;
+  /** The agent lives but is not well: whether its run goes on is the restart policy's. */
+  onUnhealthy: (reason: string) => void;
 };
 export type RunSockets = {
   open: (run: RunSocket) => Promise<void>;
   close: (agentId: string, runId: string, reason: string) => Promise<void>;
+  /** The session of a live run; null before its handshake. */
+  sessionOf: (runId: string) => { id: string; health: string; lastHeartbeatAt: string | null } | null;
 };
 
 /** Everything that can be refused is refused here, before the intent is recorded. */
@@ -68,7 +74,11 @@ export async function makePlan(
   deps: LauncherDeps,
   runnable: Runnable,
   args: string[],
-): Promise<{ plan: RunPlan; secrets: [string, string][]; socket: Omit<RunSocket, "endRun"> }> {
+): Promise<{
+  plan: RunPlan;
+  secrets: [string, string][];
+  socket: Omit<RunSocket, "endRun" | "onSession" | "onUnhealthy">;
+}> {
   const { agent, manifest, approvedPermissions } = runnable;
   const { folders, settings } = deps;
   const runId = newId("run");

@@ -86,6 +86,10 @@ export function insertRun(
   );
 }
 
+export function setSession(storage: Storage, tx: Tx, runId: string, sessionId: string): void {
+  storage.run(tx, "UPDATE runs SET session_id = ? WHERE run_id = ?", sessionId, runId);
+}
+
 export function setRunning(
   storage: Storage,
   tx: Tx,

@@ -108,6 +108,13 @@ export class Call {
     this.#ports.sendCancel(reason, cancelMs);
   }
 
+  /** The permission for it is gone: its caller hears so at once, its agent is told to stop. */
+  revoke(error: CoreError): void {
+    if (this.#isOver) return;
+    this.#ports.sendCancel(error.message, 0);
+    this.fail(error.code, error.message);
+  }
+
   fail(code: WireError["code"], message: string): void {
     this.#end({ status: "failed", error: { code, message } });
   }

@@ -1,5 +1,6 @@
 /** The calls that one running agent makes to others: each through the router, its answer sent back, taken back when asked. */
 import { CoreError, toCoreError, type AgentMessage, type WireError } from "@opensentience/protocol";
+import { MAX_IN_FLIGHT } from "./call-limits.ts";
 import type { Session } from "./session.ts";
 import type { ToolRouter } from "./tool-router.ts";
 
@@ -63,6 +64,9 @@ export class RunCalls {
     } = message.payload;
     if (this.#underWay.has(callId))
       throw new CoreError("protocol.unexpected_message", "a call of that id is under way");
+    if (this.#underWay.size >= MAX_IN_FLIGHT) {
+      throw new CoreError("limit.inflight", `${MAX_IN_FLIGHT} of its calls are unanswered`);
+    }
     const controller = new AbortController();
     this.#underWay.set(callId, controller);
     try {

@@ -19,6 +19,7 @@ import { Session, type RunIdentity, type SessionSettings } from "./session.ts";
 import { ToolRouter, type CallAnswer, type CallRequest } from "./tool-router.ts";
 
 export type { CallAnswer, CallRequest } from "./tool-router.ts";
+export { DURATION_BUCKETS_MS, type CallCounts } from "./call-counts.ts";
 export type { Health } from "./session.ts";
 export type { Tool } from "./tool-catalog.ts";
 
@@ -30,6 +31,10 @@ export type RunToServe = RunIdentity & {
   executionLimits: Manifest["execution_limits"];
   /** Ends the run because nobody can talk to it any more. */
   endRun: (reason: string) => void;
+  /** The agent shook hands: its session has this id. */
+  onSession: (sessionId: string) => void;
+  /** The agent lives but is not well: whether its run goes on is the restart policy's. */
+  onUnhealthy: (reason: string) => void;
 };
 
 export type RuntimeDeps = {
@@ -66,7 +71,7 @@ export class Runtime {
   /** Listens on the run's socket. Rejects when it cannot be made. */
   async open(run: RunToServe): Promise<void> {
     const session = new Session(run, this.#deps.settings, this.#deps.server, {
-      onConnected: (_session, hello) => this.#connected(run, hello),
+      onConnected: (one, hello) => this.#connected(run, one, hello),
       onRefused: (_session, error) => this.#refused(run, error),
       onMessage: (_session, message) => this.#message(run, message),
       onHealth: (one, health, why) => this.#health(run, one, health, why),
@@ -109,6 +114,10 @@ export class Runtime {
     return session?.isOpen === true ? session : undefined;
   }
 
+  sessionOf(runId: string): Session | null {
+    return this.sessions().find(({ run }) => run.runId === runId) ?? null;
+  }
+
   sessions(): Session[] {
     return [...this.#served.values()].map(({ session }) => session).filter((session) => session.isOpen);
   }
@@ -123,18 +132,24 @@ export class Runtime {
     return served;
   }
 
-  #connected(run: RunToServe, hello: Extract<AgentMessage, { type: "agent.hello" }>["payload"]): void {
+  #connected(
+    run: RunToServe,
+    session: Session,
+    hello: Extract<AgentMessage, { type: "agent.hello" }>["payload"],
+  ): void {
     this.#deps.audit.record({
       type: "agent.connected",
       act: agentAct(run),
       subject: { type: "run", id: run.runId },
       metadata: {
         agent_id: run.agentId,
+        session_id: session.id,
         agent_version: hello.agent_version,
         capabilities: hello.protocol.capabilities,
         sdk: hello.sdk?.name,
       },
     });
+    run.onSession(session.id);
   }
 
   #refused(run: RunToServe, error: CoreError): void {
@@ -213,7 +228,7 @@ export class Runtime {
       if (why.includes("missed")) this.#deps.audit.record({ ...event, type: "agent.heartbeat_missed" });
       this.#deps.audit.record({ ...event, type: "agent.marked_unhealthy" });
     });
-    if (session.isOpen) run.endRun(`unhealthy: ${why}`);
+    if (session.isOpen) run.onUnhealthy(`unhealthy: ${why}`);
   }
 
   #lost(run: RunToServe, why: string): void {

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { CoreError, newId, type WireError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { Call, type Deadlines, type Outcome, type Stream } from "./call.ts";
+import { CallCounts } from "./call-counts.ts";
 import { CallGate } from "./call-limits.ts";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
@@ -47,10 +48,9 @@ export type RouterDeps = {
 
 export class ToolRouter {
   readonly #deps: RouterDeps;
-  readonly #calls = new Map<string, { call: Call; agentId: string; callerAgentId: string | undefined }>();
+  readonly #calls = new Map<string, { call: Call; agentId: string; request: CallRequest }>();
   readonly #outcomes = new RecordedOutcomes<CallAnswer>();
-  /** Results and chunks that belonged to no call. */
-  dropped = 0;
+  readonly counts: CallCounts = new CallCounts();
 
   constructor(deps: RouterDeps) {
     this.#deps = deps;
@@ -58,6 +58,15 @@ export class ToolRouter {
 
   /** Rejects with what the call was refused for; a call that was sent always has an answer. */
   async call(request: CallRequest): Promise<CallAnswer> {
+    try {
+      return await this.#checked(request);
+    } catch (error) {
+      this.counts.refused += 1;
+      throw error;
+    }
+  }
+
+  async #checked(request: CallRequest): Promise<CallAnswer> {
     const { session, tool } = this.#permitted(request);
     checkInput(request, tool);
     if (request.idempotencyKey === undefined) return this.#limited(request, session, tool);
@@ -67,9 +76,13 @@ export class ToolRouter {
 
   async #limited(request: CallRequest, session: Session, tool: Tool): Promise<CallAnswer> {
     const leave = this.#deps.gateOf(session).enter(performance.now());
+    this.counts.inFlight += 1;
     try {
-      return await this.#routed(request, session, tool);
+      const answer = await this.#routed(request, session, tool);
+      this.counts.end(answer);
+      return answer;
     } finally {
+      this.counts.inFlight -= 1;
       leave();
     }
   }
@@ -77,21 +90,34 @@ export class ToolRouter {
   deliverStream(session: Session, chunk: Stream): void {
     const entry = this.#calls.get(chunk.payload.call_id);
     if (entry?.agentId === session.run.agentId) entry.call.stream(chunk);
-    else this.dropped += 1;
+    else this.counts.dropped += 1;
   }
 
   deliverResult(session: Session, result: Parameters<Call["result"]>[0]): void {
     const entry = this.#calls.get(result.payload.call_id);
     // SECURITY: an agent answers its own calls only. Pinned by "an answer for another's call is dropped".
     if (entry?.agentId === session.run.agentId) entry.call.result(result);
-    else this.dropped += 1;
+    else this.counts.dropped += 1;
   }
 
   /** Ends what the agent was working on, and what it had asked for. */
   endCallsOf(agentId: string, error: WireError): void {
-    for (const { call, agentId: owner, callerAgentId } of this.#calls.values()) {
+    for (const { call, agentId: owner, request } of this.#calls.values()) {
       if (owner === agentId) call.fail(error.code, error.message);
-      else if (callerAgentId === agentId) call.cancel("its caller is gone");
+      else if (request.callerAgentId === agentId) call.cancel("its caller is gone");
+    }
+  }
+
+  /** Approvals changed: what is under way and would be refused now ends now. */
+  recheck(): void {
+    for (const { call, request } of this.#calls.values()) {
+      try {
+        this.#permitted(request);
+      } catch (error) {
+        // An agent that turned unhealthy may still end what it has begun.
+        if (!(error instanceof CoreError) || error.kind !== "denied") continue;
+        call.revoke(error);
+      }
     }
   }
 
@@ -182,10 +208,10 @@ export class ToolRouter {
         sendCancel: (reason, deadline_ms) => session.send("core.tool.cancel", { call_id: callId, reason, deadline_ms }),
         onStream: request.onStream,
         checkOutput: (result) => checkOutput(result.payload.output, result.payloadBytes("output"), tool),
-        onDropped: () => (this.dropped += 1),
+        onDropped: () => (this.counts.dropped += 1),
       },
     );
-    this.#calls.set(callId, { call, agentId, callerAgentId: request.callerAgentId });
+    this.#calls.set(callId, { call, agentId, request });
     const onAbort = (): void => call.cancel("the caller went away");
     request.signal.addEventListener("abort", onAbort, { once: true });
     session.send(

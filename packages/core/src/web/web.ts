@@ -27,6 +27,7 @@ import { boundConnections, SERVER_OPTIONS } from "./connections.ts";
 import type { Domain } from "./domain.ts";
 import { HANDLERS } from "./handlers.ts";
 import { openApiDocument } from "./openapi.ts";
+import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import { respond } from "./respond.ts";
 
 export type { Domain } from "./domain.ts";
@@ -57,6 +58,10 @@ export function createApp(domain: Domain): Hono {
   app.get("/readyz", (context) =>
     context.text(domain.degraded === null ? "ready" : "degraded", domain.degraded === null ? 200 : 503),
   );
+  app.get("/metrics", (context) => {
+    context.header("content-type", METRICS_TYPE);
+    return context.body(metricsText(domain.services));
+  });
   app.get(`${BASE}/openapi.json`, (context) => context.json(openApiDocument(domain.version)));
   for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [
     ControlOperation,
