@@ -5,15 +5,32 @@
 
 export type IdPrefix = "run" | "apr" | "evt" | "call" | "core" | "cor" | "web" | "ses";
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** Random bytes are drawn many at a time: each draw is a call into the system. What was given out is never kept. */
+const pool = new Uint8Array(4096);
+let drawn = pool.length;
+
+/** 16 random bytes as 32 hex digits. */
+export function randomHex16(): string {
+  if (drawn === pool.length) {
+    crypto.getRandomValues(pool);
+    drawn = 0;
+  }
+  let text = "";
+  for (const end = drawn + 16; drawn < end; drawn += 1) {
+    text += HEX[pool[drawn] ?? 0];
+    pool[drawn] = 0;
+  }
+  return text;
+}
+
 /** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds. */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setUint32(0, Math.floor(nowMs / 0x1_0000));
-  new DataView(bytes.buffer).setUint16(4, nowMs % 0x1_0000);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${prefix}_${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const time = Math.floor(nowMs).toString(16).padStart(12, "0");
+  const random = randomHex16();
+  const variant = "89ab"[Number.parseInt(random.charAt(4), 16) & 3];
+  return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(1, 4)}-${variant}${random.slice(5, 8)}-${random.slice(8, 20)}`;
 }
 
 /** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */

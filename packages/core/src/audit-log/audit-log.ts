@@ -16,8 +16,7 @@
  * Metadata passes the allow-list of its event type and the redactor before it is stored; tool inputs, environment
  * values and tokens never come here at all.
  */
-import { randomBytes } from "node:crypto";
-import { CoreError, newId, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
+import { CoreError, newId, randomHex16, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
 import type { Storage, Tx } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
@@ -296,7 +295,7 @@ export class AuditLog {
     const metadataJson = JSON.stringify(
       this.#deps.redactor.metadata(allowed(event.metadata ?? {}, definition.metadata)),
     );
-    const salt = randomBytes(16).toString("hex");
+    const salt = randomHex16();
     const fields: Omit<AuditRow, "row_hash"> = {
       seq: this.#head.seq + 1,
       event_id: newId("evt", nowMs),
