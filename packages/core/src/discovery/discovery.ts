@@ -12,12 +12,13 @@ import { CoreError, type ScanReportJson } from "@opensentience/protocol";
 import type { Act } from "../audit-log/audit-log.ts";
 import type { Catalog, Sighting } from "../catalog/catalog.ts";
 import { readManifest } from "../manifest/manifest.ts";
+import { FolderMemory } from "./folder-memory.ts";
 import { scanRoots, type ScanResult } from "./scanner.ts";
 import { ManifestWatch } from "./watch.ts";
 
 /** Manifests read at the same time. */
 const CONCURRENCY = 16;
-const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxMs: 60_000 };
+const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxFound: 10_000, maxMs: 60_000 };
 
 export type DiscoveryDeps = {
   catalog: Catalog;
@@ -33,6 +34,7 @@ export type DiscoveryDeps = {
 export class Discovery {
   readonly #deps: DiscoveryDeps;
   readonly #watch: ManifestWatch;
+  readonly #memory = new FolderMemory();
   #queue: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -81,6 +83,8 @@ export class Discovery {
       prune: this.#deps.settings.prune,
       limits: LIMITS,
       agentsFolder: this.#deps.agentsFolder,
+      // Whoever names a folder wants it looked at, not remembered.
+      memory: paths === undefined ? this.#memory : undefined,
       ...options,
     });
     const { sightings, rejected } = await readAll(result.found);
