@@ -60,6 +60,10 @@ function emptyInMemory(path: string): void {
   folder.below = [];
 }
 
+function rememberedBelow(folder: Folder): number {
+  return folder.below.reduce((sum, one) => sum + rememberedBelow(one), folder.below.length);
+}
+
 test("a folder that did not change is not listed again", async () => {
   plant("a/b/agent");
   settle();
@@ -155,6 +159,7 @@ test("roots, pruned names and limits are those of each scan", async () => {
   expect((await scan({ limits: { ...LIMITS, maxFound: 1 }, prune: [] })).codes).toEqual(["discovery.limit_reached"]);
   expect((await scan({ roots: [join(root, "b")] })).found).toEqual(["b/c/d"]);
   expect((await scan({ limits: { ...LIMITS, maxEntries: 2 } })).codes).toEqual(["discovery.limit_reached"]);
+  expect(rememberedBelow(memory.root(root))).toBe(0);
   expect((await scan()).found).toEqual(["b/c/d"]);
 });
 
@@ -162,7 +167,10 @@ test("a full memory forgets folders and misses nothing", async () => {
   memory = new FolderMemory(3);
   for (let index = 0; index < 10; index++) plant(`many/${index}/agent`);
   settle();
-  for (let times = 0; times < 3; times++) expect((await scan()).found).toHaveLength(10);
+  for (let times = 0; times < 3; times++) {
+    expect((await scan()).found).toHaveLength(10);
+    expect(rememberedBelow(memory.root(root))).toBeLessThanOrEqual(3);
+  }
   plant("many/3/second", "many/11/agent");
   expect((await scan()).found).toHaveLength(12);
 });

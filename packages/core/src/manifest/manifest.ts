@@ -45,6 +45,8 @@ export type ManifestFile = {
   requestedPermissionsHash: string;
   /** Names of fields Core does not know; safe to show. */
   unknownFields: string[];
+  /** How many were read. */
+  bytes: number;
   /** Time of the last change as the open file had it, in nanoseconds. */
   mtimeNs: bigint;
 };
@@ -76,6 +78,7 @@ export async function readManifest(folder: string): Promise<ManifestFile> {
     manifestHash: hashManifest(bytes),
     requestedPermissionsHash: hashPermissions(manifest.permissions),
     unknownFields,
+    bytes: bytes.length,
     mtimeNs,
   };
 }
