@@ -101,7 +101,7 @@ export class Discovery {
     const missing = isWhole ? this.#markVanished(roots, new Set(result.found)) : 0;
     const updated = kept.filter((_, index) => outcomes[index] === "updated").map((one) => one.kept.manifest.id);
     if (updated.length > 0) await this.#deps.onUpdated(updated);
-    this.#watch.watch(kept.map((one) => one.kept.folder));
+    this.#watch.watch(result.found);
     const count = (outcome: string): number => outcomes.filter((one) => one === outcome).length;
     // A default root that does not exist is nothing to complain about; one that was named is.
     const problems = result.problems.filter(
