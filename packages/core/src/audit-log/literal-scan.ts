@@ -4,59 +4,24 @@
  * for each of the 65,536 pairs which literals to compare; ordinary text seldom holds one of the chosen pairs.
  */
 
+import { BLOCK, BYTES, loadBlock, PAIRS, PAIRS_BEYOND } from "./low-bytes.ts";
+
 /** From common to rare in ordinary output; what is not listed is rarer. */
 const COMMON = " 0123456789-etaoinsrhldcumfpgwybv.:/k_=";
-/** Text is searched in blocks of this size, which stay in the cache of the processor. Even, as pairs are. */
-const BLOCK = 65_536;
-/** Pairs that are looked at together: nearly always none of them means anything. */
-const STEP = 4;
-
 /** `offset` is where the pair begins in the literal; the unit at `checkAt` is compared next, with its case bit set. */
 type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number; checkAt: number; check: number };
 
 const CASE_BIT = 0x20;
 
-/** The low bytes of the UTF-16 units of the block that is searched; shared, since a search never waits. */
-const PAIRS = new Uint16Array(BLOCK / 2 + STEP);
-const BYTES = Buffer.from(PAIRS.buffer);
-
-const CONTROL_PAIRS: Uint16Array = controlPairs();
-
-function controlPairs(): Uint16Array {
-  const table = new Uint16Array(65_536);
-  const isControl = (unit: number): boolean => unit === 0x7f || (unit < 0x20 && ![0x09, 0x0a, 0x0d].includes(unit));
-  for (let first = 0; first < 128; first += 1)
-    for (let second = 0; second < 128; second += 1)
-      if (isControl(first) || isControl(second)) table[pairOf(first, second)] = 1;
-  return table;
-}
-
-/** Text without control characters (but tab and line ends) and of ASCII alone: nothing in it is unseen. */
-export function isPlain(text: string): boolean {
-  if (Buffer.byteLength(text) !== text.length) return false;
-  for (let from = 0; from < text.length; from += BLOCK) {
-    const end = (load(text, from) + 1) >> 1;
-    for (let at = nextMarked(CONTROL_PAIRS, 0, end); at < end; at = nextMarked(CONTROL_PAIRS, at, end))
-      for (const stop = Math.min(at + STEP, end); at < stop; at += 1)
-        if (CONTROL_PAIRS[PAIRS[at] as number] !== 0) return false;
-  }
-  return true;
-}
-
-/** From `from` on, the first place at which one of the next pairs is marked. This is the loop that all text goes through. */
-function nextMarked(marks: Uint16Array, from: number, end: number): number {
-  const pairs = PAIRS;
-  let at = from;
-  for (; at < end; at += STEP) {
-    const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
-    const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
-    if ((first | second) !== 0) break;
-  }
-  return at;
-}
+/** In place of a bucket: one of the pair is a control character (but tab and line ends) or no ASCII. */
+const NOT_PLAIN = 0xffff;
+/** Pairs that are looked at together: nearly always none of them means anything. */
+const STEP = PAIRS_BEYOND;
 
 export class LiteralScan {
   readonly #bucketOf = new Uint16Array(65_536);
+  /** The same, and where there is no bucket `NOT_PLAIN` if that is what the pair is. */
+  readonly #bucketOrNotPlain = new Uint16Array(65_536);
   readonly #buckets: Entry[][] = [[]];
   readonly #overlap: number;
 
@@ -67,6 +32,9 @@ export class LiteralScan {
     if (Math.min(...lengths) < 3) throw new RangeError("a literal is shorter than 3 characters");
     this.#overlap = Math.max(...lengths) * 2;
     for (const [index, literal] of all.entries()) this.#add(literal, index, index >= exact.length);
+    for (let pair = 0; pair < 65_536; pair += 1)
+      this.#bucketOrNotPlain[pair] =
+        isPlain(pair & 0xff) && isPlain(pair >> 8) ? (this.#bucketOf[pair] ?? 0) : NOT_PLAIN;
   }
 
   #add(literal: string, index: number, folds: boolean): void {
@@ -89,23 +57,28 @@ export class LiteralScan {
   /**
    * Calls `found` for every literal in `text` with its index in `[...exact, ...anyCase]`, in order of place but for
    * literals that are close together; one may be told twice. A unit that is not Latin may be taken for a letter.
+   * Answers whether the text is plain: of ASCII alone and without control characters but tab and line ends.
    */
-  search(text: string, found: (place: number, literal: number) => void): void {
+  search(text: string, found: (place: number, literal: number) => void): boolean {
+    let plain = Buffer.byteLength(text) === text.length;
     for (let from = 0; ; from += BLOCK - this.#overlap) {
-      const length = load(text, from);
-      this.#searchBlock(length, (place, literal) => found(from + place, literal));
-      if (from + length >= text.length) return;
+      const length = loadBlock(text, from);
+      plain = this.#searchBlock(length, plain, (place, literal) => found(from + place, literal));
+      if (from + length >= text.length) return plain;
     }
   }
 
-  #searchBlock(length: number, found: (place: number, literal: number) => void): void {
-    const bucketOf = this.#bucketOf;
+  /** Once the text is known not to be plain, no more is asked about that. */
+  #searchBlock(length: number, plain: boolean, found: (place: number, literal: number) => void): boolean {
+    let marks = plain ? this.#bucketOrNotPlain : this.#bucketOf;
     const end = (length + 1) >> 1;
-    for (let at = nextMarked(bucketOf, 0, end); at < end; at = nextMarked(bucketOf, at, end))
+    for (let at = nextMarked(marks, 0, end); at < end; at = nextMarked(marks, at, end))
       for (const stop = Math.min(at + STEP, end); at < stop; at += 1) {
-        const bucket = bucketOf[PAIRS[at] as number] as number;
-        if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
+        const bucket = marks[PAIRS[at] as number] as number;
+        if (bucket === NOT_PLAIN) marks = this.#bucketOf;
+        else if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
       }
+    return marks === this.#bucketOrNotPlain;
   }
 
   #compare(bucket: number, at: number, length: number, found: (place: number, literal: number) => void): void {
@@ -119,11 +92,20 @@ export class LiteralScan {
   }
 }
 
-function load(text: string, from: number): number {
-  const length = BYTES.write(text.length <= BLOCK ? text : text.slice(from, from + BLOCK), 0, BLOCK, "latin1");
-  // A last unit without a partner gets one that means nothing.
-  BYTES[length] = 0x0a;
-  return length;
+/** From `from` on, the first place at which one of the next pairs is marked. This is the loop that all text goes through. */
+function nextMarked(marks: Uint16Array, from: number, end: number): number {
+  const pairs = PAIRS;
+  let at = from;
+  for (; at < end; at += STEP) {
+    const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
+    const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
+    if ((first | second) !== 0) break;
+  }
+  return at;
+}
+
+function isPlain(byte: number): boolean {
+  return (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d;
 }
 
 function standsAt(place: number, entry: Entry): boolean {

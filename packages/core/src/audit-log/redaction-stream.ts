@@ -4,7 +4,16 @@
  */
 
 import type { LiveSecrets } from "./live-secrets.ts";
-import { endOfWord, hasInvisible, redactLines, secretSpans, visibleText, WINDOW } from "./secret-scan.ts";
+import {
+  endOfWord,
+  type Hints,
+  hasInvisible,
+  hintsOf,
+  redactLines,
+  secretSpans,
+  visibleText,
+  WINDOW,
+} from "./secret-scan.ts";
 import { renderSpans } from "./span.ts";
 
 /** What a pattern may need of an unfinished line, besides the longest live secret. */
@@ -32,8 +41,6 @@ export class RedactionStream {
   #pending = "";
   #key: OpenKey | undefined;
   #insideLongValue = false;
-  /** Whether something in the pending text may be invisible, as `#findKey` found. */
-  #mayHide = true;
 
   constructor(live: LiveSecrets) {
     this.#live = live;
@@ -66,9 +73,10 @@ export class RedactionStream {
         this.#skipKey(this.#key, last);
         if (this.#key !== undefined) return shown;
       }
-      const begin = this.#findKey(last);
-      if (begin === undefined) return shown + this.#release(last);
-      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live, this.#mayHide)}[redacted:private_key]`;
+      const hints = hintsOf(this.#pending);
+      const begin = this.#findKey(hints, last);
+      if (begin === undefined) return shown + this.#release(hints, last);
+      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live)}[redacted:private_key]`;
       this.#pending = this.#pending.slice(begin.end);
       this.#key = { lines: 0, characters: 0, foreign: 0, held: "" };
     }
@@ -80,12 +88,11 @@ export class RedactionStream {
     this.#pending = this.#pending.slice(end);
   }
 
-  #findKey(last: boolean): { at: number; end: number } | undefined {
+  #findKey({ plain }: Hints, last: boolean): { at: number; end: number } | undefined {
     const pattern = last ? KEY_BEGIN_LAST : KEY_BEGIN;
     let text = this.#pending;
-    this.#mayHide = hasInvisible(text);
     let match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
-    if (match === null && this.#mayHide) {
+    if (match === null && !plain && hasInvisible(text)) {
       text = visibleText(text);
       match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
     }
@@ -138,24 +145,24 @@ export class RedactionStream {
     this.#key = undefined;
   }
 
-  #release(last: boolean): string {
+  #release(hints: Hints, last: boolean): string {
     const text = this.#pending;
     if (last) {
       this.#pending = "";
-      return redactLines(text, this.#live, this.#mayHide);
+      return redactLines(text, this.#live, hints);
     }
     let end = text.lastIndexOf("\n") + 1;
     const unfinished = this.#live.unfinishedFrom(text, end);
     if (unfinished < end) end = unfinished === 0 ? 0 : text.lastIndexOf("\n", unfinished - 1) + 1;
     this.#pending = text.slice(end);
-    return redactLines(text.slice(0, end), this.#live, this.#mayHide) + this.#releasePart();
+    return redactLines(text.slice(0, end), this.#live, hints) + this.#releasePart(hints.plain);
   }
 
   /** Lets the beginning of a very long unfinished line go. */
-  #releasePart(): string {
+  #releasePart(plain: boolean): string {
     if (this.#pending.length <= this.#hold() + SLACK) return "";
     let hold = this.#hold();
-    if (this.#mayHide && hasInvisible(this.#pending)) {
+    if (!plain && hasInvisible(this.#pending)) {
       const visible = visibleText(this.#pending);
       if (secretSpans(visible, this.#live).length > 0) this.#pending = visible;
       else hold *= 8;

@@ -27,8 +27,8 @@ export type LineCutterOptions = {
   stream: LogStream;
   maxLineBytes: number;
   clock: Clock;
-  /** Takes whole records. */
-  write: (records: string) => void;
+  /** Takes whole records, perhaps in parts. */
+  write: (...records: readonly string[]) => void;
   lastLines: LastLines;
   onLine: ((record: LogRecord) => void) | undefined;
 };
@@ -77,10 +77,11 @@ export class LineCutter {
     const { clock, stream, write, onLine } = this.#options;
     const at = clock.stamp();
     const prefix = `${at} ${stream} F `;
-    const records = body.replaceAll("\n", `\n${prefix}`);
+    // By pattern: with a string, the engine would build the result piece by piece.
+    const records = body.replaceAll(/\n/g, `\n${prefix}`);
     // Every line but the first made the text longer by one prefix: no need to count them.
     this.#lines += 1 + (records.length - body.length) / prefix.length;
-    write(`${prefix}${records}\n`);
+    write(prefix, records, "\n");
     if (onLine !== undefined) for (const line of body.split("\n")) onLine({ at, stream, line });
   }
 

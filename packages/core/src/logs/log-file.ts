@@ -3,14 +3,14 @@
  * file cannot be written, lines are dropped and counted; the state says so and heals by itself.
  */
 
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import { constants, lstatSync, type Stats } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-/** How much is handed to the system in one write. */
-const BLOCK_BYTES = 1 << 18;
+/** How much is handed to the system in one write. Each costs a turn of the event loop, which may be a long one. */
+const BLOCK_BYTES = 1 << 19;
 /** No UTF-16 unit takes more bytes of UTF-8. */
 const MOST_BYTES_PER_UNIT = 3;
 /** Blocks that all captures take from and give back to; a flood would else make garbage of its own size. */
@@ -60,12 +60,12 @@ export class LogFile {
     return this.#droppedLines;
   }
 
-  /** Queues whole records, each with its line end. */
-  append(records: string): void {
+  /** Queues whole records, each with its line end; they may come in parts, which would be dear to join. */
+  append(...records: readonly string[]): void {
     const block = this.#blockFor(records);
-    const written = block.bytes.write(records, block.end);
-    block.end += written;
-    this.#backlog += written;
+    const before = block.end;
+    for (const part of records) block.end += block.bytes.write(part, block.end);
+    this.#backlog += block.end - before;
     this.#working ??= this.#work();
   }
 
@@ -93,11 +93,12 @@ export class LogFile {
   }
 
   /** The last block if the records fit in it, else a new one. */
-  #blockFor(records: string): Block {
+  #blockFor(records: readonly string[]): Block {
     const last = this.#queue.at(-1);
     const room = last === undefined ? -1 : last.bytes.length - last.end;
-    if (last !== undefined && records.length * MOST_BYTES_PER_UNIT <= room) return last;
-    const size = Buffer.byteLength(records);
+    const units = records.reduce((sum, part) => sum + part.length, 0);
+    if (last !== undefined && units * MOST_BYTES_PER_UNIT <= room) return last;
+    const size = records.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
     if (last !== undefined && size <= room) return last;
     const spare = size <= BLOCK_BYTES ? SPARE_BLOCKS.pop() : undefined;
     const block = { bytes: spare ?? Buffer.allocUnsafeSlow(Math.max(size, BLOCK_BYTES)), end: 0 };
@@ -143,7 +144,7 @@ export class LogFile {
 
   /** Whether `path` is still the file written to. If it was removed, a new one is begun and the portion written again. */
   async #stillThere(file: OpenFile): Promise<boolean> {
-    const found = await lstat(this.#options.path).catch(() => undefined);
+    const found = nodeAt(this.#options.path);
     if (found !== undefined && found.ino === file.ino && found.dev === file.dev) return true;
     const kept = (await file.handle.stat()).nlink > 0;
     await this.#shut();
@@ -159,6 +160,8 @@ export class LogFile {
       await rm(path, { force: true });
       return;
     }
+    // Renaming onto a file would make the system write the one below it to the disk at once.
+    await rm(`${path}.${maxFiles - 1}`, { force: true });
     for (let number = maxFiles - 1; number >= 1; number -= 1) {
       const from = number === 1 ? path : `${path}.${number - 1}`;
       await rename(from, `${path}.${number}`).catch((error: NodeJS.ErrnoException) => {
@@ -199,6 +202,15 @@ export class LogFile {
   #recoveryNote(): string {
     const lost = this.#droppedLines - this.#announcedDrops;
     return this.#options.note(`log capture works again; ${lost} lines were dropped: ${this.#degraded?.reason ?? ""}`);
+  }
+}
+
+/** What stands at the path itself. Asked in place: it takes microseconds, while a turn of a busy event loop takes more than the write. */
+function nodeAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
   }
 }
 
