@@ -4,25 +4,37 @@
  * for each of the 65,536 pairs which literals to compare; ordinary text seldom holds one of the chosen pairs.
  */
 
-import { BLOCK, BYTES, loadBlock, PAIRS, PAIRS_BEYOND } from "./low-bytes.ts";
+import { BLOCK, BYTES, loadBlock, PAIRS, PAIRS_TOGETHER } from "./low-bytes.ts";
 
 /** From common to rare in ordinary output; what is not listed is rarer. */
 const COMMON = " 0123456789-etaoinsrhldcumfpgwybv.:/k_=";
-/** `offset` is where the pair begins in the literal; the unit at `checkAt` is compared next, with its case bit set. */
-type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number; checkAt: number; check: number };
-
+/** The same for pairs of letters; a pair that is listed is more common than all that are not. */
+const COMMON_PAIRS = (
+  "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic ne " +
+  "ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut ss so rs un lo wa ge " +
+  "ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi ci vi pl ig tu ev ld ry mp fe bl " +
+  "ab gh ty op wo sa ay ex ke ui fr oo av ag if ap gr od bo sp rd do uc bu ei ov by rm ep tt oc fa ef cu rn sc gi da yo cr " +
+  "cl du ga qu ue ff ba ey ls va um pp ua up lu go ht ru ug ds lt pi rc rr eg au ck ew mu br bi pt ak pu ui rg ib tl ny ki " +
+  "rk ys ob mm fu ph og ms ye ud mb ip ub oi rl gu dr hr cc tw ft wn nu af hu nn eo vo rv nf xp gn sm fl iz ok nl my gl aw"
+).split(" ");
+/** The bucket of pairs of which one is a control character (but tab and line ends) or no ASCII. */
+const NOT_PLAIN = 1;
+/** Where in the block something was marked. */
+const MARKED = new Uint32Array(BLOCK / 2 / PAIRS_TOGETHER);
 const CASE_BIT = 0x20;
 
-/** In place of a bucket: one of the pair is a control character (but tab and line ends) or no ASCII. */
-const NOT_PLAIN = 0xffff;
-/** Pairs that are looked at together: nearly always none of them means anything. */
-const STEP = PAIRS_BEYOND;
+/** `offset` is where the pair begins in the literal. */
+type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number };
 
 export class LiteralScan {
   readonly #bucketOf = new Uint16Array(65_536);
-  /** The same, and where there is no bucket `NOT_PLAIN` if that is what the pair is. */
+  /** The same, and `NOT_PLAIN` where that is what the pair is. */
   readonly #bucketOrNotPlain = new Uint16Array(65_536);
-  readonly #buckets: Entry[][] = [[]];
+  /** Index 0 stands for no bucket. */
+  readonly #buckets: Entry[][] = [[], []];
+  /** For each bucket and byte, whether a literal of the bucket may go on (or have begun) with the byte, in either case. */
+  readonly #mayFollow: Uint8Array;
+  readonly #mayPrecede: Uint8Array;
   readonly #overlap: number;
 
   /** ASCII literals of 3 characters or more; those of `anyCase`, in small letters, are found in any case. */
@@ -32,6 +44,10 @@ export class LiteralScan {
     if (Math.min(...lengths) < 3) throw new RangeError("a literal is shorter than 3 characters");
     this.#overlap = Math.max(...lengths) * 2;
     for (const [index, literal] of all.entries()) this.#add(literal, index, index >= exact.length);
+    this.#mayFollow = new Uint8Array(this.#buckets.length << 8);
+    this.#mayPrecede = new Uint8Array(this.#buckets.length << 8);
+    this.#mayFollow.fill(1, NOT_PLAIN << 8, (NOT_PLAIN + 1) << 8);
+    for (const [bucket, entries] of this.#buckets.entries()) for (const entry of entries) this.#admit(bucket, entry);
     for (let pair = 0; pair < 65_536; pair += 1)
       this.#bucketOrNotPlain[pair] =
         isPlain(pair & 0xff) && isPlain(pair >> 8) ? (this.#bucketOf[pair] ?? 0) : NOT_PLAIN;
@@ -41,17 +57,20 @@ export class LiteralScan {
     const units = new Uint8Array(Buffer.from(literal));
     for (const parity of [0, 1]) {
       const offset = rarestPair(literal, parity);
-      const checkAt = offset === 0 ? 2 : offset - 1;
-      const check = (units[checkAt] ?? 0) | CASE_BIT;
       for (const first of casesOf(literal.charAt(offset), folds))
         for (const second of casesOf(literal.charAt(offset + 1), folds))
-          this.#bucketFor(pairOf(first, second)).push({ literal: index, folds, units, offset, checkAt, check });
+          this.#bucketFor(pairOf(first, second)).push({ literal: index, folds, units, offset });
     }
   }
 
   #bucketFor(pair: number): Entry[] {
     if (this.#bucketOf[pair] === 0) this.#bucketOf[pair] = this.#buckets.push([]) - 1;
     return this.#buckets[this.#bucketOf[pair] ?? 0] ?? [];
+  }
+
+  #admit(bucket: number, { units, offset }: Entry): void {
+    const [table, unit] = offset === 0 ? [this.#mayFollow, units[2] ?? 0] : [this.#mayPrecede, units[offset - 1] ?? 0];
+    for (const byte of [unit, unit ^ CASE_BIT]) table[(bucket << 8) | byte] = 1;
   }
 
   /**
@@ -72,40 +91,68 @@ export class LiteralScan {
   #searchBlock(length: number, plain: boolean, found: (place: number, literal: number) => void): boolean {
     let marks = plain ? this.#bucketOrNotPlain : this.#bucketOf;
     const end = (length + 1) >> 1;
-    for (let at = nextMarked(marks, 0, end); at < end; at = nextMarked(marks, at, end))
-      for (const stop = Math.min(at + STEP, end); at < stop; at += 1) {
+    const marked = markedGroups(marks, end);
+    const count = groupsToCompare(marked, marks, this.#mayFollow, this.#mayPrecede);
+    for (let index = 0; index < count; index += 1) {
+      const first = MARKED[index] as number;
+      for (let at = first; at < first + PAIRS_TOGETHER && at < end; at += 1) {
         const bucket = marks[PAIRS[at] as number] as number;
         if (bucket === NOT_PLAIN) marks = this.#bucketOf;
-        else if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
+        else if (bucket !== 0) compare(this.#buckets[bucket] ?? [], at * 2, length, found);
       }
-    return marks === this.#bucketOrNotPlain;
-  }
-
-  #compare(bucket: number, at: number, length: number, found: (place: number, literal: number) => void): void {
-    const entries = this.#buckets[bucket] as Entry[];
-    for (let index = 0; index < entries.length; index += 1) {
-      const entry = entries[index] as Entry;
-      const place = at - entry.offset;
-      if (place < 0 || ((BYTES[place + entry.checkAt] as number) | CASE_BIT) !== entry.check) continue;
-      if (place + entry.units.length <= length && standsAt(place, entry)) found(place, entry.literal);
     }
+    return marks === this.#bucketOrNotPlain;
   }
 }
 
-/** From `from` on, the first place at which one of the next pairs is marked. This is the loop that all text goes through. */
-function nextMarked(marks: Uint16Array, from: number, end: number): number {
-  const pairs = PAIRS;
-  let at = from;
-  for (; at < end; at += STEP) {
+/** Notes in `MARKED` where groups of pairs begin of which one is marked; gives how many. All text goes through this loop. */
+function markedGroups(marks: Uint16Array, end: number): number {
+  const [pairs, marked] = [PAIRS, MARKED];
+  let count = 0;
+  for (let at = 0; at < end; at += PAIRS_TOGETHER) {
     const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
     const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
-    if ((first | second) !== 0) break;
+    if ((first | second) !== 0) {
+      marked[count] = at;
+      count += 1;
+    }
   }
-  return at;
+  return count;
+}
+
+/** Of the first `marked` groups keeps those of which a pair also has a byte beside it that fits; gives how many. */
+function groupsToCompare(marked: number, marks: Uint16Array, mayFollow: Uint8Array, mayPrecede: Uint8Array): number {
+  const [groups, pairs, bytes] = [MARKED, PAIRS, BYTES];
+  let count = 0;
+  for (let index = 0; index < marked; index += 1) {
+    const first = groups[index] as number;
+    let fits = 0;
+    for (let at = first; at < first + PAIRS_TOGETHER; at += 1) {
+      const row = (marks[pairs[at] as number] as number) << 8;
+      const before = at === 0 ? 0 : (bytes[at * 2 - 1] as number);
+      fits |= (mayFollow[row | (bytes[at * 2 + 2] as number)] as number) | (mayPrecede[row | before] as number);
+    }
+    if (fits === 0) continue;
+    groups[count] = first;
+    count += 1;
+  }
+  return count;
 }
 
 function isPlain(byte: number): boolean {
   return (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d;
+}
+
+function compare(
+  entries: readonly Entry[],
+  at: number,
+  length: number,
+  found: (place: number, literal: number) => void,
+): void {
+  for (const entry of entries) {
+    const place = at - entry.offset;
+    if (place >= 0 && place + entry.units.length <= length && standsAt(place, entry)) found(place, entry.literal);
+  }
 }
 
 function standsAt(place: number, entry: Entry): boolean {
@@ -131,10 +178,15 @@ function rarestPair(literal: string, parity: number): number {
   let best = parity;
   let bestRank = -1;
   for (let offset = parity; offset + 1 < literal.length; offset += 2) {
-    const rank = rarity(literal.charAt(offset)) + rarity(literal.charAt(offset + 1));
+    const rank = rarityOf(literal.slice(offset, offset + 2));
     if (rank > bestRank) [best, bestRank] = [offset, rank];
   }
   return best;
+}
+
+function rarityOf(pair: string): number {
+  const listed = COMMON_PAIRS.indexOf(pair.toLowerCase());
+  return listed === -1 ? COMMON_PAIRS.length + rarity(pair.charAt(0)) + rarity(pair.charAt(1)) : listed;
 }
 
 function rarity(unit: string): number {

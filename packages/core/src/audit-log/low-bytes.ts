@@ -6,11 +6,11 @@
 
 /** Small enough for the cache of the processor, large enough for what a pipe holds and the line begun before. Even. */
 export const BLOCK = 1 << 17;
-/** Pairs that may be read after the last one. */
-export const PAIRS_BEYOND = 4;
+/** So many pairs are read at a time; the last may be followed by ones that mean nothing. */
+export const PAIRS_TOGETHER = 4;
 
 /** The block as pairs, in the byte order of the processor. */
-export const PAIRS: Uint16Array = new Uint16Array(BLOCK / 2 + PAIRS_BEYOND);
+export const PAIRS: Uint16Array = new Uint16Array(BLOCK / 2 + PAIRS_TOGETHER);
 export const BYTES: Buffer = Buffer.from(PAIRS.buffer);
 
 const LINE_END = 0x0a;

@@ -70,11 +70,18 @@ class Source {
     readable.on("data", (chunk: Buffer | string) => {
       if (this.ended) return;
       const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-      this.#cutter.push(this.#redaction.push(this.#decoder.write(bytes)));
+      this.#take(this.#decoder.write(bytes));
       onChunk(bytes.length);
     });
     readable.on("end", end).on("close", end).on("error", end);
     if (readable.destroyed || readable.readableEnded) end();
+  }
+
+  /** The line that was begun is finished by itself: to join it with the whole chunk would copy the chunk. */
+  #take(text: string): void {
+    const lineEnd = text.indexOf("\n") + 1;
+    this.#cutter.push(this.#redaction.push(text.slice(0, lineEnd)));
+    this.#cutter.push(this.#redaction.push(text.slice(lineEnd)));
   }
 
   end(): void {
