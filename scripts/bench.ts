@@ -16,6 +16,7 @@ const [BEGIN, END] = ["<!-- figures -->", "<!-- /figures -->"];
 const FIGURES: (() => Promise<Figure>)[] = [
   () => import("./bench/rescan.ts").then((m) => m.rescanWarm),
   () => import("./bench/rescan.ts").then((m) => m.rescanCold),
+  () => import("./bench/capture.ts").then((m) => m.figure),
 ];
 
 type Result = { figure: Figure; measured: Measured };

@@ -79,10 +79,10 @@ export class LiteralScan {
    * Answers whether the text is plain: of ASCII alone and without control characters but tab and line ends.
    */
   search(text: string, found: (place: number, literal: number) => void): boolean {
-    let plain = Buffer.byteLength(text) === text.length;
+    let plain = true;
     for (let from = 0; ; from += BLOCK - this.#overlap) {
-      const length = loadBlock(text, from);
-      plain = this.#searchBlock(length, plain, (place, literal) => found(from + place, literal));
+      const { length, ascii } = loadBlock(text, from);
+      plain = this.#searchBlock(length, plain && ascii, (place, literal) => found(from + place, literal));
       if (from + length >= text.length) return plain;
     }
   }

@@ -51,7 +51,7 @@ export class LiteralSet {
     const reach = this.#window - 1;
     if (this.#literals.length === 0 || text.length <= reach) return;
     for (let from = 0; ; from += BLOCK - reach) {
-      const length = loadBlock(text, from);
+      const { length } = loadBlock(text, from);
       for (let at = this.#next(reach, length); at < length; at = this.#next(at + 1, length)) {
         const hit = this.#verify(text, from + at - reach, this.#key(BYTES, at));
         if (hit !== undefined) found(hit);

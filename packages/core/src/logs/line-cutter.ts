@@ -2,6 +2,8 @@
 
 import type { Clock, LogRecord, LogStream } from "./log-record.ts";
 
+/** So much is stamped at once: stamps may make it twenty times longer, and yet it should fit in the processor's cache. */
+const PIECE = 16_384;
 const KEPT_LINES = 20;
 const KEPT_CHARACTERS = 2048;
 
@@ -67,13 +69,22 @@ export class LineCutter {
   #wholeLines(text: string): void {
     const lines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
     this.#options.lastLines.addAll(lines);
-    const body = lines.slice(0, -1);
     if (this.#hasLong(lines)) {
-      const each = body.split("\n");
+      const each = lines.slice(0, -1).split("\n");
       this.#lines += each.length;
       for (const line of each) this.#record("F", this.#cut(line));
       return;
     }
+    for (let start = 0; start < lines.length;) {
+      const end = lines.lastIndexOf("\n", start + PIECE) + 1;
+      const lineEnd = end > start ? end : lines.indexOf("\n", start) + 1;
+      this.#shortLines(lines.slice(start, lineEnd - 1));
+      start = lineEnd;
+    }
+  }
+
+  /** Stamps lines at once, without the last line end. */
+  #shortLines(body: string): void {
     const { clock, stream, write, onLine } = this.#options;
     const at = clock.stamp();
     const prefix = `${at} ${stream} F `;

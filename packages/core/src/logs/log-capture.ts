@@ -12,7 +12,7 @@ import { LogFile, type LogFileState } from "./log-file.ts";
 import { Clock, type LogRecord, type LogStream } from "./log-record.ts";
 
 /** Readers are paused while more than this waits to be written, and go on at half of it. */
-const MOST_BACKLOG = 4 << 20;
+const MOST_BACKLOG = 2 << 20;
 /** After the process has ended, a pipe from which nothing came for so long is taken to be empty. */
 const QUIET_MS = 100;
 

@@ -11,8 +11,8 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 /** How much is handed to the system in one write. Each costs a turn of the event loop, which may be a long one. */
 const BLOCK_BYTES = 1 << 19;
-/** No UTF-16 unit takes more bytes of UTF-8. */
-const MOST_BYTES_PER_UNIT = 3;
+/** An encoder that runs out of room leaves at most so many bytes unused, and then has written more bytes than units. */
+const CUT_OFF_BYTES = 4;
 /** Blocks that all captures take from and give back to; a flood would else make garbage of its own size. */
 const SPARE_BLOCKS: Buffer[] = [];
 const MOST_SPARE = 8;
@@ -62,10 +62,16 @@ export class LogFile {
 
   /** Queues whole records, each with its line end; they may come in parts, which would be dear to join. */
   append(...records: readonly string[]): void {
-    const block = this.#blockFor(records);
-    const before = block.end;
-    for (const part of records) block.end += block.bytes.write(part, block.end);
-    this.#backlog += block.end - before;
+    const units = records.reduce((sum, part) => sum + part.length, 0);
+    let block = this.#blockFor(units + CUT_OFF_BYTES);
+    let written = encode(records, block);
+    if (written !== units) {
+      // Not ASCII alone, and perhaps not all of it found room. To count first would take longer than to write.
+      block = this.#blockFor(records.reduce((sum, part) => sum + Buffer.byteLength(part), 0));
+      written = encode(records, block);
+    }
+    block.end += written;
+    this.#backlog += written;
     this.#working ??= this.#work();
   }
 
@@ -92,14 +98,10 @@ export class LogFile {
     this.#working = undefined;
   }
 
-  /** The last block if the records fit in it, else a new one. */
-  #blockFor(records: readonly string[]): Block {
+  /** The last block if it has room for `size` bytes, else a new one. */
+  #blockFor(size: number): Block {
     const last = this.#queue.at(-1);
-    const room = last === undefined ? -1 : last.bytes.length - last.end;
-    const units = records.reduce((sum, part) => sum + part.length, 0);
-    if (last !== undefined && units * MOST_BYTES_PER_UNIT <= room) return last;
-    const size = records.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
-    if (last !== undefined && size <= room) return last;
+    if (last !== undefined && size <= last.bytes.length - last.end) return last;
     const spare = size <= BLOCK_BYTES ? SPARE_BLOCKS.pop() : undefined;
     const block = { bytes: spare ?? Buffer.allocUnsafeSlow(Math.max(size, BLOCK_BYTES)), end: 0 };
     this.#queue.push(block);
@@ -203,6 +205,13 @@ export class LogFile {
     const lost = this.#droppedLines - this.#announcedDrops;
     return this.#options.note(`log capture works again; ${lost} lines were dropped: ${this.#degraded?.reason ?? ""}`);
   }
+}
+
+/** Writes the records behind those of the block, as far as there is room; gives the number of bytes. */
+function encode(records: readonly string[], block: Block): number {
+  let end = block.end;
+  for (const part of records) end += block.bytes.write(part, end);
+  return end - block.end;
 }
 
 /** What stands at the path itself. Asked in place: it takes microseconds, while a turn of a busy event loop takes more than the write. */

@@ -153,8 +153,8 @@ function readInitPid(status: Readable): Promise<number> {
 
 /** What bwrap printed before it gave up: at most 500 bytes, waited for only briefly. */
 async function lastWords(stderr: Readable): Promise<string> {
-  const soon = AbortSignal.timeout(200);
-  await once(stderr, "readable", { signal: soon }).catch(() => {});
-  const said = stderr.read() as Buffer | null;
-  return said?.subarray(0, 500).toString("utf8").trim() ?? "";
+  let said = "";
+  stderr.on("data", (chunk: Buffer) => (said ||= chunk.subarray(0, 500).toString("utf8").trim()));
+  await once(stderr, "data", { signal: AbortSignal.timeout(200) }).catch(() => {});
+  return said;
 }
