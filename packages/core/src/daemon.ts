@@ -17,11 +17,12 @@ import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from 
 import { Redactor, SYSTEM_ACT, type Act, type AuditLog } from "./audit-log/audit-log.ts";
 import { VERSION } from "./host/version.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
-import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { inheritedEnvironment, killPointSetting, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
+import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import { keepHeapSmall } from "./host/memory.ts";
 import type { Paths } from "./host/paths.ts";
-import { ensurePrivateFolder } from "./host/private-file.ts";
+import { ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
 import { logLimits, makeServices, openAuditLog } from "./services.ts";
@@ -49,6 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     hasReported = true;
   };
   try {
+    armKillPoint(killPointSetting());
     keepHeapSmall();
     // Whatever a library creates (the database and its journal) is private from its first moment.
     process.umask(0o077);
@@ -123,8 +125,10 @@ export class Core {
       await ensurePrivateFolder(folder);
     const lock = acquireLock(paths.lock);
     if (lock === undefined) return undefined;
+    killPoint("start.locked");
     writeCoreMark(paths.coreMark, "starting");
     try {
+      await removeTemporaries(paths.stateFolder);
       const config = await loadConfig(paths, options.flags);
       const redactor = new Redactor();
       const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
@@ -153,6 +157,7 @@ export class Core {
     this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket, (line) =>
       this.#log.line(line),
     );
+    killPoint("start.listening");
     writeCoreMark(this.#paths.coreMark, "running");
     this.#log.line(
       `started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`,
@@ -185,6 +190,7 @@ export class Core {
         isolation: describeHeld(this.#probe).isolation,
       },
     });
+    killPoint("start.recorded");
     const installs = await install.reconcile();
     const builds = build.reconcile();
     const { closed, processesEnded } = await launcher.reconcile();
@@ -201,8 +207,10 @@ export class Core {
         },
       });
     }
+    killPoint("start.reconciled");
     for (const name of await readdir(this.#paths.runAgentsFolder))
       await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
+    killPoint("start.sockets_removed");
     await launcher.resume(closed);
     this.#expiryTimer = setInterval(
       () =>
@@ -293,11 +301,13 @@ export class Core {
   async #stop(code: number, act: Act): Promise<void> {
     this.#log.line("stopping");
     writeCoreMark(this.#paths.coreMark, "stopping");
+    killPoint("core.stop_begun");
     this.#server?.close();
     clearInterval(this.#expiryTimer);
     const services = this.#services;
     if (services !== null) {
       await services.launcher.stopAll(act);
+      killPoint("core.stop_agents_ended");
       // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
       this.#server?.closeAllConnections();
       await services.catalog.whenUnclaimed();
@@ -308,13 +318,17 @@ export class Core {
         subject: this.#subject(),
         metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) },
       });
+      killPoint("core.stop_recorded");
       await services.audit.close();
     }
     this.#storage?.close();
+    killPoint("core.stop_storage_closed");
     this.#log.line("stopped");
     await this.#log.close();
     await unlink(this.#paths.controlSocket).catch(() => undefined);
+    killPoint("core.stop_socket_removed");
     removeCoreMark(this.#paths.coreMark);
+    killPoint("core.stop_mark_removed");
     this.#lock.release();
     this.#resolveEnded(code);
   }

@@ -18,6 +18,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { CoreError, newId, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
+import { killPoint } from "../host/kill-point.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
@@ -114,6 +115,7 @@ export class AuditLog {
         if (this.#head === before) throw new Error("a governed change recorded nothing");
         return value;
       });
+      killPoint("audit.event_committed");
       this.#afterCommit(isSecurity);
       return result;
     } catch (error) {
@@ -224,6 +226,7 @@ export class AuditLog {
       record({ type: "audit.erased", act, subject: { type: "audit_event", id: String(seq) }, metadata: { reason } });
       eraseMetadata(storage, tx, seq);
     });
+    killPoint("audit.erased");
     storage.flushJournal();
     return toJson({ ...row, metadata_json: null, meta_salt: null });
   }
@@ -242,8 +245,10 @@ export class AuditLog {
   async #sign(size: number, rowHash: string): Promise<string> {
     const { checkpoints, storage } = this.#deps;
     const { note, noteHash } = await checkpoints.write(size, rowHash, new Date().toISOString(), this.#newestNote);
+    killPoint("audit.checkpoint_written");
     this.#newestNote = noteHash;
     storage.transaction((tx) => recordCheckpoint(storage, tx, { size, rowHash, noteHash }));
+    killPoint("audit.checkpoint_recorded");
     return note;
   }
 

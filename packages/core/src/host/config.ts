@@ -131,6 +131,11 @@ export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey,
   return new Config(paths, values, environment);
 }
 
+/** Where a test lets this Core die (kill-point.ts). Not a setting of config.toml: only who starts Core can say it. */
+export function killPointSetting(): string | undefined {
+  return process.env.OPENSENTIENCE_KILL_POINT;
+}
+
 /** The CLI's view of the environment: only what decides how things are shown or where to look. */
 export function terminalEnvironment(): { noColor: boolean; ci: boolean } {
   const noColor = process.env.NO_COLOR;

@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { CoreError } from "@opensentience/protocol";
 import { runTool } from "./child-process.ts";
+import { killPoint } from "./kill-point.ts";
 
 /** What a pipe holds. All pipes are read into the same bytes: fresh ones for every read cost more than the read. */
 const CHUNK = Buffer.allocUnsafeSlow(65_536);
@@ -39,6 +40,7 @@ export async function openPipes(folder: string, count: number): Promise<OpenPipe
   const opened: OpenPipe[] = [];
   try {
     await makeFifos(paths);
+    killPoint("pipes.made");
     for (const path of paths) opened.push(openFifo(path));
     return opened;
   } catch (error) {
@@ -50,6 +52,7 @@ export async function openPipes(folder: string, count: number): Promise<OpenPipe
     throw new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause: error });
   } finally {
     for (const path of paths) rmSync(path, { force: true });
+    killPoint("pipes.opened");
   }
 }
 

@@ -14,6 +14,7 @@ import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, safeText, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
+import { killPoint } from "../host/kill-point.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
 import { LiveRun } from "./live-run.ts";
@@ -203,13 +204,15 @@ export class Launcher {
     const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
     const cleanUp = (): void => {
       for (const one of forget) one();
-      rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) =>
-        this.#deps.onFault("a run's folder could not be removed", error),
+      rm(plan.pipeFolder, { recursive: true, force: true }).then(
+        () => killPoint("run.socket_folder_removed"),
+        (error: unknown) => this.#deps.onFault("a run's folder could not be removed", error),
       );
     };
     this.#live.set(agentId, live);
     try {
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
+      killPoint("run.intent_written");
       await live.start(
         { ...act, causationId },
         () => this.#deps.enablement.confirmUnchanged(runnable, act),
@@ -284,6 +287,7 @@ export class Launcher {
   #scheduleRestart(agentId: string, delayMs: number, restartCount: number): void {
     const timer = setTimeout(() => {
       this.#pendingRestarts.delete(agentId);
+      killPoint("restart.due");
       this.#queue
         .run(agentId, async () =>
           this.#live.has(agentId) || this.#stopping
@@ -293,6 +297,7 @@ export class Launcher {
         .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
     }, delayMs);
     this.#pendingRestarts.set(agentId, timer);
+    killPoint("restart.scheduled");
   }
 
   #cancelRestart(agentId: string): void {

@@ -8,6 +8,7 @@ import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import { startBoxed, type BoxedProcess, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -83,6 +84,7 @@ export class LiveRun {
       this.#recordFailedStart("could not be started", act);
       throw error;
     }
+    killPoint("run.box_spawned");
     this.#box = box;
     this.#capture = captureLogs({
       stdout: box.stdout,
@@ -101,6 +103,7 @@ export class LiveRun {
       this.#recordFailedStart("its start could not be recorded", act);
       throw error;
     }
+    killPoint("run.pid_recorded");
     let isRefused = false;
     this.#ended = box.ended
       .then((end) => this.#finish(end, act))
@@ -116,6 +119,7 @@ export class LiveRun {
       throw error;
     }
     box.release();
+    killPoint("run.go_sent");
   }
 
   /** Resolves when the whole tree is gone and the end is recorded. */
@@ -150,18 +154,21 @@ export class LiveRun {
 
   /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */
   async stop(graceMs: number, act: Act): Promise<void> {
-    for (const effect of this.#apply({ type: "stop_requested" }, act, NO_END)) {
-      if (effect === "signal_tree") await this.#box?.stop(graceMs);
-    }
+    const effects = this.#apply({ type: "stop_requested" }, act, NO_END);
+    killPoint("stop.requested");
+    if (effects.includes("signal_tree")) await this.#box?.stop(graceMs);
     await this.#ended;
   }
 
   async #finish(end: ProcessEnd, act: Act): Promise<ProcessEnd> {
+    killPoint("run.tree_gone");
     await this.#capture?.drainAndClose(DRAIN_MS);
+    killPoint("run.output_drained");
     this.#leaked = end.leaked;
     const event: RunEvent =
       this.#refusal === undefined ? { type: "ended", ...end } : { type: "start_failed", reason: this.#refusal };
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
+    killPoint("run.end_recorded");
     return end;
   }
 

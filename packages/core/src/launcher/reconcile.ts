@@ -5,6 +5,7 @@
  */
 import { SYSTEM_ACT, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { endLeftover } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import * as store from "./store.ts";
@@ -19,6 +20,7 @@ export async function reconcileRuns(deps: {
   for (const run of runs) {
     const leaked = await endLeftovers(run);
     processesEnded += leaked.found;
+    killPoint("reconcile.leftovers_ended");
     const reason =
       leaked.leaked.length === 0
         ? "core_lost"

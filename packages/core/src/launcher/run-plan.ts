@@ -5,6 +5,7 @@ import { newId, shortId, type RestartPolicy } from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
 import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
@@ -74,7 +75,9 @@ export async function makePlan(
   });
   const logPath = join(folders.logs, agent.agentId, `${runId}.log`);
   for (const folder of [own.data, own.temporary, pipeFolder, dirname(logPath)]) await ensurePrivateFolder(folder);
+  killPoint("run.folders_made");
   await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
+  killPoint("run.logs_pruned");
   const startedMetadata = {
     agent_id: agent.agentId,
     approval_id: runnable.approvalId,

@@ -6,6 +6,7 @@
 import { constants, lstatSync, type Stats } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
@@ -169,7 +170,9 @@ export class LogFile {
       await rename(from, `${path}.${number}`).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
       });
+      killPoint("log.file_moved");
     }
+    killPoint("log.rotated");
   }
 
   async #shut(): Promise<void> {

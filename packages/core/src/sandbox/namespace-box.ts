@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { Readable, Writable } from "node:stream";
 import type { ChildProcess, Exit } from "../host/child-process.ts";
+import { killPoint } from "../host/kill-point.ts";
 import {
   bootId,
   isAlive,
@@ -91,7 +92,9 @@ export class NamespaceBox implements BoxedProcess {
       this.#outer.kill("SIGSTOP");
       // A signal is delivered a moment after kill() returns; the leader must not be able to end before it is.
       await pollUntil(() => this.#outerIsStoppedOrGone(), { everyMs: 1, timeoutMs: 500 });
+      killPoint("stop.held");
       this.#terminateMembers();
+      killPoint("stop.signalled");
       const isOver = (): boolean => performance.now() >= this.#deadline;
       await pollUntil(() => isOver() || !isAlive(this.#init), {
         everyMs: POLL_MS,
@@ -100,6 +103,7 @@ export class NamespaceBox implements BoxedProcess {
       if (isAlive(this.#init)) {
         this.#killedAfterTimeout = true;
         signalProcess(this.#init, "SIGKILL");
+        killPoint("stop.killed");
         await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
       }
     } finally {
