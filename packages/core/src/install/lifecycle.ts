@@ -53,7 +53,7 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
     });
     killPoint("rollback.intent_recorded");
     try {
-      await swapBack(own.root, state.commit, stateOf(agent));
+      await swapBack(own.root, staged, state.commit, stateOf(agent));
       killPoint("rollback.swapped");
       const file = await readManifest(own.source);
       audit.transact((tx, record) => {

@@ -74,7 +74,7 @@ describe("a swap", () => {
     await confirmSwap(root, staged);
     await removeTrash(staged);
     expect((await readPrevious(root))?.commit).toBe("old");
-    await swapBack(root, "old", { ...STATE, commit: "newer" });
+    await swapBack(root, staged, "old", { ...STATE, commit: "newer" });
     expect(textOf(root)).toEqual(["new", "new", "new"]);
     await undoSwap(root, staged);
     expect(textOf(root)).toEqual(["newer", "newer", "newer"]);

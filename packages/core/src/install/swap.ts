@@ -54,13 +54,18 @@ export async function swapIn(
   current: PreviousState | undefined,
 ): Promise<void> {
   await ensurePrivateFolder(root);
-  await begin(root, commit, false);
+  await begin(root, staged, commit, false);
   await exchange(root, staged, current);
 }
 
 /** Changes the places of the tree in `root` and that in `previous`; to be undone and confirmed like `swapIn`. */
-export async function swapBack(root: string, commit: string, current: PreviousState | undefined): Promise<void> {
-  await begin(root, commit, true);
+export async function swapBack(
+  root: string,
+  staged: string,
+  commit: string,
+  current: PreviousState | undefined,
+): Promise<void> {
+  await begin(root, staged, commit, true);
   await exchange(root, join(root, REPLACED), current);
 }
 
@@ -71,7 +76,9 @@ export async function readPrevious(root: string): Promise<PreviousState | undefi
   return JSON.parse(await readFile(join(previous, STATE), "utf8")) as PreviousState;
 }
 
-async function begin(root: string, commit: string, isRollback: boolean): Promise<void> {
+async function begin(root: string, aside: string, commit: string, isRollback: boolean): Promise<void> {
+  // Of no swap of ours; to undo this one, its presence has to mean that `previous` went there.
+  if (existsSync(join(root, REPLACED))) await moveEntry(join(root, REPLACED), join(aside, "stale"));
   const parts = PARTS.filter((part) => existsSync(join(root, part)));
   const journal: Journal = { commit, parts, hadPrevious: existsSync(join(root, "previous")), isRollback };
   await writePrivateFile(join(root, JOURNAL), JSON.stringify(journal));
