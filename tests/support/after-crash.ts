@@ -32,7 +32,7 @@ const PARTS = ["src", "repo.git", "tracked.json", "built.json", "tree-cache.json
 const SETTLE_MS = 10_000;
 
 /**
- * Every invariant that is broken, in words; Core must be running and no act under way. `repositories`: where each agent comes
+ * Every invariant that is broken, in words, once Core runs again (the first look starts it); no act may be under way. `repositories`: where each agent comes
  * from. `built`: files that a build may have added to a source.
  */
 export async function brokenAfterCrash(
@@ -40,6 +40,8 @@ export async function brokenAfterCrash(
   repositories: ReadonlyMap<string, GitRepository>,
   built: readonly string[] = [],
 ): Promise<string[]> {
+  const verified = await home.json<{ status: string }>(["audit", "verify"], { codes: [0, 1] });
+  if (verified.status !== "intact") return [`audit verify: ${JSON.stringify(verified)}`];
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const broken = [
@@ -48,12 +50,9 @@ export async function brokenAfterCrash(
       ...leftovers(home),
       ...brokenRecords(home),
     ];
-    if (broken.length === 0) break;
-    if (performance.now() > deadline) return broken;
+    if (broken.length === 0 || performance.now() > deadline) return broken;
     await delay(50);
   }
-  const verified = await home.json<{ status: string }>(["audit", "verify"], { codes: [0, 1] });
-  return verified.status === "intact" ? [] : [`audit verify: ${JSON.stringify(verified)}`];
 }
 
 /** Nothing runs that is not recorded, and nothing is recorded that does not run. */
@@ -195,7 +194,8 @@ function isLive(home: CoreHome, runId: string): boolean {
   return rows<RunRow>(home, "SELECT * FROM runs").some((run) => run.run_id === runId && LIVE.includes(run.status));
 }
 
-function rows<T>(home: CoreHome, sql: string): T[] {
+/** Rows of Core's database, as another program sees them. */
+export function rows<T>(home: CoreHome, sql: string): T[] {
   const database = new DatabaseSync(join(home.folder, "state/core.sqlite3"), { readOnly: true });
   try {
     return database.prepare(sql).all() as T[];

@@ -1,7 +1,9 @@
 /** Acts of an operator during which Core dies: what has to be there before, the act itself, and how it is done again. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readCoreMark } from "../../packages/core/src/host/core-mark.ts";
 import { isAlive, readProcess } from "../../packages/core/src/host/process-tree.ts";
+import { rows } from "./after-crash.ts";
 import { auditRows } from "./audit-rows.ts";
 import { type CoreHome, eventually, type Files, type GitRepository, gitRepository } from "./core-home.ts";
 import { misbehaving, program, say } from "./run-trees.ts";
@@ -20,8 +22,8 @@ export type Scenario = {
 
 /** Files that the builds of these agents make. */
 export const BUILT = ["out/built.txt"];
-const BUILD = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
-const BUILD_FILE = { "build.sh": "mkdir -p out\necho built > out/built.txt\n" };
+export const BUILD = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
+export const BUILD_FILE = { "build.sh": "mkdir -p out\necho built > out/built.txt\n" };
 const SETTINGS = {
   "install.allow_local": true,
   "launcher.stop_grace_ms": 300,
@@ -60,18 +62,42 @@ export class CrashPlace {
     if (!this.repositories.has(agentId))
       this.repositories.set(agentId, await gitRepository("source", smallAgent(agentId, manifest, files)));
     if (stage === "made") return;
-    const { items } = await this.home.json<{ items: { agent_id: string; install_path: string | null }[] }>([
-      "agents",
-      "list",
-    ]);
-    if (!items.some((agent) => agent.agent_id === agentId && agent.install_path !== null))
+    if (this.#agent(agentId)?.install_path == null)
       await this.home.json(["agents", "install", this.repository(agentId).url]);
     if (stage === "installed") return;
-    type Info = { build_status: string; approval: { status: string } | null; status: string };
-    const info = await this.home.json<Info>(["agents", "info", agentId]);
-    if (info.build_status !== "built") await this.home.json(["agents", "build", agentId, "--yes"]);
-    if (stage === "enabled" && info.approval?.status !== "active")
-      await this.home.json(["agents", "enable", agentId, "--all"]);
+    if (this.#agent(agentId)?.build_status !== "built") await this.home.json(["agents", "build", agentId, "--yes"]);
+    if (stage === "enabled" && !this.#isApproved(agentId)) await this.home.json(["agents", "enable", agentId, "--all"]);
+  }
+
+  #agent(agentId: string): { install_path: string | null; build_status: string } | undefined {
+    if (!existsSync(join(this.home.folder, "state/core.sqlite3"))) return undefined;
+    return rows<{ install_path: string | null; build_status: string }>(
+      this.home,
+      `SELECT * FROM agents WHERE agent_id = '${agentId}'`,
+    )[0];
+  }
+
+  #isApproved(agentId: string): boolean {
+    const sql = `SELECT id FROM permission_approvals WHERE status = 'active' AND agent_id = '${agentId}'`;
+    return rows(this.home, sql).length > 0;
+  }
+
+  isInstalled(agentId: string): boolean {
+    return this.#agent(agentId)?.install_path != null;
+  }
+
+  isRunning(agentId: string): boolean {
+    const sql = `SELECT run_id FROM runs WHERE status = 'running' AND agent_id = '${agentId}'`;
+    return rows(this.home, sql).length > 0;
+  }
+
+  /** A clean stop, by signal: no command has to be started for it. */
+  async stopCore(): Promise<void> {
+    const mark = readCoreMark(join(this.home.folder, "run/core.pid"));
+    if (mark === undefined) return;
+    const identity = { pid: mark.pid, startTime: readProcess(mark.pid)?.startTime ?? "" };
+    process.kill(mark.pid, "SIGTERM");
+    await eventually(() => !isAlive(identity), "Core to have stopped");
   }
 
   /** Another version of the agent, in its repository only. */
@@ -92,7 +118,7 @@ export class CrashPlace {
    * of it answers then.
    */
   async dieAt(point: string, acts: Act[], waitMs = DEATH_MS): Promise<boolean> {
-    await this.home.json(["core", "stop"]);
+    await this.stopCore();
     const started = await this.home.cli(["core", "start", "--json"], { env: { OPENSENTIENCE_KILL_POINT: point } });
     if (started.code !== 0) {
       if (!started.stderr.includes("core.start_failed")) throw new Error(`Core did not start: ${started.stderr}`);
@@ -110,19 +136,15 @@ export class CrashPlace {
     return isGone();
   }
 
-  async isRunning(agentId: string): Promise<boolean> {
-    const { items } = await this.home.json<{ items: { agent_id: string }[] }>(["agents", "ps"]);
-    return items.some((run) => run.agent_id === agentId);
+  versionOf(agentId: string): string {
+    const manifest = readFileSync(join(this.home.sourceOf(agentId), MANIFEST), "utf8");
+    return (JSON.parse(manifest) as { version: string }).version;
   }
-}
-
-function info(place: CrashPlace, agentId: string): Promise<{ version: string; install_path: string | null }> {
-  return place.home.json(["agents", "info", agentId]);
 }
 
 /** Runs the agent and stops it: the last word on whether it can be used. */
 async function runOnce(place: CrashPlace, agentId: string): Promise<void> {
-  if (!(await place.isRunning(agentId))) await place.home.json(["agents", "run", agentId]);
+  if (!place.isRunning(agentId)) await place.home.json(["agents", "run", agentId]);
   await place.home.json(["agents", "stop", agentId]);
 }
 
@@ -159,11 +181,9 @@ export const update: Scenario = {
   },
   acts: (place) => [["agents", "install", place.repository(UPDATED).url]],
   again: async (place) => {
-    const before = (await info(place, UPDATED)).version;
     await place.home.json(["agents", "install", place.repository(UPDATED).url]);
-    const { version } = await info(place, UPDATED);
     const newest = await place.repository(UPDATED).git("show", "HEAD:version.txt");
-    if (version !== newest) throw new Error(`installed ${version}, not ${newest} (before: ${before})`);
+    if (place.versionOf(UPDATED) !== newest) throw new Error(`installed ${place.versionOf(UPDATED)}, not ${newest}`);
     await place.home.json(["agents", "build", UPDATED, "--yes"]);
   },
 };
@@ -191,9 +211,9 @@ export const rollback: Scenario = {
   },
   acts: () => [["agents", "rollback", ROLLED]],
   again: async (place) => {
-    const before = (await info(place, ROLLED)).version;
+    const before = place.versionOf(ROLLED);
     await place.home.json(["agents", "rollback", ROLLED]);
-    if ((await info(place, ROLLED)).version === before) throw new Error("the rollback changed nothing");
+    if (place.versionOf(ROLLED) === before) throw new Error("the rollback changed nothing");
   },
 };
 
@@ -207,8 +227,7 @@ function removing(agentId: string, options: string[]): Scenario {
     },
     acts: () => [["agents", "remove", agentId, "--yes", ...options]],
     again: async (place) => {
-      if ((await info(place, agentId)).install_path !== null)
-        await place.home.json(["agents", "remove", agentId, "--yes", ...options]);
+      if (place.isInstalled(agentId)) await place.home.json(["agents", "remove", agentId, "--yes", ...options]);
       const isKept = existsSync(join(place.home.folder, "agents", agentId, "data/kept"));
       if (isKept !== options.includes("--keep-data")) throw new Error(`data kept: ${isKept}`);
     },
@@ -223,15 +242,8 @@ export const build: Scenario = {
   acts: () => [["agents", "build", BUILDING, "--yes"]],
   again: (place) => place.home.json(["agents", "build", BUILDING, "--yes"]),
 };
-/** A source that somebody wrote to, which the build puts back. */
-export const buildOfChangedSource: Scenario = {
-  ...build,
-  ready: async (place) => {
-    await place.at(BUILDING, "installed", BUILD_FILE, BUILD);
-    // Core looks at nothing while no act is under way, so only the build meets this.
-    writeFileSync(join(place.home.sourceOf(BUILDING), "bin/agent"), "changed");
-  },
-};
+/** What an earlier build made is in the source, which the build puts back first. */
+export const rebuild: Scenario = { ...build, ready: (place) => place.at(BUILDING, "built", BUILD_FILE, BUILD) };
 
 const ENABLED = "crash.enabled";
 export const enable: Scenario = {
@@ -273,6 +285,19 @@ export const restart: Scenario = {
   },
 };
 
+/** A stop that was asked for holds, also when Core is lost before the agent has ended, and whatever its policy. */
+export const stopOfRestarted: Scenario = {
+  ...restart,
+  acts: () => [
+    ["agents", "run", RESTARTED, "--restart", "always"],
+    ["agents", "stop", RESTARTED],
+  ],
+  again: async (place) => {
+    const run = await place.home.json<{ status: string; reason: string }>(["agents", "stop", RESTARTED]);
+    if (run.reason !== "core_lost") throw new Error(`started again although a stop was asked for: ${run.reason}`);
+  },
+};
+
 export const checkpoint: Scenario = {
   acts: () => [["audit", "checkpoint"]],
   again: (place) => place.home.json(["audit", "checkpoint"]),
@@ -281,7 +306,7 @@ export const tornCheckpoint: Scenario = {
   ...checkpoint,
   ready: async (place) => {
     await place.home.json(["audit", "checkpoint"]);
-    await place.home.json(["core", "stop"]);
+    await place.stopCore();
     appendFileSync(join(place.home.folder, "state/audit.checkpoints"), "opensentience/audit\n9");
   },
 };
@@ -300,7 +325,7 @@ export const startAfterOldMoved: Scenario = startAfter("install.old_moved", upda
 export const startAfterNewInPlace: Scenario = startAfter("install.new_in_place", update);
 export const startAfterRollback: Scenario = startAfter("rollback.swapped", rollback);
 export const startAfterCommit: Scenario = startAfter("install.swap_committed", update);
-export const startAfterRestore: Scenario = startAfter("restore.source_moved", buildOfChangedSource);
+export const startAfterRestore: Scenario = startAfter("restore.source_moved", rebuild);
 export const startAfterRemoval: Scenario = startAfter("remove.moved", remove);
 export const startAfterKeptRemoval: Scenario = startAfter("remove.part_moved", removeKeepingData);
 export const startAfterRun: Scenario = startAfter("run.go_sent", runAndStop);

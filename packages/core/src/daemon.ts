@@ -91,6 +91,7 @@ export class Core {
   #server: Server | undefined;
   #expiryTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
+  #start: "under way" | "to be stopped" | "done" = "under way";
 
   private constructor(parts: {
     paths: Paths;
@@ -163,6 +164,9 @@ export class Core {
       `started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`,
     );
     this.#services?.discovery.start();
+    const isUnwanted = this.#start === "to be stopped";
+    this.#start = "done";
+    if (isUnwanted) this.#stopNow();
   }
 
   async #compose(storage: Storage): Promise<void> {
@@ -194,16 +198,18 @@ export class Core {
     const installs = await install.reconcile();
     const builds = build.reconcile();
     const { closed, processesEnded } = await launcher.reconcile();
-    if (installs + builds + closed.length > 0) {
+    const approvals = enablement.reconcile();
+    if (installs + builds + closed + approvals > 0) {
       audit.record({
         type: "core.reconciled",
         act: SYSTEM_ACT,
         subject: this.#subject(),
         metadata: {
-          runs_closed: closed.length,
+          runs_closed: closed,
           processes_ended: processesEnded,
           builds_closed: builds,
           installs_closed: installs,
+          approvals_closed: approvals,
         },
       });
     }
@@ -211,7 +217,7 @@ export class Core {
     for (const name of await readdir(this.#paths.runAgentsFolder))
       await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
     killPoint("start.sockets_removed");
-    await launcher.resume(closed);
+    launcher.resume();
     this.#expiryTimer = setInterval(
       () =>
         void enablement
@@ -334,15 +340,21 @@ export class Core {
   }
 
   #onSignal(signal: string): void {
-    if (this.#stopping !== undefined) process.exit(130);
+    if (this.#stopping !== undefined || this.#start === "to be stopped") process.exit(130);
     this.#log.line(`received ${signal}`);
+    // A stop in the middle of a start would close what the start still uses, and miss what it opens afterwards.
+    if (this.#start === "under way") this.#start = "to be stopped";
+    else this.#stopNow();
+  }
+
+  #stopNow(): void {
     this.stop(0).catch((error: unknown) => this.#onFatal(error));
   }
 
   /** SECURITY: a Core in an unknown state must not go on governing: the agents are stopped, or die with it. */
   #onFatal(error: unknown): void {
     this.#fault("fatal", error);
-    if (this.#stopping !== undefined) process.exit(1);
+    if (this.#stopping !== undefined || this.#start !== "done") process.exit(1);
     this.stop(1).catch(() => process.exit(1));
   }
 

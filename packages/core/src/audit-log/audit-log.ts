@@ -28,6 +28,7 @@ import {
   eraseMetadata,
   insertRow,
   newestIntent,
+  newestRow,
   openIntents,
   recordCheckpoint,
   recordedCheckpoint,
@@ -141,6 +142,11 @@ export class AuditLog {
 
   find(eventId: string): AuditEventJson | undefined {
     const row = rowByEventId(this.#deps.storage, eventId);
+    return row === undefined ? undefined : toJson(row);
+  }
+
+  newestAbout(subject: AuditEvent["subject"]): AuditEventJson | undefined {
+    const row = newestRow(this.#deps.storage, subject);
     return row === undefined ? undefined : toJson(row);
   }
 

@@ -23,7 +23,7 @@ export const AUDIT_EVENTS = {
   "core.reconciled": {
     severity: "warn",
     meaning: "At its start Core closed what an earlier Core left half done.",
-    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed"],
+    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed", "approvals_closed"],
   },
 
   "agent.discovered": {
@@ -138,7 +138,7 @@ export const AUDIT_EVENTS = {
   "agent.run_crashed": {
     severity: "warn",
     meaning: "A run ended without a stop being asked for, or could not start.",
-    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"],
+    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase", "restart_in_ms"],
   },
   "security.denied": {
     severity: "security",

@@ -131,12 +131,23 @@ export function rowsMatching(
   );
 }
 
-/** Intents of agents, oldest first, that no later event names as its cause. */
+/** The newest row about the subject. */
+export function newestRow(storage: Storage, subject: { type: string; id: string }): AuditRow | undefined {
+  return storage.get(
+    `SELECT ${COLUMNS} FROM audit_events WHERE subject_type = ? AND subject_id = ? ORDER BY seq DESC LIMIT 1`,
+    subject.type,
+    subject.id,
+  );
+}
+
+/** Intents of agents, oldest first, that no later event names as its cause, or refuses under the same correlation. */
 export function openIntents(storage: Storage, types: readonly string[]): AuditRow[] {
   return storage.all(
     `SELECT ${COLUMNS} FROM audit_events WHERE subject_type = 'agent' AND outcome = 'unknown'
       AND event_type IN (${types.map(() => "?").join(",")})
       AND event_id NOT IN (SELECT causation_id FROM audit_events WHERE subject_type = 'agent' AND causation_id IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM audit_events AS refusal WHERE refusal.subject_type = 'agent' AND refusal.subject_id = audit_events.subject_id
+        AND refusal.seq > audit_events.seq AND refusal.event_type = 'security.denied' AND refusal.correlation_id = audit_events.correlation_id)
       ORDER BY seq`,
     ...types,
   );
