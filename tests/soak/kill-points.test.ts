@@ -19,7 +19,7 @@ const REPOSITORY = resolve(import.meta.dirname, "../..");
 const MOST_PASSES = 40;
 
 /** How many of the names a run of the suite takes, by its seed; each costs a second. */
-const SUITE_SHARE = 0.25;
+const SUITE_SHARE = 0.15;
 
 type Kind = "namespaces" | "groups" | "fresh" | "migrating";
 type Case = [scenario: Scenario, options?: { kind?: Kind; nth?: number }];
@@ -207,6 +207,8 @@ async function crash(point: string, scenario: Scenario, kind: Kind, waitMs?: num
   try {
     if (kind === "namespaces" || kind === "groups") await scenario.ready?.(place);
     const wasReached = await place.dieAt(point, scenario.acts(place), waitMs);
+    // A Core that is still to die must not do so in what comes next.
+    if (!wasReached) await place.stopCore();
     if (!wasReached) return false;
     expect(await brokenAfterCrash(place.home, place.repositories, BUILT), `after ${point}`).toEqual([]);
     await scenario.again(place);
@@ -228,7 +230,8 @@ describe("the table of kill points", () => {
     );
     const declaration = "name: KillPoint";
     const expected = [declaration, ...Object.keys(KILL_POINTS).map((name) => `"${name}"`)];
-    expect(calls.toSorted()).toEqual(expected.toSorted());
+    expect(new Set(calls)).toEqual(new Set(expected));
+    expect(calls).toHaveLength(expected.length);
     expect(files.length).toBeGreaterThan(80);
   });
 
