@@ -19,7 +19,7 @@ const REPOSITORY = resolve(import.meta.dirname, "../..");
 const MOST_PASSES = 40;
 
 /** How many of the names a run of the suite takes, by its seed; each costs a second. */
-const SUITE_SHARE = 0.15;
+const SUITE_SHARE = 0.1;
 
 type Kind = "namespaces" | "groups" | "fresh" | "migrating";
 type Case = [scenario: Scenario, options?: { kind?: Kind; nth?: number }];
