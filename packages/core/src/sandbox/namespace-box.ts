@@ -20,7 +20,7 @@ import {
 import { GO_FD, type BoxedProcess, type Isolation, type ProcessEnd } from "./boxed-process.ts";
 
 /** How long the kernel may take to end a namespace before what is left is called leaked. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 5_000;
 const POLL_MS = 15;
 /** A fork during a round of SIGTERM is caught by the next round; a tree that never stops forking meets the grace. */
 const TERM_ROUNDS = 5;
@@ -38,6 +38,8 @@ export class NamespaceBox implements BoxedProcess {
   #stopping = false;
   #deadline = Number.POSITIVE_INFINITY;
   #killedAfterTimeout = false;
+  /** Resolved when init outlives its SIGKILL: bwrap waits for it, perhaps for ever, and nobody must wait with it. */
+  readonly #stuck = Promise.withResolvers<Exit>();
 
   constructor(
     outer: ChildProcess,
@@ -69,8 +71,8 @@ export class NamespaceBox implements BoxedProcess {
   }
 
   async kill(): Promise<void> {
-    // The kernel ends every member with init. A stop that is under way sees init gone and wakes the outer bwrap.
-    signalProcess(this.#init, "SIGKILL");
+    // A stop that is under way sees init gone and wakes the outer bwrap.
+    await this.#killInit();
     await this.ended;
   }
 
@@ -102,13 +104,21 @@ export class NamespaceBox implements BoxedProcess {
       });
       if (isAlive(this.#init)) {
         this.#killedAfterTimeout = true;
-        signalProcess(this.#init, "SIGKILL");
+        await this.#killInit();
         killPoint("stop.killed");
-        await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
       }
     } finally {
       this.#outer.kill("SIGCONT");
     }
+  }
+
+  /** The kernel ends every member with init, unless something holds a member: a debugger, a disk that does not answer. */
+  async #killInit(): Promise<void> {
+    signalProcess(this.#init, "SIGKILL");
+    await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+    if (!isAlive(this.#init)) return;
+    this.#outer.kill("SIGKILL");
+    this.#stuck.resolve({ exitCode: null, signal: null });
   }
 
   #outerIsStoppedOrGone(): boolean {
@@ -132,11 +142,10 @@ export class NamespaceBox implements BoxedProcess {
   }
 
   async #watchEnd(exited: Promise<Exit>): Promise<ProcessEnd> {
-    const exit = await exited;
+    const exit = await Promise.race([exited, this.#stuck.promise]);
     closeExtraStreams(this.#outer);
     // bwrap ended with the leader; the kernel is already ending init, and this makes it certain.
-    signalProcess(this.#init, "SIGKILL");
-    await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+    await this.#killInit();
     const leaked = isAlive(this.#init)
       ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
       : [];
