@@ -16,6 +16,20 @@ export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
   return `${prefix}_${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/**
+ * New id that sorts behind `previous` of the same kind, whatever the clock says: after a clock was set back, and within one
+ * millisecond. Its time is then one millisecond after that of `previous`.
+ */
+export function newIdAfter(prefix: IdPrefix, previous: string | undefined, nowMs: number = Date.now()): string {
+  const hex =
+    previous
+      ?.slice(prefix.length + 1)
+      .replaceAll("-", "")
+      .slice(0, 12) ?? "";
+  const previousMs = /^[0-9a-f]{12}$/.test(hex) ? Number.parseInt(hex, 16) : -1;
+  return newId(prefix, Math.max(nowMs, previousMs + 1));
+}
+
 /** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */
 export function shortId(id: string): string {
   return id.slice(-12);

@@ -1,7 +1,7 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { newId, shortId, type RestartPolicy } from "@opensentience/protocol";
+import { newIdAfter, shortId, type RestartPolicy } from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
@@ -54,7 +54,8 @@ export async function makePlan(
 ): Promise<{ plan: RunPlan; secrets: [string, string][] }> {
   const { agent, manifest, approvedPermissions } = runnable;
   const { folders, settings } = deps;
-  const runId = newId("run");
+  // Runs are listed, and logs pruned, in the order of their ids.
+  const runId = newIdAfter("run", store.newestRunId(deps.storage));
   const own = folders.agent(agent.agentId);
   const source = agent.installPath ?? own.source;
   const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
