@@ -2,7 +2,8 @@
  * Every audit event type Core can write: its default severity, its meaning and the metadata keys it may carry.
  * Keys that are not listed are dropped before anything is stored. docs/audit-events.md is compared with this table.
  */
-import type { SEVERITIES } from "@opensentience/protocol";
+import { CoreError, type SEVERITIES } from "@opensentience/protocol";
+import { nearest } from "../host/config.ts";
 
 export type Severity = (typeof SEVERITIES)[number];
 type EventDefinition = { severity: Severity; meaning: string; metadata: readonly string[] };
@@ -155,3 +156,17 @@ export const AUDIT_EVENTS = {
 export type AuditEventType = keyof typeof AUDIT_EVENTS;
 
 export const TRUST_BOUNDARY = "executes_third_party_code";
+
+/**
+ * The type of event that a filter names. Throws `usage.invalid` with the nearest known one: a filter that fits nothing
+ * would otherwise look like a log in which nothing happened.
+ */
+export function eventType(text: string): AuditEventType {
+  if (Object.hasOwn(AUDIT_EVENTS, text)) return text as AuditEventType;
+  const near = nearest(text, Object.keys(AUDIT_EVENTS));
+  const meant = near === undefined ? "" : `; did you mean "${near}"?`;
+  throw new CoreError("usage.invalid", `there is no event type ${JSON.stringify(text.slice(0, 80))}${meant}`, {
+    details: { known: Object.keys(AUDIT_EVENTS) },
+    nextStep: "opensentience help audit list",
+  });
+}
