@@ -3,7 +3,7 @@
  * relative link leads somewhere, and every command line in a document is one that the command line would take.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { AUDIT_EVENTS } from "../packages/core/src/audit-log/events.ts";
 import { parseLine } from "../packages/core/src/cli/arguments.ts";
@@ -97,6 +97,41 @@ describe("tables of the documents", () => {
     expect(rows.map(([key, value = "", environment]) => [key, JSON.parse(value) as unknown, environment])).toEqual(
       table,
     );
+  });
+});
+
+describe("docs/hard-cases.md", () => {
+  const page = read("docs/hard-cases.md");
+  const cellsOf = (line: string): string[] =>
+    line
+      .slice(1, -1)
+      .split(" | ")
+      .map((cell) => cell.trim());
+
+  test("lists exactly the tests that are named by a number, where they are", () => {
+    const rows = page.split("\n").filter((line) => /^\| \d+ \|/.test(line));
+    const listed = rows.map((row) => {
+      const [number, name, , file] = cellsOf(row);
+      return `${file?.replaceAll("`", "")}: ${number} ${name}`;
+    });
+    const files = listTrackedFiles(REPOSITORY).filter((path) => /^tests\/integration\/.*\.test\.ts$/.test(path));
+    const tests = files.flatMap((path) =>
+      [...read(path).matchAll(/(?:test\(|\[)\s*"(\d{1,2} [a-zA-Z][^"]*)",/g)].map(
+        ([, name]) => `${basename(path)}: ${name}`,
+      ),
+    );
+    expect(new Set(listed.map((one) => /: (\d+) /.exec(one)?.[1])).size).toBe(22);
+    expect(listed.toSorted()).toEqual(tests.toSorted());
+  });
+
+  test("names only tests that there are", () => {
+    const rows = page.split("\n").filter((line) => /^\| .* \| "/.test(line));
+    expect(rows.length).toBeGreaterThanOrEqual(25);
+    const absent = rows.filter((row) => {
+      const [, name = "", path = ""] = /^"(.+)" in `([^`]+)`$/.exec(cellsOf(row).at(-1) ?? "") ?? [];
+      return name === "" || !existsSync(join(REPOSITORY, path)) || !read(path).includes(`"${name}"`);
+    });
+    expect(absent).toEqual([]);
   });
 });
 
