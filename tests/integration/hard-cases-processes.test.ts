@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { spawnProcess, whenExited } from "../../packages/core/src/host/child-process.ts";
 import { readProcess } from "../../packages/core/src/host/process-tree.ts";
 import { actsIn } from "../support/agent-acts.ts";
-import { auditRows } from "../support/audit-rows.ts";
+import { auditRows, runStatus } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, type Files, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
 import { membersOf, misbehaving, program, say, stillAlive } from "../support/run-trees.ts";
@@ -42,7 +42,7 @@ test("1 a child ignores SIGTERM", async () => {
   const members = membersOf(started);
   const askedAt = performance.now();
   const shown = onTerminal(home, ["agents", "stop", "case.deaf"]);
-  await eventually(async () => (await newest("case.deaf")).status === "stopping", "the run to be stopping");
+  await eventually(() => runStatus(home, started.run_id) === "stopping", "the run to be stopping");
   const { code, text } = await shown;
   expect(performance.now() - askedAt).toBeGreaterThanOrEqual(GRACE_MS);
   expect(code).toBe(0);
@@ -73,7 +73,7 @@ test("2 the leader exits on SIGTERM, a member of its group does not", async () =
     "the leader's end",
   );
   // The leader has gone, its children live: that is not an end.
-  expect((await newest("case.stubborn")).status).toBe("stopping");
+  expect(runStatus(home, stubborn.run_id)).toBe("stopping");
   expect(await stopping).toMatchObject({ status: "stopped", reason: "killed after timeout" });
   expect(stillAlive(members)).toEqual([]);
 });
@@ -229,7 +229,7 @@ test("11 the program is missing, not executable, or has a bad first line; or its
   expect(refusals()).toBe(1);
   expect(await runsOf("gone.place")).toHaveLength(1);
   for (const [agentId] of cases) expect(await runsOf(agentId), agentId).toEqual([]);
-});
+}, 150_000);
 
 test("16 a stop during the start", async () => {
   await enabled("stop.early", {});
@@ -251,7 +251,7 @@ test("16 a start during the stop", async () => {
   await said("stop.start", "ready");
   const members = membersOf(first);
   const stopping = stop("stop.start");
-  await eventually(async () => (await newest("stop.start")).status === "stopping", "the run to be stopping");
+  await eventually(() => runStatus(home, first.run_id) === "stopping", "the run to be stopping");
   const second = await run("stop.start");
   // It waited for its turn: nothing of the first was alive beside it.
   expect(stillAlive(members)).toEqual([]);
