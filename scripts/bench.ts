@@ -17,6 +17,7 @@ const FIGURES: (() => Promise<Figure>)[] = [
   () => import("./bench/rescan.ts").then((m) => m.rescanWarm),
   () => import("./bench/rescan.ts").then((m) => m.rescanCold),
   () => import("./bench/capture.ts").then((m) => m.figure),
+  () => import("./bench/list.ts").then((m) => m.figure),
 ];
 
 type Result = { figure: Figure; measured: Measured };

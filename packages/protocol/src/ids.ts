@@ -5,9 +5,13 @@
 
 export type IdPrefix = "run" | "apr" | "evt" | "call" | "core" | "cor" | "web";
 
-/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds. */
-export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds; `random` are 16 random bytes. */
+export function newId(
+  prefix: IdPrefix,
+  nowMs: number = Date.now(),
+  random: Uint8Array = crypto.getRandomValues(new Uint8Array(16)),
+): string {
+  const bytes = Uint8Array.from(random);
   new DataView(bytes.buffer).setUint32(0, Math.floor(nowMs / 0x1_0000));
   new DataView(bytes.buffer).setUint16(4, nowMs % 0x1_0000);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;

@@ -99,7 +99,7 @@ export class Config {
 }
 
 /** Where this operator's Core lives; cheap, reads no file. */
-export function homePaths(flagHome?: string): Paths {
+export function homePaths(flagHome?: string): Promise<Paths> {
   const env = process.env;
   const chosen = flagHome ?? env.OPENSENTIENCE_HOME;
   const home = chosen === undefined || chosen === "" ? join(homedir(), ".opensentience") : resolve(chosen);
