@@ -18,6 +18,9 @@ const FIGURES: (() => Promise<Figure>)[] = [
   () => import("./bench/rescan.ts").then((m) => m.rescanCold),
   () => import("./bench/capture.ts").then((m) => m.figure),
   () => import("./bench/list.ts").then((m) => m.figure),
+  () => import("./bench/verify.ts").then((m) => m.figure),
+  () => import("./bench/idle-memory.ts").then((m) => m.figure),
+  () => import("./bench/start-agent.ts").then((m) => m.figure),
 ];
 
 type Result = { figure: Figure; measured: Measured };

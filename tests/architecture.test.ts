@@ -59,7 +59,7 @@ const ARROWS: Rules["arrows"] = {
   ],
   daemon: ["*"],
   services: ["*"],
-  bin: ["cli", "dynamic:daemon"],
+  bin: ["cli", "dynamic:daemon", "dynamic:host/memory"],
 };
 
 const NOBODY: readonly string[] = [];

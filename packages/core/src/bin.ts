@@ -5,5 +5,10 @@ import { main } from "./cli/cli.ts";
 // Not awaited here: the bundle is CommonJS (see scripts/build-bundle.ts), which has no await at the top of a module.
 void main(process.argv.slice(2), {
   binary: import.meta.filename,
-  loadServe: async () => (await import("./daemon.ts")).serve,
+  loadServe: async () => {
+    // Before the daemon is loaded: what loading it leaves behind would stay in the heap for as long as Core lives.
+    const { keepHeapSmall } = await import("./host/memory.ts");
+    keepHeapSmall();
+    return (await import("./daemon.ts")).serve;
+  },
 }).then((exitCode) => (process.exitCode = exitCode));

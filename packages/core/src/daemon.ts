@@ -20,7 +20,6 @@ import { closeInheritedFds } from "./host/child-process.ts";
 import { inheritedEnvironment, killPointSetting, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
-import { keepHeapSmall } from "./host/memory.ts";
 import type { Paths } from "./host/paths.ts";
 import { ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
@@ -51,7 +50,6 @@ export async function serve(options: ServeOptions): Promise<number> {
   };
   try {
     armKillPoint(killPointSetting());
-    keepHeapSmall();
     // Whatever a library creates (the database and its journal) is private from its first moment.
     process.umask(0o077);
     closeInheritedFds(options.background ? [REPORT_FD] : [], inheritedEnvironment()["NODE_EXTRA_CA_CERTS"]);

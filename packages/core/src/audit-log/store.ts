@@ -1,6 +1,6 @@
 /** SQL of the audit log: insert, read by key, scan in order. The one change of a row is to erase metadata behind a tombstone. */
 import type { Storage, Tx } from "../storage/storage.ts";
-import type { AuditRow } from "./chain.ts";
+import { HASHED_COLUMNS, type AuditRow } from "./chain.ts";
 
 export type AuditFilter = {
   type?: string | undefined;
@@ -57,9 +57,28 @@ export function rowByEventId(storage: Storage, eventId: string): AuditRow | unde
   return storage.get(`SELECT ${COLUMNS} FROM audit_events WHERE event_id = ?`, eventId);
 }
 
-/** Ascending from `afterSeq` (exclusive), in the table's own order, for verification. */
-export function rowsAfter(storage: Storage, afterSeq: number, limit: number): AuditRow[] {
-  return storage.all(`SELECT ${COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit);
+/** A row as verification needs it. */
+export type ChainRow = [
+  seq: number,
+  /** JSON array of HASHED_COLUMNS, so it ends with the digest of the metadata. */
+  fieldsJson: string,
+  prevHash: string,
+  rowHash: string,
+  metaSalt: string | null,
+  metadataJson: string | null,
+  /** Of a tombstone: the seq of the row whose metadata it excuses, as text. */
+  erasedSeq: string | null,
+];
+
+// SQLite writes the array in a fraction of the time in which its parts become texts of JavaScript, byte for byte as
+// JSON.stringify does. Pinned by "a row of any characters verifies".
+const CHAIN_ROWS = `SELECT seq, json_array(${HASHED_COLUMNS.join(", ")}), prev_hash, row_hash, meta_salt, metadata_json,
+  CASE WHEN event_type = 'audit.erased' AND subject_type = 'audit_event' THEN subject_id END
+  FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?`;
+
+/** Ascending from `afterSeq` (exclusive), in the table's own order. */
+export function chainRowsAfter(storage: Storage, afterSeq: number, limit: number): ChainRow[] {
+  return storage.allArrays<ChainRow>(CHAIN_ROWS, afterSeq, limit);
 }
 
 /** The newest intent about the subject: the row that what follows names as its cause. */

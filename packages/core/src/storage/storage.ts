@@ -68,6 +68,13 @@ export class Storage {
     return this.prepare(sql).all(...values) as T[];
   }
 
+  /** As `all`, each row an array of its columns: half the time for those who read everything. */
+  allArrays<T extends unknown[]>(sql: string, ...values: SQLInputValue[]): T[] {
+    const statement = this.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement.all(...values) as unknown[] as T[];
+  }
+
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
     return this.prepare(sql).get(...values) as T | undefined;
   }
