@@ -45,7 +45,7 @@ async function withCore(
   const core = (verb: string): void => void execFileSync(BINARY, ["core", verb], { env, stdio: "ignore" });
   const uid = process.geteuid?.() ?? 0;
   const signal = new AbortController().signal;
-  const client = new ControlClient({ paths: pathsOf(home, undefined, uid), uid, signal });
+  const client = new ControlClient({ paths: await pathsOf(home, undefined, uid), uid, signal });
   const scan = async (body: { paths?: string[] }): Promise<number> => {
     let found = 0;
     const cost = await timed(async () => ({ found } = await client.call("scan", { body })));

@@ -62,7 +62,7 @@ async function scanWatched(): Promise<Watched> {
   const pid = await home.corePid();
   const uid = process.geteuid?.() ?? 0;
   const signal = new AbortController().signal;
-  const client = new ControlClient({ paths: pathsOf(home.folder, undefined, uid), uid, signal });
+  const client = new ControlClient({ paths: await pathsOf(home.folder, undefined, uid), uid, signal });
   // Makes the kernel forget the highest use so far.
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
   const before = memoryOf(pid, "VmRSS");
