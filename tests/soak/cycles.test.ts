@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ControlClient } from "../../packages/core/src/cli/control-client.ts";
 import { auditRows } from "../support/audit-rows.ts";
-import { controlOf, enableAgent, endedRun, liveRun, startFails, startRun, stopRun } from "../support/control-calls.ts";
+import { controlOf, enableAgent, liveRun, runToEnd, startRun, stopRun } from "../support/control-calls.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
 import { found, randomNumbers, seed, times } from "../support/counts.ts";
 import { program } from "../support/run-trees.ts";
@@ -60,15 +60,15 @@ const KINDS: Record<string, { events: number; cycle: (agentId: string) => Promis
   "end in the start window": {
     events: 3,
     cycle: async (agentId) => {
-      const { details } = await startFails(control, "launcher.exited_early", agentId, "crash");
-      expect(details["run"]).toMatchObject({ status: "crashed", exit_code: 3, leaked_pids: [] });
+      const ended = await runToEnd(control, agentId, "crash");
+      expect(ended).toMatchObject({ status: "crashed", exit_code: 3, leaked_pids: [] });
     },
   },
   "end by itself": {
     events: 3,
     cycle: async (agentId) => {
-      await startRun(control, agentId, "later");
-      expect(await endedRun(control, agentId)).toMatchObject({ status: "crashed", exit_code: 4, leaked_pids: [] });
+      const ended = await runToEnd(control, agentId, "later");
+      expect(ended).toMatchObject({ status: "crashed", exit_code: 4, leaked_pids: [] });
     },
   },
   "stop during the start": {

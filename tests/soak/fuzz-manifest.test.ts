@@ -78,10 +78,10 @@ function expectRefused(bytes: Uint8Array, error: CoreError): void {
   }
 }
 
-/** How long it takes when nothing else gets in between. */
-async function quickestMs(bytes: Uint8Array, turns: number): Promise<number> {
+/** How long it takes when nothing else gets in between: other programs can only add. */
+async function quickestMs(bytes: Uint8Array): Promise<number> {
   let quickest = Infinity;
-  for (let turn = 0; turn < turns; turn += 1) {
+  for (let turn = 0; turn < 20 && quickest >= MAX_MS; turn += 1) {
     const startedAt = performance.now();
     await read(bytes);
     quickest = Math.min(quickest, performance.now() - startedAt);
@@ -109,7 +109,7 @@ test(`${COUNT} hostile manifests are each read as JSON.parse reads them, or refu
     try {
       const outcome = await read(bytes);
       let tookMs = performance.now() - startedAt;
-      if (tookMs > MAX_MS) tookMs = await quickestMs(bytes, 3);
+      if (tookMs > MAX_MS) tookMs = await quickestMs(bytes);
       slowestMs = Math.max(slowestMs, tookMs);
       expect(tookMs).toBeLessThan(MAX_MS);
       if (outcome instanceof CoreError) expectRefused(bytes, outcome);
@@ -145,7 +145,8 @@ test(`a scan root with ${SCANNED} hostile manifests has one entry for each in th
   }
   const report = await home.json<ScanReportJson>(["agents", "scan"]);
   expect(report).toMatchObject({ found: 0, new: 0, duplicates: [] });
-  expect(report.rejected.map(({ path, code }) => [path, code]).toSorted()).toEqual([...expected].toSorted());
+  expect(report.rejected).toHaveLength(SCANNED);
+  expect(new Map(report.rejected.map(({ path, code }) => [path, code]))).toEqual(expected);
   expect(report.rejected.filter(({ message }) => UNSEEN.test(message) || /\n\s+at /.test(message))).toEqual([]);
   expect(report.duration_ms).toBeLessThan(MAX_SCAN_MS);
   const { stdout, stderr } = await home.cli(["agents", "scan"]);

@@ -32,16 +32,17 @@ export async function stopRun(control: ControlClient, agentId: string): Promise<
   return await control.call("stop_agent", { params: { agent_id: agentId }, body: {} });
 }
 
-/** A start that must fail with this code; the error. */
-export async function startFails(
-  control: ControlClient,
-  code: string,
-  agentId: string,
-  ...args: string[]
-): Promise<CoreError> {
-  const thrown: unknown = await startRun(control, agentId, ...args).catch((error: unknown) => error);
-  if (thrown instanceof CoreError && thrown.code === code) return thrown;
-  throw new Error(`a run of ${agentId} was to fail with ${code}, but gave ${JSON.stringify(thrown)}`);
+/** A run that ends by itself, in its start window or, on a busy machine, after it; the run when it is over. */
+export async function runToEnd(control: ControlClient, agentId: string, ...args: string[]): Promise<RunJson> {
+  const started = await startRun(control, agentId, ...args).catch((error: unknown) => {
+    if (error instanceof CoreError && error.code === "launcher.exited_early") return error.details["run"] as Run;
+    throw error;
+  });
+  return await eventually(async () => {
+    const { run } = await control.call("get_agent", { params: { agent_id: agentId } });
+    if (run?.run_id !== started.run_id) throw new Error(`another run than ${started.run_id}: ${run?.run_id}`);
+    return run.stopped_at === null ? undefined : run;
+  }, `the end of ${started.run_id}`);
 }
 
 /** The live run of the agent, waited for when it has none yet. */
@@ -50,12 +51,4 @@ export async function liveRun(control: ControlClient, agentId: string): Promise<
     const { items } = await control.call("list_runs", { query: { agent: agentId } });
     return items[0] as Run | undefined;
   }, `a live run of ${agentId}`);
-}
-
-/** The agent's newest run, as soon as it is over. */
-export async function endedRun(control: ControlClient, agentId: string): Promise<RunJson> {
-  return await eventually(async () => {
-    const { run } = await control.call("get_agent", { params: { agent_id: agentId } });
-    return run !== null && run.stopped_at !== null && ["stopped", "crashed"].includes(run.status) ? run : undefined;
-  }, `the end of the run of ${agentId}`);
 }
