@@ -211,6 +211,22 @@ describe("patterns", () => {
   });
 });
 
+test("many private keys take linear time", () => {
+  const begin = `-----BEGIN PRIV${"ATE KEY"}-----\n`;
+  const pieces = [
+    begin,
+    `\u001b]${begin}-----BEGIN `,
+    `${begin}${"!\n".repeat(8)}`,
+    `${begin}${begin.replace("BEGIN", "END")}`,
+  ];
+  for (const piece of pieces) {
+    const started = performance.now();
+    new Redactor().text(piece.repeat(1_000_000 / piece.length));
+    // Copying what follows each key takes a minute and more; the bound is wide because the machine may be busy.
+    expect(performance.now() - started, JSON.stringify(piece)).toBeLessThan(10_000);
+  }
+});
+
 describe("metadata", () => {
   test("loses the values of secret-looking keys and the secrets in strings", () => {
     const redactor = protectedRedactor("hunter22-live");
