@@ -71,7 +71,7 @@ function through(redactor: Redactor, pieces: readonly string[]): string {
 }
 
 /** Runs `check` COUNT times; a failure names seed, turn and text. */
-function fuzz(check: (random: Random) => { text: string; fault: string | undefined }): void {
+function expectNoFault(check: (random: Random) => { text: string; fault: string | undefined }): void {
   const random = randomNumbers();
   for (let turn = 0; turn < COUNT; turn += 1) {
     const { text, fault } = check(random);
@@ -102,7 +102,7 @@ const visible = (text: string): string => text.replaceAll(/\u001b\[[0-9;]*m/g, "
 
 test(`a live secret in any encoding, anywhere, cut anywhere, is not shown (${COUNT} texts)`, () => {
   const planted = new Map<string, number>();
-  fuzz((random) => {
+  expectNoFault((random) => {
     const secret = repeat(
       8 + upTo(random, 40),
       (
@@ -128,7 +128,7 @@ test(`a live secret in any encoding, anywhere, cut anywhere, is not shown (${COU
 test(`a credential of every known shape, anywhere, cut anywhere, is not shown (${COUNT} texts)`, () => {
   const redactor = new Redactor();
   const planted = new Set<string>();
-  fuzz((random) => {
+  expectNoFault((random) => {
     const shape = pick(random, SHAPES);
     planted.add(shape.name);
     const [before, after] = [pick(random, ["\n", "\n  ", "\t\n"]), pick(random, ["\n", "\r\n", "\n\n"])];
@@ -144,7 +144,7 @@ test(`a credential of every known shape, anywhere, cut anywhere, is not shown ($
 
 test(`look-alikes stay as they are, in any order and cut anywhere (${COUNT} texts)`, () => {
   const redactor = new Redactor();
-  fuzz((random) => {
+  expectNoFault((random) => {
     const words = (): string =>
       repeat(upTo(random, 3), () => pick(random, ["started ", "ü ", "\u001b[32mok\u001b[0m "]));
     const lines = Array.from({ length: 1 + upTo(random, 8) }, () => `${words()}\n${pick(random, LOOKALIKES)}\n`);
