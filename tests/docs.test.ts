@@ -12,6 +12,7 @@ import { SETTINGS } from "../packages/core/src/host/config.ts";
 import { ERROR_ADVICE } from "../packages/protocol/src/error-advice.ts";
 import { CoreError, ERROR_CODES, ERROR_KINDS, type ErrorCode } from "../packages/protocol/src/errors.ts";
 import { listTrackedFiles } from "./architecture/words.ts";
+import { LOOKALIKES, mistakenLookalikes, missedShapes, redactedText, SHAPES } from "./support/redaction-corpus.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "..");
 /** Raise it when documents are added: a test that sees none must not pass. */
@@ -35,6 +36,12 @@ function tableRows(text: string, columns: number): string[][] {
     )
     .filter((cells) => cells.length === columns)
     .map((cells) => cells.map((cell) => cell.replace(/^`([^`]*)`$/, "$1")));
+}
+
+/** In one line of a table. */
+function codeSpan(text: string): string {
+  const ticks = text.includes("`") ? "``" : "`";
+  return `${ticks}${text.replaceAll("\n", "\\n").replaceAll("|", String.raw`\|`)}${ticks}`;
 }
 
 /** The part of a document below one heading. */
@@ -85,6 +92,20 @@ describe("tables of the documents", () => {
     expect(rows.map(([type, severity, meaning, keys = ""]) => [type, severity, meaning, keys.match(/\w+/g)])).toEqual(
       table,
     );
+  });
+
+  test("docs/redaction.md has the score of the corpus as it is, and every shape with what becomes of it", () => {
+    const page = read("docs/redaction.md");
+    const found = `${SHAPES.length - missedShapes().length} of ${SHAPES.length}`;
+    expect(page).toContain(`| credentials redacted | ${found} |\n`);
+    expect(page).toContain(
+      `| look-alikes redacted by mistake | ${mistakenLookalikes().length} of ${LOOKALIKES.length} |\n`,
+    );
+    const table = SHAPES.map((shape) => `| ${shape.name} | ${codeSpan(redactedText(shape))} |`);
+    const rows = page.split("| shape | becomes |\n|---|---|\n")[1]?.split("\n\n")[0]?.split("\n");
+    expect(rows).toEqual(table);
+    const secrets = SHAPES.flatMap((shape) => shape.secrets);
+    expect(secrets.filter((secret) => page.includes(secret))).toEqual([]);
   });
 
   test("docs/operating.md has every setting with default and environment name", () => {
