@@ -211,6 +211,17 @@ describe("patterns", () => {
   });
 });
 
+test("a live secret right before a telling name is shown neither by a cut nor by the label", () => {
+  const hex = Buffer.from(SECRET).toString("hex").toUpperCase();
+  for (const form of [SECRET, hex, Buffer.from("abcdefgh12345678".repeat(2)).toString("hex")]) {
+    const redactor = protectedRedactor();
+    redactor.protect("abcdefgh12345678".repeat(2), "other");
+    const text = `${"x".repeat(5400)}${form}password=${"x".repeat(2800)}`;
+    for (const pieces of [[text], [text.slice(0, 5500), text.slice(5500)], [...text]])
+      expect(through(redactor, pieces)).not.toContain(form.slice(0, 16));
+  }
+});
+
 test("many private keys take linear time", () => {
   const begin = `-----BEGIN PRIV${"ATE KEY"}-----\n`;
   const pieces = [
