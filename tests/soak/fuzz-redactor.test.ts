@@ -1,6 +1,6 @@
 /**
  * Secrets at random places in random text, in random encodings, cut at random borders: none is shown, the cuts change
- * no line that is held, look-alikes stay, and the time is linear. Only through the door of redaction.
+ * no plain line that is held, look-alikes stay, and the time is linear. Only through the door of redaction.
  */
 import { expect, test } from "vitest";
 import { Redactor } from "../../packages/core/src/audit-log/audit-log.ts";
@@ -16,6 +16,11 @@ const [LENGTH, FACTOR, MAX_RATIO] = [30_000, 8, 24];
  * are dropped with the secret behind them) may differ. No secret is shown either way.
  */
 const HELD_LINE = 1_024;
+/**
+ * Lines that leave together are looked at more closely when one of them hides something; that may change the label of a
+ * secret, or how much beside it goes.
+ */
+const UNSEEN = /[^\P{C}\n\r\t]/u;
 const HOSTILE_TEXTS = times({ suite: 8, soak: 500 });
 
 type Random = () => number;
@@ -84,13 +89,14 @@ function expectNoFault(check: (random: Random) => { text: string; fault: string 
 
 /** What is wrong with how a text is redacted, whole and in pieces. */
 function faultOf(redactor: Redactor, random: Random, text: string, secrets: readonly string[]): string | undefined {
-  const whole = unlabelled(redactor.text(text));
+  const whole = redactor.text(text);
   const pieces = inPieces(random, text);
-  const pieced = unlabelled(through(redactor, pieces));
+  const pieced = through(redactor, pieces);
   for (const output of [whole, pieced])
     for (const secret of secrets)
       if (output.includes(secret) || visible(output).includes(secret)) return `${JSON.stringify(secret)} is shown`;
-  if (pieced === whole || text.split("\n").some((line) => line.length > HELD_LINE)) return undefined;
+  if (pieced === whole || UNSEEN.test(text) || text.split("\n").some((line) => line.length > HELD_LINE))
+    return undefined;
   let at = 0;
   while (whole[at] === pieced[at]) at += 1;
   const around = (output: string): string => JSON.stringify(output.slice(Math.max(0, at - 60), at + 60));
@@ -98,11 +104,6 @@ function faultOf(redactor: Redactor, random: Random, text: string, secrets: read
   return `pieces of ${lengths} change the output at ${at} from ${around(whole)} to ${around(pieced)}`;
 }
 
-/**
- * Of a live secret behind a telling name, the one or the other is named, with a bracket more, as lines beside it that leave
- * in the same piece hide something or not.
- */
-const unlabelled = (output: string): string => output.replaceAll(/\[redacted:[^\]]*\]+/g, "[redacted]");
 const visible = (text: string): string => text.replaceAll(/\u001b\[[0-9;]*m/g, "");
 
 test(`a live secret in any encoding, anywhere, cut anywhere, is not shown (${COUNT} texts)`, () => {
@@ -126,7 +127,7 @@ test(`a live secret in any encoding, anywhere, cut anywhere, is not shown (${COU
   expect([...planted.keys()].toSorted()).toEqual(Object.keys(ENCODINGS).toSorted());
   found(
     `${COUNT} live secrets in ${planted.size} encodings at random places and cuts`,
-    "0 shown; cuts change no line up to 1 KiB",
+    "0 shown; cuts change no plain line up to 1 KiB",
   );
 });
 
@@ -143,7 +144,7 @@ test(`a credential of every known shape, anywhere, cut anywhere, is not shown ($
   expect(planted.size).toBe(SHAPES.length);
   found(
     `${COUNT} credentials of ${planted.size} shapes at random places and cuts`,
-    "0 shown; cuts change no line up to 1 KiB",
+    "0 shown; cuts change no plain line up to 1 KiB",
   );
 });
 
