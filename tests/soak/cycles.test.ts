@@ -42,7 +42,7 @@ let core: number;
 beforeAll(async () => {
   home = await newHome({ settings: { "logs.keep_runs": KEEP_RUNS } });
   await home.json(["core", "start"]);
-  control = controlOf(home);
+  control = await controlOf(home);
   core = await home.corePid();
   for (const agentId of LANES) await enableAgent(control, agentId, PROGRAM);
 });

@@ -3,7 +3,9 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LogRecordJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { controlOf, enableAgent, type Run, startRun, stopRun } from "../support/control-calls.ts";
+import type { ControlClient } from "../../packages/core/src/cli/control-client.ts";
+import type { Run } from "../support/agent-acts.ts";
+import { controlOf, enableAgent, startRun, stopRun } from "../support/control-calls.ts";
 import { type CoreHome, type Files, newHome } from "../support/core-home.ts";
 import { found, times } from "../support/counts.ts";
 import { bytesWritten, misbehaving, program, watchMemory } from "../support/run-trees.ts";
@@ -28,12 +30,12 @@ const COMMANDS = [
 const LEAST_SAMPLES = 5;
 
 let home: CoreHome;
-let control: ReturnType<typeof controlOf>;
+let control: ControlClient;
 let core: number;
 beforeAll(async () => {
   home = await newHome({ settings: { "logs.max_file_bytes": MAX_LOG_FILE, "logs.max_files": MAX_LOG_FILES } });
   await home.json(["core", "start"]);
-  control = controlOf(home);
+  control = await controlOf(home);
   core = await home.corePid();
 });
 afterAll(() => home.dispose());

@@ -3,16 +3,15 @@ import type { RunJson } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
 import { ControlClient } from "../../packages/core/src/cli/control-client.ts";
 import { pathsOf } from "../../packages/core/src/host/paths.ts";
+import type { Run } from "./agent-acts.ts";
 import { type CoreHome, eventually, type Files, gitRepository } from "./core-home.ts";
 import { smallAgent } from "./small-agent.ts";
 
-/** A run that stands, so that it has a pid. */
-export type Run = RunJson & { pid: number };
-
 /** One caller; Core must run already. */
-export function controlOf(home: CoreHome): ControlClient {
+export async function controlOf(home: CoreHome): Promise<ControlClient> {
   const uid = process.geteuid?.() ?? 0;
-  return new ControlClient({ paths: pathsOf(home.folder, undefined, uid), uid, signal: new AbortController().signal });
+  const paths = await pathsOf(home.folder, undefined, uid);
+  return new ControlClient({ paths, uid, signal: new AbortController().signal });
 }
 
 /** Takes a small agent from git to where it may run. */
