@@ -13,7 +13,15 @@ const PAGE = join(resolve(import.meta.dirname, ".."), "docs/benchmarks.md");
 const [BEGIN, END] = ["<!-- figures -->", "<!-- /figures -->"];
 
 /** In the order of the page. Each is loaded only when it is its turn: one figure's imports are not another's memory. */
-const FIGURES: (() => Promise<Figure>)[] = [];
+const FIGURES: (() => Promise<Figure>)[] = [
+  () => import("./bench/rescan.ts").then((m) => m.rescanWarm),
+  () => import("./bench/rescan.ts").then((m) => m.rescanCold),
+  () => import("./bench/capture.ts").then((m) => m.figure),
+  () => import("./bench/list.ts").then((m) => m.figure),
+  () => import("./bench/verify.ts").then((m) => m.figure),
+  () => import("./bench/idle-memory.ts").then((m) => m.figure),
+  () => import("./bench/start-agent.ts").then((m) => m.figure),
+];
 
 type Result = { figure: Figure; measured: Measured };
 

@@ -1,7 +1,7 @@
 /**
  * `npm run soak [-- FILE…]`: the crash, cycle and fuzz tests of tests/soak with their full counts (the suite runs the same
- * files with smaller ones), then docs/soak.md with what each of them counted, the date and the machine. The page is
- * written only when every file ran and nothing failed. `SEED=n` repeats a run.
+ * files with smaller ones), then docs/soak.md with what each of them counted, the date, the commit and the machine. The
+ * page is written only when nothing failed; of some files, only their rows. `SEED=n` repeats a run.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -26,29 +26,35 @@ try {
   const missing = ensureTools();
   if (missing.length > 0) throw new Error(`missing: ${missing.join(", ")}`);
   const { runVitest } = await import("./run-vitest.ts");
-  const started = performance.now();
   const tally = await runVitest(["soak"], REPOSITORY, files);
-  const minutes = (performance.now() - started) / 60_000;
   const results = readFileSync(process.env["SOAK_REPORT"], "utf8").trimEnd().split("\n").filter(Boolean);
-  const rows = results.map((line) => JSON.parse(line) as Found).map(({ what, result }) => `| ${what} | ${result} |`);
+  const rows = results.map((line) => rowOf(JSON.parse(line) as Found));
   console.log(["", ...rows].join("\n"));
-  if (tally.failed === 0 && files.length === 0) writePage(rows, minutes);
+  if (tally.failed === 0) writePage(rows, files.length > 0);
   closeWith(tally);
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-/** Replaces what stands between the two marks of the page. */
-function writePage(rows: string[], minutes: number): void {
+function rowOf({ what, result, seed }: Found): string {
+  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: REPOSITORY, encoding: "utf8" }).trim();
+  return `| ${what} | ${result} | ${new Date().toISOString().slice(0, 10)}, ${commit}, seed ${seed} |`;
+}
+
+/** Replaces what stands between the two marks of the page; `keepsOthers`: rows that this run did not count stay. */
+function writePage(rows: readonly string[], keepsOthers: boolean): void {
   const page = readFileSync(PAGE, "utf8");
   const [before, rest] = page.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`${PAGE} has no ${BEGIN} … ${END}`);
-  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: REPOSITORY, encoding: "utf8" }).trim();
+  const [old, after] = rest?.split(END) ?? [];
+  if (before === undefined || old === undefined || after === undefined)
+    throw new Error(`${PAGE} has no ${BEGIN} … ${END}`);
+  const name = (row: string): string => row.split("|")[1] ?? "";
+  const counted = new Set(rows.map(name));
+  const kept = keepsOthers
+    ? old.split("\n").filter((line) => /^\| (?!what )[^-]/.test(line) && !counted.has(name(line)))
+    : [];
   const [cpu] = cpus();
-  const machine =
-    `Run on ${new Date().toISOString().slice(0, 10)} at commit ${commit}, seed ${process.env["SEED"]}, ${minutes.toFixed(0)} minutes, ` +
-    `on ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}.`;
-  const table = ["| what | result |", "|---|---|", ...rows].join("\n");
+  const machine = `On ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}.`;
+  const table = ["| what | result | when |", "|---|---|---|", ...[...kept, ...rows].toSorted()].join("\n");
   writeFileSync(PAGE, `${before}${BEGIN}\n${machine}\n\n${table}\n${END}${after}`);
 }

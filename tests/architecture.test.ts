@@ -51,10 +51,18 @@ const ARROWS: Rules["arrows"] = {
     // services.ts makes it; the page's API only calls it.
     "type:runtime",
   ],
-  cli: ["host/paths", "host/config", "host/version", "host/core-mark", "host/child-process", "host/private-file"],
+  cli: [
+    "host/paths",
+    "host/config",
+    "host/version",
+    "host/core-mark",
+    "host/child-process",
+    "host/private-file",
+    "host/random-bytes",
+  ],
   daemon: ["*"],
   services: ["*"],
-  bin: ["cli", "dynamic:daemon"],
+  bin: ["cli", "dynamic:daemon", "dynamic:host/memory"],
 };
 
 const NOBODY: readonly string[] = [];

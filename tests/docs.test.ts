@@ -3,7 +3,7 @@
  * relative link leads somewhere, and every command line in a document is one that the command line would take.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { AUDIT_EVENTS } from "../packages/core/src/audit-log/events.ts";
 import { parseLine } from "../packages/core/src/cli/arguments.ts";
@@ -12,6 +12,7 @@ import { SETTINGS } from "../packages/core/src/host/config.ts";
 import { ERROR_ADVICE } from "../packages/protocol/src/error-advice.ts";
 import { CoreError, ERROR_CODES, ERROR_KINDS, type ErrorCode } from "../packages/protocol/src/errors.ts";
 import { listTrackedFiles } from "./architecture/words.ts";
+import { LOOKALIKES, mistakenLookalikes, missedShapes, redactedText, SHAPES } from "./support/redaction-corpus.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "..");
 /** Raise it when documents are added: a test that sees none must not pass. */
@@ -35,6 +36,12 @@ function tableRows(text: string, columns: number): string[][] {
     )
     .filter((cells) => cells.length === columns)
     .map((cells) => cells.map((cell) => cell.replace(/^`([^`]*)`$/, "$1")));
+}
+
+/** In one line of a table. */
+function codeSpan(text: string): string {
+  const ticks = text.includes("`") ? "``" : "`";
+  return `${ticks}${text.replaceAll("\n", "\\n").replaceAll("|", String.raw`\|`)}${ticks}`;
 }
 
 /** The part of a document below one heading. */
@@ -87,6 +94,20 @@ describe("tables of the documents", () => {
     );
   });
 
+  test("docs/redaction.md has the score of the corpus as it is, and every shape with what becomes of it", () => {
+    const page = read("docs/redaction.md");
+    const found = `${SHAPES.length - missedShapes().length} of ${SHAPES.length}`;
+    expect(page).toContain(`| credentials redacted | ${found} |\n`);
+    expect(page).toContain(
+      `| look-alikes redacted by mistake | ${mistakenLookalikes().length} of ${LOOKALIKES.length} |\n`,
+    );
+    const table = SHAPES.map((shape) => `| ${shape.name} | ${codeSpan(redactedText(shape))} |`);
+    const rows = page.split("| shape | becomes |\n|---|---|\n")[1]?.split("\n\n")[0]?.split("\n");
+    expect(rows).toEqual(table);
+    const secrets = SHAPES.flatMap((shape) => shape.secrets);
+    expect(secrets.filter((secret) => page.includes(secret))).toEqual([]);
+  });
+
   test("docs/operating.md has every setting with default and environment name", () => {
     const table = Object.entries(SETTINGS).map(([key, setting]) => [
       key,
@@ -97,6 +118,41 @@ describe("tables of the documents", () => {
     expect(rows.map(([key, value = "", environment]) => [key, JSON.parse(value) as unknown, environment])).toEqual(
       table,
     );
+  });
+});
+
+describe("docs/hard-cases.md", () => {
+  const page = read("docs/hard-cases.md");
+  const cellsOf = (line: string): string[] =>
+    line
+      .slice(1, -1)
+      .split(" | ")
+      .map((cell) => cell.trim());
+
+  test("lists exactly the tests that are named by a number, where they are", () => {
+    const rows = page.split("\n").filter((line) => /^\| \d+ \|/.test(line));
+    const listed = rows.map((row) => {
+      const [number, name, , file] = cellsOf(row);
+      return `${file?.replaceAll("`", "")}: ${number} ${name}`;
+    });
+    const files = listTrackedFiles(REPOSITORY).filter((path) => /^tests\/integration\/.*\.test\.ts$/.test(path));
+    const tests = files.flatMap((path) =>
+      [...read(path).matchAll(/(?:test\(|\[)\s*"(\d{1,2} [a-zA-Z][^"]*)",/g)].map(
+        ([, name]) => `${basename(path)}: ${name}`,
+      ),
+    );
+    expect(new Set(listed.map((one) => /: (\d+) /.exec(one)?.[1])).size).toBe(22);
+    expect(listed.toSorted()).toEqual(tests.toSorted());
+  });
+
+  test("names only tests that there are", () => {
+    const rows = page.split("\n").filter((line) => /^\| .* \| "/.test(line));
+    expect(rows.length).toBeGreaterThanOrEqual(25);
+    const absent = rows.filter((row) => {
+      const [, name = "", path = ""] = /^"(.+)" in `([^`]+)`$/.exec(cellsOf(row).at(-1) ?? "") ?? [];
+      return name === "" || !existsSync(join(REPOSITORY, path)) || !read(path).includes(`"${name}"`);
+    });
+    expect(absent).toEqual([]);
   });
 });
 

@@ -30,7 +30,7 @@ async function killCore(pid?: number): Promise<void> {
 }
 
 describe("one Core per home", () => {
-  test("eight first commands at once start one Core, and all of them succeed", async () => {
+  test("15 eight first commands at once", async () => {
     const results = await Promise.all(Array.from({ length: 8 }, () => home.cli(["agents", "list", "--json"])));
     for (const result of results)
       expect(result).toEqual({ code: 0, stdout: expect.stringContaining('"items"'), stderr: "" });
@@ -38,7 +38,7 @@ describe("one Core per home", () => {
     expect(home.processes().map(({ pid }) => pid)).toEqual([await home.corePid()]);
   });
 
-  test("eight first commands after a kill find the stale socket and agree as well", async () => {
+  test("15 eight first commands at once, beside the stale socket of a Core that was killed", async () => {
     await home.json(["core", "start"]);
     await killCore();
     expect(existsSync(join(home.folder, "run/core.sock"))).toBe(true);
@@ -50,7 +50,7 @@ describe("one Core per home", () => {
     expect(types().filter((type) => type === "core.started")).toHaveLength(2);
   });
 
-  test("a second one in the foreground is refused, and the first is not disturbed", async () => {
+  test("15 a second Core for the same home", async () => {
     await home.json(["core", "start"]);
     const pid = await home.corePid();
     const { next_step: nextStep } = await refuse(home, ["serve"], {
@@ -151,7 +151,7 @@ describe("an orderly end", () => {
 });
 
 describe("kill -9 of Core", () => {
-  test("while agents run: nothing of them lives on, and the next start tells and mends", async () => {
+  test("12 Core gets kill -9 while agents run", async () => {
     await smallAgentAt(home, "lost.stubborn", "enabled", {}, misbehaving("refuses-to-die.sh"));
     await smallAgentAt(home, "lost.always", "enabled");
     const stubborn = await home.json<Run>(["agents", "run", "lost.stubborn"]);
@@ -182,7 +182,7 @@ describe("kill -9 of Core", () => {
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
     expect(items.map((run) => run.run_id)).toEqual([resumed.run_id]);
     expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([
-      { runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0 },
+      { runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0, approvals_closed: 0 },
     ]);
     const crashes = auditRows(home, "agent.run_crashed");
     expect(crashes.map(({ subject, metadata }) => [subject, metadata["reason"]])).toEqual(

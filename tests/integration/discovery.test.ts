@@ -97,6 +97,36 @@ test("a vanished agent is kept and marked, and comes back", async () => {
   expect((await home.json<AgentDetailJson>(["agents", "info", "org.example.ghost"])).missing_since).toBeNull();
 });
 
+test("a manifest that was spoiled or taken away is noticed without a scan, and so is its return", async () => {
+  const folder = plant("edited/deeply/below", manifest("org.example.edited"));
+  await scan();
+  const file = join(folder, "opensentience.agent.json");
+  const agent = (): Promise<AgentDetailJson> => home.json<AgentDetailJson>(["agents", "info", "org.example.edited"]);
+  rmSync(file);
+  await eventually(async () => (await agent()).missing_since !== null, "the agent to be missing");
+  writeFileSync(file, "{");
+  writeFileSync(`${file}.new`, manifest("org.example.edited", { version: "2.0.0" }));
+  renameSync(`${file}.new`, file);
+  await eventually(async () => (await agent()).version === "2.0.0", "the manifest to be back");
+  expect((await agent()).missing_since).toBeNull();
+  renameSync(folder, `${folder}.away`);
+  await eventually(async () => (await agent()).missing_since !== null, "the moved folder to be missed");
+  rmSync(`${folder}.away`, { recursive: true });
+});
+
+test("an agent that appears deep in a tree, or goes from there, is seen by the next scan", async () => {
+  mkdirSync(join(home.projects, "tree/a/b/c/d"), { recursive: true });
+  await scan();
+  const folder = plant("tree/a/b/c/d/e/agent", manifest("org.example.deep"));
+  expect(await scan()).toMatchObject({ new: 1 });
+  rmSync(join(folder, "opensentience.agent.json"));
+  await eventually(
+    async () => (await home.json<AgentDetailJson>(["agents", "info", "org.example.deep"])).missing_since !== null,
+    "the agent to be missing",
+  );
+  rmSync(join(home.projects, "tree"), { recursive: true });
+});
+
 test("links, pruned folders and folders below an agent are not entered", async () => {
   plant("node_modules/dep", manifest("org.example.pruned"));
   plant("one/inner", manifest("org.example.inner"));

@@ -7,7 +7,7 @@ import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { marked } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
-import { Following, onTerminal } from "../support/terminal.ts";
+import { Following, onTerminal, typeNextStep } from "../support/terminal.ts";
 
 /** A step that forks, ignores SIGTERM and never ends. */
 const STUBBORN_BUILD = {
@@ -68,6 +68,25 @@ describe("Ctrl-C on a build", () => {
     await building.kill();
     await expectCanceled("stop.killed");
   });
+});
+
+test("Ctrl-C on a run says that what was started runs on", async () => {
+  await smallAgentAt(home, "stop.run", "enabled");
+  const running = new Following(home, ["agents", "run", "stop.run"]);
+  // Core has let it go and waits for its start window to be over.
+  await eventually(
+    () => auditRows(home, "agent.run_started").some(({ metadata }) => metadata["phase"] === "started"),
+    "the start",
+  );
+  const next = "opensentience agents stop stop.run";
+  expect(await running.interrupt()).toEqual({
+    code: 130,
+    stdout: "",
+    stderr: `if stop.run was started, it runs on; to end it: ${next}\n`,
+  });
+  expect(await home.json(["agents", "info", "stop.run"])).toMatchObject({ status: "running" });
+  await typeNextStep(home, next);
+  expect(await home.json(["agents", "ps"])).toMatchObject({ items: [] });
 });
 
 describe("Ctrl-C on an install", () => {

@@ -45,6 +45,8 @@ describe("a command line that breaks the table is refused with the help to read:
     [["agents", "install", ID, "--ref", "a", "--ref", "b"], /twice/, "opensentience help agents install"],
     [["agents", "enable", ID, "--all", "--approve", "x:y"], /exclude/, "opensentience help agents enable"],
     [["audit", "list", "--severity", "loud"], /info, warn, error, security/, "opensentience help audit list"],
+    [["audit", "list", "--type", "agent.enabld"], /did you mean "agent.enabled"/, "opensentience help audit list"],
+    [["audit", "list", "--type", "toString"], /no event type "toString"/, "opensentience help audit list"],
     [["audit", "list", "--limit", "0"], /from 1 to 500/, "opensentience help audit list"],
     [["audit", "list", "--limit", "501"], /from 1 to 500/, "opensentience help audit list"],
     [["core", "start", "--set", "launcher"], /KEY=VALUE/, "opensentience core status"],

@@ -39,7 +39,7 @@ const restarted = (where: CoreHome, agentId: string, times: number): Promise<Run
   }, `${agentId} to be started again`);
 
 describe("an agent that crashes again and again", () => {
-  test("is started again with growing delays, then given up with a reason, its tree gone each time", async () => {
+  test("21 a restart storm", async () => {
     await smallAgentAt(
       home,
       "loop.fail",

@@ -11,7 +11,9 @@ import { type Answer, onTerminal } from "../support/terminal.ts";
 
 const READ = "filesystem:read:~/notes/**";
 const EGRESS = "network:egress:*";
+const NARROW = "filesystem:read:~/notes/a/**";
 const EACH = "[y/N/a/q] ";
+const KEY = "[y, or any other key for no] ";
 const LAST = "Approve this, for exactly this state of the agent? [y/N] ";
 
 let home: CoreHome;
@@ -175,28 +177,88 @@ test("a build shows its plan and asks; no is the default", async () => {
   expect([yes.code, existsSync(join(home.sourceOf(id), "made"))]).toEqual([0, true]);
 });
 
-test("after a change that only narrows one answer is enough; a widened one is asked in full again", async () => {
-  const id = "com.example.narrowed";
-  const repository = await smallAgentAt(home, id, "enabled", { permissions: [READ, EGRESS] });
+/** Enabled, and then asking for less: what was approved wide is narrow now, and the network is gone. */
+async function narrowed(id: string): Promise<void> {
+  if (!existsSync(home.sourceOf(id))) await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
   const path = join(home.sourceOf(id), MANIFEST);
-  writeFileSync(path, manifestText(id, { permissions: ["filesystem:read:~/notes/a/**"] }));
-  const narrowed = await onTerminal(home, ["agents", "enable", id], [{ when: "that remain? [y/N] ", type: "y\n" }]);
-  expect([narrowed.code, narrowed.text.includes("It only asks for less")]).toEqual([0, true]);
-  expect((await info(id)).approval?.approved_permissions).toEqual(["filesystem:read:~/notes/a/**"]);
+  writeFileSync(path, manifestText(id, { permissions: [READ, EGRESS] }));
+  await home.json(["agents", "enable", id, "--all"]);
+  writeFileSync(path, manifestText(id, { permissions: [NARROW] }));
+}
 
-  writeFileSync(path, manifestText(id, { permissions: ["filesystem:read:~/**"] }));
-  const widened = await onTerminal(
-    home,
-    ["agents", "enable", id],
-    [
-      { when: EACH, type: "n\n" },
-      { when: LAST, type: "n\n" },
-    ],
-  );
-  expect(widened.code).toBe(1);
-  expect(widened.text).toContain("It changed since its approval");
-  expect((await info(id)).drift?.diff.permissions.widened).toEqual([
-    { from: "filesystem:read:~/notes/a/**", to: "filesystem:read:~/**" },
-  ]);
-  expect(repository.head).toBe((await info(id)).source_commit);
+test("a change that only narrows is shown and approved with one key; the refused run says where", async () => {
+  const id = "com.example.narrowed";
+  await narrowed(id);
+  const refusedRun = await home.fails(["agents", "run", id]);
+  expect(refusedRun.error).toMatchObject({
+    code: "enablement.drifted",
+    next_step: `opensentience agents enable ${id}`,
+  });
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type: "y" }]);
+  expect(code).toBe(0);
+  expect(text).toContain("It only asks for less. Approve what remains (1 permission)?");
+  expect(text).toContain(`- permission narrowed: ${READ} -> ${NARROW}`);
+  expect(text).toContain(`- permission ${EGRESS}`);
+  expect(text).not.toContain(EACH);
+  expect((await info(id)).approval?.approved_permissions).toEqual([NARROW]);
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  await home.json(["agents", "stop", id]);
+});
+
+test.each([
+  ["n", "n"],
+  ["q", "q"],
+  ["Enter", "\r"],
+  ["Y", "Y"],
+  ["Escape", "\u001b"],
+  ["a burst that begins with y", "y\r"],
+  ["a word", "yes"],
+])("a change that only narrows is not approved by %s", async (_, typed) => {
+  const id = "com.example.notapproved";
+  await narrowed(id);
+  const before = approvals(id).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type: typed }]);
+  expect([code, text.includes("nothing was approved")]).toEqual([1, true]);
+  expect(approvals(id)).toHaveLength(before);
+  expect((await info(id)).approval?.approved_permissions).toEqual([READ, EGRESS]);
+});
+
+test("Ctrl-C and Ctrl-D at the one key end the command with 130 and approve nothing", async () => {
+  const id = "com.example.interrupted";
+  await narrowed(id);
+  const before = approvals(id).length;
+  for (const type of ["\u0003", "\u0004"])
+    expect((await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type }])).code).toBe(130);
+  expect(approvals(id)).toHaveLength(before);
+});
+
+test.each([
+  ["a key", "y"],
+  ["a line", "y\n"],
+  ["a held key", "y".repeat(40)],
+  ["a paste", "y\ny\nyes\ny"],
+])("what was in the terminal before the question is no consent to it: %s", async (_, typedAhead) => {
+  const id = "com.example.typedahead";
+  await narrowed(id);
+  const before = approvals(id).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type: "n" }], typedAhead);
+  expect([code, text.includes("nothing was approved")]).toEqual([1, true]);
+  expect(approvals(id)).toHaveLength(before);
+});
+
+test.each<[what: string, permissions: string[], changes: Record<string, unknown>]>([
+  ["a widened permission", ["filesystem:read:~/**"], {}],
+  ["an added permission beside one that is gone", [READ, "env:read:LANG"], {}],
+  ["a permission less and another name", [READ], { name: "Other" }],
+])("%s is reviewed in full again", async (_, permissions, changes) => {
+  const id = "com.example.widened";
+  await narrowed(id);
+  writeFileSync(join(home.sourceOf(id), MANIFEST), manifestText(id, { permissions, ...changes }));
+  const before = approvals(id).length;
+  const no = permissions.map(() => ({ when: EACH, type: "n\n" }));
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [...no, { when: LAST, type: "n\n" }]);
+  expect([code, text.includes("It changed since its approval"), text.includes(KEY)]).toEqual([1, true, false]);
+  expect(approvals(id)).toHaveLength(before);
+  const { error } = await home.fails(["agents", "run", id]);
+  expect(error.next_step).toBe(`opensentience agents diff ${id}`);
 });

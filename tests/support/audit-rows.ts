@@ -41,6 +41,11 @@ export function approvalRows(home: CoreHome, agentId: string): Record<string, un
   return select(home, "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY id", agentId);
 }
 
+/** What the row of a run says at this moment; quicker than any command, for states that pass soon. */
+export function runStatus(home: CoreHome, runId: string): unknown {
+  return select(home, "SELECT status FROM runs WHERE run_id = ?", runId)[0]?.["status"];
+}
+
 function select(home: CoreHome, sql: string, ...values: string[]): Record<string, unknown>[] {
   const database = new DatabaseSync(join(home.folder, "state/core.sqlite3"), { readOnly: true });
   try {

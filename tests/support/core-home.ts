@@ -44,9 +44,11 @@ export class CoreHome {
   /** Environment of every command, and so of the Core that the first one starts. */
   readonly env: Record<string, string>;
   readonly #root: string;
+  readonly #binary: string;
 
-  constructor(root: string, env: Record<string, string>) {
+  constructor(root: string, env: Record<string, string>, binary: string) {
     this.#root = root;
+    this.#binary = binary;
     this.folder = join(root, "h");
     this.projects = join(root, "projects");
     this.operatorHome = join(root, "operator");
@@ -60,7 +62,7 @@ export class CoreHome {
   }
 
   async cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
-    const result = await runTool([BINARY, ...args], {
+    const result = await runTool([this.#binary, ...args], {
       cwd: this.#root,
       env: { ...this.env, ...options.env },
       timeoutMs: options.timeoutMs ?? CLI_TIMEOUT_MS,
@@ -150,12 +152,15 @@ export class CoreHome {
   }
 }
 
-/** A fresh home. `settings` become its config.toml: keys as in the documentation, values as in JSON. */
+/**
+ * A fresh home. `settings` become its config.toml: keys as in the documentation, values as in JSON. `binary` is the
+ * program, where it is not the bundled one.
+ */
 export async function newHome(
-  options: { env?: Record<string, string>; settings?: Record<string, unknown> } = {},
+  options: { env?: Record<string, string>; settings?: Record<string, unknown>; binary?: string } = {},
 ): Promise<CoreHome> {
   const root = mkdtempSync(join(tmpdir(), "os-"));
-  const home = new CoreHome(root, { ...baseEnvironment(), ...options.env });
+  const home = new CoreHome(root, { ...baseEnvironment(), ...options.env }, options.binary ?? BINARY);
   for (const folder of [home.folder, home.projects, home.operatorHome]) mkdirSync(folder, { mode: 0o700 });
   const settings = Object.entries(options.settings ?? {}).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
   if (settings.length > 0) writeFileSync(join(home.folder, "config.toml"), settings.join(""), { mode: 0o600 });

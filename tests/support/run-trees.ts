@@ -67,10 +67,14 @@ export function watchMemory(pid: number): { risenBytes: () => number } {
 
 /** Waits until a process and its descendants have written that many bytes. */
 export async function hasWritten(pid: number, bytes: number): Promise<void> {
-  const written = (): number => Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]);
   await eventually(
-    () => written() >= bytes,
-    () => `${bytes} bytes to be written; it is at ${written()}`,
+    () => bytesWritten(pid) >= bytes,
+    () => `${bytes} bytes to be written; it is at ${bytesWritten(pid)}`,
     30_000,
   );
+}
+
+/** How much a process has written since it began, to wherever. */
+export function bytesWritten(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]);
 }

@@ -15,17 +15,22 @@ const STYLING = /\u001b\[[0-9;]*[mK]/g;
 const QUESTIONS: [string, string][] = [
   ["[y/N/a/q] ", "a\n"],
   ["[y/N] ", "y\n"],
+  ["[y, or any other key for no] ", "y"],
 ];
 
-/** Runs one command on a terminal. `text` is all that was shown, typed answers included, without colours. */
+/**
+ * Runs one command on a terminal. `text` is all that was shown, typed answers included, without colours. `typedAhead`
+ * is in the terminal before the command begins.
+ */
 export async function onTerminal(
   home: CoreHome,
   args: string[],
   answers: Answer[] = [],
+  typedAhead = "",
 ): Promise<{ code: number; text: string }> {
   const waiting = [...answers];
   let from = 0;
-  return await converse(home, args, async (text) => {
+  const answer = async (text: string): Promise<string | undefined> => {
     const next = waiting[0];
     const rest = text.slice(from);
     const at = next === undefined ? -1 : rest.search(typeof next.when === "string" ? escaped(next.when) : next.when);
@@ -34,7 +39,8 @@ export async function onTerminal(
     from = text.length;
     await next.first?.();
     return next.type;
-  });
+  };
+  return await converse(home, args, answer, {}, typedAhead);
 }
 
 /**
@@ -68,6 +74,7 @@ async function converse(
   args: string[],
   answer: (text: string) => Promise<string | undefined>,
   env: Record<string, string> = {},
+  typedAhead = "",
 ): Promise<{ code: number; text: string }> {
   const command = [BINARY, ...args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
   const child = spawnProcess(["script", "--quiet", "--return", "--command", command, "/dev/null"], {
@@ -81,6 +88,7 @@ async function converse(
   let text = "";
   let looking: Promise<void> = Promise.resolve();
   child.stdin?.on("error", () => {});
+  child.stdin?.write(typedAhead);
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
     raw += chunk;
     text = raw.replaceAll("\r\n", "\n").replaceAll(STYLING, "");

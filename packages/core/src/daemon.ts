@@ -17,11 +17,11 @@ import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from 
 import { Redactor, SYSTEM_ACT, type Act, type AuditLog } from "./audit-log/audit-log.ts";
 import { VERSION } from "./host/version.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
-import { inheritedEnvironment, loadConfig, type Config, type SettingKey } from "./host/config.ts";
+import { inheritedEnvironment, killPointSetting, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
-import { keepHeapSmall } from "./host/memory.ts";
+import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import type { Paths } from "./host/paths.ts";
-import { ensurePrivateFolder } from "./host/private-file.ts";
+import { ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
 import { logLimits, makeServices, openAuditLog } from "./services.ts";
@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     hasReported = true;
   };
   try {
-    keepHeapSmall();
+    armKillPoint(killPointSetting());
     // Whatever a library creates (the database and its journal) is private from its first moment.
     process.umask(0o077);
     closeInheritedFds(options.background ? [REPORT_FD] : [], inheritedEnvironment()["NODE_EXTRA_CA_CERTS"]);
@@ -89,6 +89,7 @@ export class Core {
   #server: Server | undefined;
   #expiryTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
+  #start: "under way" | "to be stopped" | "done" = "under way";
 
   private constructor(parts: {
     paths: Paths;
@@ -123,8 +124,10 @@ export class Core {
       await ensurePrivateFolder(folder);
     const lock = acquireLock(paths.lock);
     if (lock === undefined) return undefined;
+    killPoint("start.locked");
     writeCoreMark(paths.coreMark, "starting");
     try {
+      await removeTemporaries(paths.stateFolder);
       const config = await loadConfig(paths, options.flags);
       const redactor = new Redactor();
       const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
@@ -153,11 +156,15 @@ export class Core {
     this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket, (line) =>
       this.#log.line(line),
     );
+    killPoint("start.listening");
     writeCoreMark(this.#paths.coreMark, "running");
     this.#log.line(
       `started: version ${VERSION}, pid ${process.pid}, ${this.#probe.backend}${this.#probe.reason === undefined ? "" : ` (${this.#probe.reason})`}`,
     );
     this.#services?.discovery.start();
+    const isUnwanted = this.#start === "to be stopped";
+    this.#start = "done";
+    if (isUnwanted) this.#stopNow();
   }
 
   async #compose(storage: Storage): Promise<void> {
@@ -185,25 +192,30 @@ export class Core {
         isolation: describeHeld(this.#probe).isolation,
       },
     });
+    killPoint("start.recorded");
     const installs = await install.reconcile();
     const builds = build.reconcile();
     const { closed, processesEnded } = await launcher.reconcile();
-    if (installs + builds + closed.length > 0) {
+    const approvals = enablement.reconcile();
+    if (installs + builds + closed + approvals > 0) {
       audit.record({
         type: "core.reconciled",
         act: SYSTEM_ACT,
         subject: this.#subject(),
         metadata: {
-          runs_closed: closed.length,
+          runs_closed: closed,
           processes_ended: processesEnded,
           builds_closed: builds,
           installs_closed: installs,
+          approvals_closed: approvals,
         },
       });
     }
+    killPoint("start.reconciled");
     for (const name of await readdir(this.#paths.runAgentsFolder))
       await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
-    await launcher.resume(closed);
+    killPoint("start.sockets_removed");
+    launcher.resume();
     this.#expiryTimer = setInterval(
       () =>
         void enablement
@@ -293,11 +305,13 @@ export class Core {
   async #stop(code: number, act: Act): Promise<void> {
     this.#log.line("stopping");
     writeCoreMark(this.#paths.coreMark, "stopping");
+    killPoint("core.stop_begun");
     this.#server?.close();
     clearInterval(this.#expiryTimer);
     const services = this.#services;
     if (services !== null) {
       await services.launcher.stopAll(act);
+      killPoint("core.stop_agents_ended");
       // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
       this.#server?.closeAllConnections();
       await services.catalog.whenUnclaimed();
@@ -308,27 +322,37 @@ export class Core {
         subject: this.#subject(),
         metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) },
       });
+      killPoint("core.stop_recorded");
       await services.audit.close();
     }
     this.#storage?.close();
+    killPoint("core.stop_storage_closed");
     this.#log.line("stopped");
     await this.#log.close();
     await unlink(this.#paths.controlSocket).catch(() => undefined);
+    killPoint("core.stop_socket_removed");
     removeCoreMark(this.#paths.coreMark);
+    killPoint("core.stop_mark_removed");
     this.#lock.release();
     this.#resolveEnded(code);
   }
 
   #onSignal(signal: string): void {
-    if (this.#stopping !== undefined) process.exit(130);
+    if (this.#stopping !== undefined || this.#start === "to be stopped") process.exit(130);
     this.#log.line(`received ${signal}`);
+    // A stop in the middle of a start would close what the start still uses, and miss what it opens afterwards.
+    if (this.#start === "under way") this.#start = "to be stopped";
+    else this.#stopNow();
+  }
+
+  #stopNow(): void {
     this.stop(0).catch((error: unknown) => this.#onFatal(error));
   }
 
   /** SECURITY: a Core in an unknown state must not go on governing: the agents are stopped, or die with it. */
   #onFatal(error: unknown): void {
     this.#fault("fatal", error);
-    if (this.#stopping !== undefined) process.exit(1);
+    if (this.#stopping !== undefined || this.#start !== "done") process.exit(1);
     this.stop(1).catch(() => process.exit(1));
   }
 

@@ -2,9 +2,14 @@
  * Text from outside (agents, manifests, git) shown on a terminal: nothing in it may move the cursor, change colours,
  * reverse the direction of reading or hide characters.
  */
-import { HIDDEN } from "./printable-text.ts";
+import { HIDDEN } from "./hidden-characters.ts";
 
-const UNSAFE = new RegExp(`[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f${HIDDEN}]`, "gu");
+/** Nothing in it is unsafe. Nearly every text is so, and then the expression below, dear to build, is not needed. */
+const PLAIN = /^[\t\x20-\x7e]*$/;
+const PLAIN_LINES = /^[\t\n\x20-\x7e]*$/;
+
+let built: RegExp | undefined;
+const unsafe = (): RegExp => (built ??= new RegExp(`[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f${HIDDEN}]`, "gu"));
 
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r" };
 
@@ -13,7 +18,8 @@ const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r" };
  * lone surrogates as visible escapes such as `\x1b` or `\u202e`. Tabs stay; line breaks become `\n`, so split first.
  */
 export function safeText(text: string): string {
-  return text.replaceAll(UNSAFE, (found) => SHORT[found] ?? escaped(found.codePointAt(0) ?? 0));
+  if (PLAIN.test(text)) return text;
+  return text.replaceAll(unsafe(), (found) => SHORT[found] ?? escaped(found.codePointAt(0) ?? 0));
 }
 
 function escaped(code: number): string {
@@ -28,9 +34,9 @@ function escaped(code: number): string {
  */
 export function safeJson(value: unknown, indent?: number): string {
   // JSON.stringify has escaped the line breaks inside of strings, so those that are left stand between values.
-  return JSON.stringify(value, null, indent).replaceAll(UNSAFE, (found) =>
-    found === "\n" ? found : unitEscapes(found),
-  );
+  const text = JSON.stringify(value, null, indent);
+  if (PLAIN_LINES.test(text)) return text;
+  return text.replaceAll(unsafe(), (found) => (found === "\n" ? found : unitEscapes(found)));
 }
 
 /** JSON knows only escapes of UTF-16 units. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newId, shortId } from "./ids.ts";
+import { newId, newIdAfter, shortId } from "./ids.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -28,6 +28,22 @@ describe("an id", () => {
         expect(newId("run", nowMs) < newId("run", nowMs + 1)).toBe(true);
       }),
     );
+  });
+
+  test("made after another sorts behind it, also within one millisecond and after a clock was set back", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 48 - 2 }),
+        fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+        (before, nowMs) => {
+          const previous = newId("run", before);
+          const next = newIdAfter("run", previous, nowMs);
+          expect(next > previous).toBe(true);
+          if (nowMs > before) expect(next.slice(0, 17)).toBe(newId("run", nowMs).slice(0, 17));
+        },
+      ),
+    );
+    expect(newIdAfter("run", undefined, 1)).toMatch(/^run_00000000-0001-/);
   });
 
   test("is new each time, also within one millisecond, in its short form too", () => {

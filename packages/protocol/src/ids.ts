@@ -11,26 +11,48 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 const pool = new Uint8Array(4096);
 let drawn = pool.length;
 
-/** 16 random bytes as 32 hex digits. */
-export function randomHex16(): string {
+function random16(): Uint8Array {
   if (drawn === pool.length) {
     crypto.getRandomValues(pool);
     drawn = 0;
   }
+  const bytes = pool.slice(drawn, drawn + 16);
+  pool.fill(0, drawn, drawn + 16);
+  drawn += 16;
+  return bytes;
+}
+
+/** 16 random bytes as 32 hex digits. */
+export function randomHex16(): string {
+  return hexOf(random16());
+}
+
+function hexOf(bytes: Uint8Array): string {
   let text = "";
-  for (const end = drawn + 16; drawn < end; drawn += 1) {
-    text += HEX[pool[drawn] ?? 0];
-    pool[drawn] = 0;
-  }
+  for (const byte of bytes) text += HEX[byte];
   return text;
 }
 
-/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds. */
-export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
+/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds; `random` are 16 random bytes. */
+export function newId(prefix: IdPrefix, nowMs: number = Date.now(), random: Uint8Array = random16()): string {
   const time = Math.floor(nowMs).toString(16).padStart(12, "0");
-  const random = randomHex16();
-  const variant = "89ab"[Number.parseInt(random.charAt(4), 16) & 3];
-  return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(1, 4)}-${variant}${random.slice(5, 8)}-${random.slice(8, 20)}`;
+  const hex = hexOf(random);
+  const variant = "89ab"[(random[2] ?? 0) & 3];
+  return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${hex.slice(1, 4)}-${variant}${hex.slice(5, 8)}-${hex.slice(8, 20)}`;
+}
+
+/**
+ * New id that sorts behind `previous` of the same kind, whatever the clock says: after a clock was set back, and within one
+ * millisecond. Its time is then one millisecond after that of `previous`.
+ */
+export function newIdAfter(prefix: IdPrefix, previous: string | undefined, nowMs: number = Date.now()): string {
+  const hex =
+    previous
+      ?.slice(prefix.length + 1)
+      .replaceAll("-", "")
+      .slice(0, 12) ?? "";
+  const previousMs = /^[0-9a-f]{12}$/.test(hex) ? Number.parseInt(hex, 16) : -1;
+  return newId(prefix, Math.max(nowMs, previousMs + 1));
 }
 
 /** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */

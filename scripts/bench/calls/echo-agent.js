@@ -1,6 +1,5 @@
 // Two tools: one answers with what it got, the other measures calls of another agent's tool through Core.
-import { performance } from "node:perf_hooks";
-import { measured } from "./measured.js";
+import { measured } from "./measured.ts";
 
 const { defineAgent, tool } = await import(process.env.SDK);
 const any = { type: "object", required: ["text"], properties: { text: { type: "string" } } };
@@ -13,7 +12,7 @@ defineAgent({
       { description: "Calls another tool many times.", inputSchema: { type: "object" } },
       ({ target, calls, bytes, inFlight }, { call }) => {
         const input = { text: "x".repeat(bytes) };
-        return measured(() => call(target, input), calls, inFlight, performance);
+        return measured(() => call(target, input), calls, inFlight);
       },
     ),
   },

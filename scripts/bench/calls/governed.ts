@@ -11,7 +11,7 @@ import { RUN_VARIABLES } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, Redactor } from "../../../packages/core/src/audit-log/audit-log.ts";
 import { Runtime, type CallRequest } from "../../../packages/core/src/runtime/runtime.ts";
 import { Storage } from "../../../packages/core/src/storage/storage.ts";
-import { measured } from "./measured.js";
+import { measured } from "./measured.ts";
 
 const [calls = 1000, bytes = 200, inFlight = 1] = process.argv.slice(2).map(Number);
 const SDK = new URL("../../../packages/core/dist/sdk.js", import.meta.url).href;
@@ -73,7 +73,10 @@ async function startAgent(agentId: string): Promise<() => void> {
     [RUN_VARIABLES.sessionToken]: `token-of-${agentId}`,
     [RUN_VARIABLES.protocolVersion]: "1",
   };
-  const child = spawn(process.execPath, [new URL("./echo-agent.js", import.meta.url).pathname], { env, stdio: "inherit" });
+  const child = spawn(process.execPath, [new URL("./echo-agent.js", import.meta.url).pathname], {
+    env,
+    stdio: "inherit",
+  });
   await connected.promise;
   while (runtime.session(agentId)?.tools.get(`${agentId}/measure`) === undefined) await new Promise(setImmediate);
   return () => child.kill("SIGKILL");

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { measured } from "./measured.js";
+import { measured } from "./measured.ts";
 
 /** Calls `onFrame` with each whole frame, its length included. */
 function frames(socket, onFrame) {

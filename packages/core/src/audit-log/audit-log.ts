@@ -16,7 +16,15 @@
  * Metadata passes the allow-list of its event type and the redactor before it is stored; tool inputs, environment
  * values and tokens never come here at all.
  */
-import { CoreError, newId, randomHex16, type AuditEventJson, type OUTCOMES, type VerifyJson } from "@opensentience/protocol";
+import {
+  CoreError,
+  newId,
+  randomHex16,
+  type AuditEventJson,
+  type OUTCOMES,
+  type VerifyJson,
+} from "@opensentience/protocol";
+import { killPoint } from "../host/kill-point.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
@@ -26,6 +34,7 @@ import {
   eraseMetadata,
   insertRow,
   newestIntent,
+  newestRow,
   openIntents,
   recordCheckpoint,
   recordedCheckpoint,
@@ -36,7 +45,7 @@ import {
 } from "./store.ts";
 import { headToAdopt, verifyChain, type Head } from "./verification.ts";
 
-export { TRUST_BOUNDARY } from "./events.ts";
+export { eventType, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
@@ -119,6 +128,7 @@ export class AuditLog {
         if (this.#head === before) throw new Error("a governed change recorded nothing");
         return value;
       });
+      killPoint("audit.event_committed");
       this.#afterCommit(isSecurity);
       return result;
     } catch (error) {
@@ -168,6 +178,11 @@ export class AuditLog {
 
   find(eventId: string): AuditEventJson | undefined {
     const row = rowByEventId(this.#deps.storage, eventId);
+    return row === undefined ? undefined : toJson(row);
+  }
+
+  newestAbout(subject: AuditEvent["subject"]): AuditEventJson | undefined {
+    const row = newestRow(this.#deps.storage, subject);
     return row === undefined ? undefined : toJson(row);
   }
 
@@ -253,6 +268,7 @@ export class AuditLog {
       record({ type: "audit.erased", act, subject: { type: "audit_event", id: String(seq) }, metadata: { reason } });
       eraseMetadata(storage, tx, seq);
     });
+    killPoint("audit.erased");
     storage.flushJournal();
     return toJson({ ...row, metadata_json: null, meta_salt: null });
   }
@@ -271,8 +287,10 @@ export class AuditLog {
   async #sign(size: number, rowHash: string): Promise<string> {
     const { checkpoints, storage } = this.#deps;
     const { note, noteHash } = await checkpoints.write(size, rowHash, new Date().toISOString(), this.#newestNote);
+    killPoint("audit.checkpoint_written");
     this.#newestNote = noteHash;
     storage.transaction((tx) => recordCheckpoint(storage, tx, { size, rowHash, noteHash }));
+    killPoint("audit.checkpoint_recorded");
     return note;
   }
 

@@ -24,6 +24,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { killPoint } from "../host/kill-point.ts";
 import { appendPrivateFile, writePrivateFile } from "../host/private-file.ts";
 
 const ORIGIN = "opensentience/audit";
@@ -71,6 +72,7 @@ export class Checkpoints {
     if (!existsSync(keyPath)) {
       const { privateKey } = generateKeyPairSync("ed25519");
       await writePrivateFile(keyPath, privateKey.export({ format: "pem", type: "pkcs8" }).toString());
+      killPoint("audit.key_made");
     }
     return new Checkpoints(checkpointsPath, createPrivateKey(readFileSync(keyPath, "utf8")), onTornNote);
   }
@@ -110,6 +112,7 @@ export class Checkpoints {
     const intact = notes.map((note) => `${note}\n`).join("");
     if (intact !== text) {
       await writePrivateFile(this.#path, intact);
+      killPoint("audit.notes_cut");
       if (rest !== "") this.#onTornNote(Buffer.byteLength(rest));
     }
     const hashes = notes.map((note) => hash("sha256", note, "hex"));

@@ -2,7 +2,8 @@
  * Every audit event type Core can write: its default severity, its meaning and the metadata keys it may carry.
  * Keys that are not listed are dropped before anything is stored. docs/audit-events.md is compared with this table.
  */
-import type { SEVERITIES } from "@opensentience/protocol";
+import { CoreError, type SEVERITIES } from "@opensentience/protocol";
+import { nearest } from "../host/config.ts";
 
 export type Severity = (typeof SEVERITIES)[number];
 type EventDefinition = { severity: Severity; meaning: string; metadata: readonly string[] };
@@ -23,7 +24,7 @@ export const AUDIT_EVENTS = {
   "core.reconciled": {
     severity: "warn",
     meaning: "At its start Core closed what an earlier Core left half done.",
-    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed"],
+    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed", "approvals_closed"],
   },
 
   "agent.connected": {
@@ -179,7 +180,7 @@ export const AUDIT_EVENTS = {
   "agent.run_crashed": {
     severity: "warn",
     meaning: "A run ended without a stop being asked for, or could not start.",
-    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase"],
+    metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase", "restart_in_ms"],
   },
   "security.denied": {
     severity: "security",
@@ -196,3 +197,17 @@ export const AUDIT_EVENTS = {
 export type AuditEventType = keyof typeof AUDIT_EVENTS;
 
 export const TRUST_BOUNDARY = "executes_third_party_code";
+
+/**
+ * The type of event that a filter names. Throws `usage.invalid` with the nearest known one: a filter that fits nothing
+ * would otherwise look like a log in which nothing happened.
+ */
+export function eventType(text: string): AuditEventType {
+  if (Object.hasOwn(AUDIT_EVENTS, text)) return text as AuditEventType;
+  const near = nearest(text, Object.keys(AUDIT_EVENTS));
+  const meant = near === undefined ? "" : `; did you mean "${near}"?`;
+  throw new CoreError("usage.invalid", `there is no event type ${JSON.stringify(text.slice(0, 80))}${meant}`, {
+    details: { known: Object.keys(AUDIT_EVENTS) },
+    nextStep: "opensentience help audit list",
+  });
+}

@@ -4,60 +4,37 @@
  * for each of the 65,536 pairs which literals to compare; ordinary text seldom holds one of the chosen pairs.
  */
 
+import { BLOCK, BYTES, loadBlock, PAIRS, PAIRS_TOGETHER } from "./low-bytes.ts";
+
 /** From common to rare in ordinary output; what is not listed is rarer. */
 const COMMON = " 0123456789-etaoinsrhldcumfpgwybv.:/k_=";
-/** Text is searched in blocks of this size, which stay in the cache of the processor. Even, as pairs are. */
-const BLOCK = 65_536;
-/** Pairs that are looked at together: nearly always none of them means anything. */
-const STEP = 4;
-
-/** `offset` is where the pair begins in the literal; the unit at `checkAt` is compared next, with its case bit set. */
-type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number; checkAt: number; check: number };
-
+/** The same for pairs of letters; a pair that is listed is more common than all that are not. */
+const COMMON_PAIRS = (
+  "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic ne " +
+  "ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut ss so rs un lo wa ge " +
+  "ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi ci vi pl ig tu ev ld ry mp fe bl " +
+  "ab gh ty op wo sa ay ex ke ui fr oo av ag if ap gr od bo sp rd do uc bu ei ov by rm ep tt oc fa ef cu rn sc gi da yo cr " +
+  "cl du ga qu ue ff ba ey ls va um pp ua up lu go ht ru ug ds lt pi rc rr eg au ck ew mu br bi pt ak pu ui rg ib tl ny ki " +
+  "rk ys ob mm fu ph og ms ye ud mb ip ub oi rl gu dr hr cc tw ft wn nu af hu nn eo vo rv nf xp gn sm fl iz ok nl my gl aw"
+).split(" ");
+/** The bucket of pairs of which one is a control character (but tab and line ends) or no ASCII. */
+const NOT_PLAIN = 1;
+/** Where in the block something was marked. */
+const MARKED = new Uint32Array(BLOCK / 2 / PAIRS_TOGETHER);
 const CASE_BIT = 0x20;
 
-/** The low bytes of the UTF-16 units of the block that is searched; shared, since a search never waits. */
-const PAIRS = new Uint16Array(BLOCK / 2 + STEP);
-const BYTES = Buffer.from(PAIRS.buffer);
-
-const CONTROL_PAIRS: Uint16Array = controlPairs();
-
-function controlPairs(): Uint16Array {
-  const table = new Uint16Array(65_536);
-  const isControl = (unit: number): boolean => unit === 0x7f || (unit < 0x20 && ![0x09, 0x0a, 0x0d].includes(unit));
-  for (let first = 0; first < 128; first += 1)
-    for (let second = 0; second < 128; second += 1)
-      if (isControl(first) || isControl(second)) table[pairOf(first, second)] = 1;
-  return table;
-}
-
-/** Text without control characters (but tab and line ends) and of ASCII alone: nothing in it is unseen. */
-export function isPlain(text: string): boolean {
-  if (Buffer.byteLength(text) !== text.length) return false;
-  for (let from = 0; from < text.length; from += BLOCK) {
-    const end = (load(text, from) + 1) >> 1;
-    for (let at = nextMarked(CONTROL_PAIRS, 0, end); at < end; at = nextMarked(CONTROL_PAIRS, at, end))
-      for (const stop = Math.min(at + STEP, end); at < stop; at += 1)
-        if (CONTROL_PAIRS[PAIRS[at] as number] !== 0) return false;
-  }
-  return true;
-}
-
-/** From `from` on, the first place at which one of the next pairs is marked. This is the loop that all text goes through. */
-function nextMarked(marks: Uint16Array, from: number, end: number): number {
-  const pairs = PAIRS;
-  let at = from;
-  for (; at < end; at += STEP) {
-    const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
-    const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
-    if ((first | second) !== 0) break;
-  }
-  return at;
-}
+/** `offset` is where the pair begins in the literal. */
+type Entry = { literal: number; folds: boolean; units: Uint8Array; offset: number };
 
 export class LiteralScan {
   readonly #bucketOf = new Uint16Array(65_536);
-  readonly #buckets: Entry[][] = [[]];
+  /** The same, and `NOT_PLAIN` where that is what the pair is. */
+  readonly #bucketOrNotPlain = new Uint16Array(65_536);
+  /** Index 0 stands for no bucket. */
+  readonly #buckets: Entry[][] = [[], []];
+  /** For each bucket and byte, whether a literal of the bucket may go on (or have begun) with the byte, in either case. */
+  readonly #mayFollow: Uint8Array;
+  readonly #mayPrecede: Uint8Array;
   readonly #overlap: number;
 
   /** ASCII literals of 3 characters or more; those of `anyCase`, in small letters, are found in any case. */
@@ -67,17 +44,22 @@ export class LiteralScan {
     if (Math.min(...lengths) < 3) throw new RangeError("a literal is shorter than 3 characters");
     this.#overlap = Math.max(...lengths) * 2;
     for (const [index, literal] of all.entries()) this.#add(literal, index, index >= exact.length);
+    this.#mayFollow = new Uint8Array(this.#buckets.length << 8);
+    this.#mayPrecede = new Uint8Array(this.#buckets.length << 8);
+    this.#mayFollow.fill(1, NOT_PLAIN << 8, (NOT_PLAIN + 1) << 8);
+    for (const [bucket, entries] of this.#buckets.entries()) for (const entry of entries) this.#admit(bucket, entry);
+    for (let pair = 0; pair < 65_536; pair += 1)
+      this.#bucketOrNotPlain[pair] =
+        isPlain(pair & 0xff) && isPlain(pair >> 8) ? (this.#bucketOf[pair] ?? 0) : NOT_PLAIN;
   }
 
   #add(literal: string, index: number, folds: boolean): void {
     const units = new Uint8Array(Buffer.from(literal));
     for (const parity of [0, 1]) {
       const offset = rarestPair(literal, parity);
-      const checkAt = offset === 0 ? 2 : offset - 1;
-      const check = (units[checkAt] ?? 0) | CASE_BIT;
       for (const first of casesOf(literal.charAt(offset), folds))
         for (const second of casesOf(literal.charAt(offset + 1), folds))
-          this.#bucketFor(pairOf(first, second)).push({ literal: index, folds, units, offset, checkAt, check });
+          this.#bucketFor(pairOf(first, second)).push({ literal: index, folds, units, offset });
     }
   }
 
@@ -86,44 +68,91 @@ export class LiteralScan {
     return this.#buckets[this.#bucketOf[pair] ?? 0] ?? [];
   }
 
+  #admit(bucket: number, { units, offset }: Entry): void {
+    const [table, unit] = offset === 0 ? [this.#mayFollow, units[2] ?? 0] : [this.#mayPrecede, units[offset - 1] ?? 0];
+    for (const byte of [unit, unit ^ CASE_BIT]) table[(bucket << 8) | byte] = 1;
+  }
+
   /**
    * Calls `found` for every literal in `text` with its index in `[...exact, ...anyCase]`, in order of place but for
    * literals that are close together; one may be told twice. A unit that is not Latin may be taken for a letter.
+   * Answers whether the text is plain: of ASCII alone and without control characters but tab and line ends.
    */
-  search(text: string, found: (place: number, literal: number) => void): void {
+  search(text: string, found: (place: number, literal: number) => void): boolean {
+    let plain = true;
     for (let from = 0; ; from += BLOCK - this.#overlap) {
-      const length = load(text, from);
-      this.#searchBlock(length, (place, literal) => found(from + place, literal));
-      if (from + length >= text.length) return;
+      const { length, ascii } = loadBlock(text, from);
+      plain = this.#searchBlock(length, plain && ascii, (place, literal) => found(from + place, literal));
+      if (from + length >= text.length) return plain;
     }
   }
 
-  #searchBlock(length: number, found: (place: number, literal: number) => void): void {
-    const bucketOf = this.#bucketOf;
+  /** Once the text is known not to be plain, no more is asked about that. */
+  #searchBlock(length: number, plain: boolean, found: (place: number, literal: number) => void): boolean {
+    let marks = plain ? this.#bucketOrNotPlain : this.#bucketOf;
     const end = (length + 1) >> 1;
-    for (let at = nextMarked(bucketOf, 0, end); at < end; at = nextMarked(bucketOf, at, end))
-      for (const stop = Math.min(at + STEP, end); at < stop; at += 1) {
-        const bucket = bucketOf[PAIRS[at] as number] as number;
-        if (bucket !== 0) this.#compare(bucket, at * 2, length, found);
+    const marked = markedGroups(marks, end);
+    const count = groupsToCompare(marked, marks, this.#mayFollow, this.#mayPrecede);
+    for (let index = 0; index < count; index += 1) {
+      const first = MARKED[index] as number;
+      for (let at = first; at < first + PAIRS_TOGETHER && at < end; at += 1) {
+        const bucket = marks[PAIRS[at] as number] as number;
+        if (bucket === NOT_PLAIN) marks = this.#bucketOf;
+        else if (bucket !== 0) compare(this.#buckets[bucket] ?? [], at * 2, length, found);
       }
-  }
-
-  #compare(bucket: number, at: number, length: number, found: (place: number, literal: number) => void): void {
-    const entries = this.#buckets[bucket] as Entry[];
-    for (let index = 0; index < entries.length; index += 1) {
-      const entry = entries[index] as Entry;
-      const place = at - entry.offset;
-      if (place < 0 || ((BYTES[place + entry.checkAt] as number) | CASE_BIT) !== entry.check) continue;
-      if (place + entry.units.length <= length && standsAt(place, entry)) found(place, entry.literal);
     }
+    return marks === this.#bucketOrNotPlain;
   }
 }
 
-function load(text: string, from: number): number {
-  const length = BYTES.write(text.length <= BLOCK ? text : text.slice(from, from + BLOCK), 0, BLOCK, "latin1");
-  // A last unit without a partner gets one that means nothing.
-  BYTES[length] = 0x0a;
-  return length;
+/** Notes in `MARKED` where groups of pairs begin of which one is marked; gives how many. All text goes through this loop. */
+function markedGroups(marks: Uint16Array, end: number): number {
+  const [pairs, marked] = [PAIRS, MARKED];
+  let count = 0;
+  for (let at = 0; at < end; at += PAIRS_TOGETHER) {
+    const first = (marks[pairs[at] as number] as number) | (marks[pairs[at + 1] as number] as number);
+    const second = (marks[pairs[at + 2] as number] as number) | (marks[pairs[at + 3] as number] as number);
+    if ((first | second) !== 0) {
+      marked[count] = at;
+      count += 1;
+    }
+  }
+  return count;
+}
+
+/** Of the first `marked` groups keeps those of which a pair also has a byte beside it that fits; gives how many. */
+function groupsToCompare(marked: number, marks: Uint16Array, mayFollow: Uint8Array, mayPrecede: Uint8Array): number {
+  const [groups, pairs, bytes] = [MARKED, PAIRS, BYTES];
+  let count = 0;
+  for (let index = 0; index < marked; index += 1) {
+    const first = groups[index] as number;
+    let fits = 0;
+    for (let at = first; at < first + PAIRS_TOGETHER; at += 1) {
+      const row = (marks[pairs[at] as number] as number) << 8;
+      const before = at === 0 ? 0 : (bytes[at * 2 - 1] as number);
+      fits |= (mayFollow[row | (bytes[at * 2 + 2] as number)] as number) | (mayPrecede[row | before] as number);
+    }
+    if (fits === 0) continue;
+    groups[count] = first;
+    count += 1;
+  }
+  return count;
+}
+
+function isPlain(byte: number): boolean {
+  return (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d;
+}
+
+function compare(
+  entries: readonly Entry[],
+  at: number,
+  length: number,
+  found: (place: number, literal: number) => void,
+): void {
+  for (const entry of entries) {
+    const place = at - entry.offset;
+    if (place >= 0 && place + entry.units.length <= length && standsAt(place, entry)) found(place, entry.literal);
+  }
 }
 
 function standsAt(place: number, entry: Entry): boolean {
@@ -149,10 +178,15 @@ function rarestPair(literal: string, parity: number): number {
   let best = parity;
   let bestRank = -1;
   for (let offset = parity; offset + 1 < literal.length; offset += 2) {
-    const rank = rarity(literal.charAt(offset)) + rarity(literal.charAt(offset + 1));
+    const rank = rarityOf(literal.slice(offset, offset + 2));
     if (rank > bestRank) [best, bestRank] = [offset, rank];
   }
   return best;
+}
+
+function rarityOf(pair: string): number {
+  const listed = COMMON_PAIRS.indexOf(pair.toLowerCase());
+  return listed === -1 ? COMMON_PAIRS.length + rarity(pair.charAt(0)) + rarity(pair.charAt(1)) : listed;
 }
 
 function rarity(unit: string): number {

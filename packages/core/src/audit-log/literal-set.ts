@@ -3,6 +3,8 @@
  * characters how far the search may jump, so the cost hardly grows with the number of literals.
  */
 
+import { BYTES, BLOCK, loadBlock } from "./low-bytes.ts";
+
 const TABLE_SIZE = 1 << 14;
 
 export type LiteralHit = { start: number; end: number; index: number };
@@ -29,8 +31,9 @@ export class LiteralSet {
   }
 
   #add(literal: string, index: number): void {
+    const bytes = Buffer.from(literal.slice(0, this.#window), "latin1");
     for (let at = this.#block - 1; at < this.#window; at += 1) {
-      const key = this.#key(literal, at);
+      const key = this.#key(bytes, at);
       this.#shift[key] = Math.min(this.#shift[key] ?? 0, this.#window - 1 - at);
       if (at < this.#window - 1) continue;
       const bucket = this.#buckets.get(key);
@@ -39,37 +42,37 @@ export class LiteralSet {
     }
   }
 
-  #key(text: string, at: number): number {
-    return this.#block === 3 ? tripleKey(text, at) : pairKey(text, at);
+  #key(bytes: Buffer, at: number): number {
+    return this.#block === 3 ? tripleKey(bytes, at) : pairKey(bytes, at);
   }
 
-  /** The leftmost hit at or after `from`; of several at one place the longest. */
-  find(text: string, from = 0): LiteralHit | undefined {
-    if (this.#literals.length === 0) return undefined;
+  /** Calls `found` for every place at which a literal stands, in order; of several at one place for the longest. */
+  search(text: string, found: (hit: LiteralHit) => void): void {
     const reach = this.#window - 1;
-    let at = this.#next(text, from + reach);
-    while (at < text.length) {
-      const hit = this.#verify(text, at - reach, this.#key(text, at));
-      if (hit !== undefined) return hit;
-      at = this.#next(text, at + 1);
+    if (this.#literals.length === 0 || text.length <= reach) return;
+    for (let from = 0; ; from += BLOCK - reach) {
+      const { length } = loadBlock(text, from);
+      for (let at = this.#next(reach, length); at < length; at = this.#next(at + 1, length)) {
+        const hit = this.#verify(text, from + at - reach, this.#key(BYTES, at));
+        if (hit !== undefined) found(hit);
+      }
+      if (from + length >= text.length) return;
     }
-    return undefined;
   }
 
   /** The next place from which no jump is possible. This is the loop that all text goes through. */
-  #next(text: string, from: number): number {
-    const shift = this.#shift;
-    const length = text.length;
+  #next(from: number, length: number): number {
+    const [shift, bytes] = [this.#shift, BYTES];
     let at = from;
     if (this.#block === 3)
       while (at < length) {
-        const jump = shift[tripleKey(text, at)] ?? 1;
+        const jump = shift[tripleKey(bytes, at)] as number;
         if (jump === 0) break;
         at += jump;
       }
     else
       while (at < length) {
-        const jump = shift[pairKey(text, at)] ?? 1;
+        const jump = shift[pairKey(bytes, at)] as number;
         if (jump === 0) break;
         at += jump;
       }
@@ -88,10 +91,11 @@ export class LiteralSet {
   }
 }
 
-function pairKey(text: string, at: number): number {
-  return ((text.charCodeAt(at - 1) << 7) ^ text.charCodeAt(at)) & (TABLE_SIZE - 1);
+function pairKey(bytes: Buffer, at: number): number {
+  return (((bytes[at - 1] as number) << 7) ^ (bytes[at] as number)) & (TABLE_SIZE - 1);
 }
 
-function tripleKey(text: string, at: number): number {
-  return ((text.charCodeAt(at - 2) << 9) ^ (text.charCodeAt(at - 1) << 5) ^ text.charCodeAt(at)) & (TABLE_SIZE - 1);
+function tripleKey(bytes: Buffer, at: number): number {
+  const [first, second, third] = [bytes[at - 2] as number, bytes[at - 1] as number, bytes[at] as number];
+  return ((first << 9) ^ (second << 5) ^ third) & (TABLE_SIZE - 1);
 }

@@ -58,18 +58,12 @@ export class LiveSecrets {
     this.#set = new LiteralSet(forms);
   }
 
-  has(text: string): boolean {
-    return this.#set.find(text) !== undefined;
-  }
-
+  /** Every place at which a secret stands, in order; they may overlap, since one may begin inside another. */
   spans(text: string): Span[] {
     const spans: Span[] = [];
-    let hit = this.#set.find(text);
-    while (hit !== undefined) {
-      spans.push({ from: hit.start, start: hit.start, end: hit.end, label: this.#labels[hit.index] ?? "secret" });
-      // One further, not past the end: another secret may begin inside this one.
-      hit = this.#set.find(text, hit.start + 1);
-    }
+    this.#set.search(text, ({ start, end, index }) =>
+      spans.push({ from: start, start, end, label: this.#labels[index] ?? "secret" }),
+    );
     return spans;
   }
 

@@ -32,6 +32,9 @@ const HARMLESS_VALUES = new Set(
 const REFERENCE =
   /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]$|\[redacted|\[REDACTED|redacted)/;
 
+/** A value is judged by what is seen of it; all of it goes. */
+const COLOUR = /\x1b\[[\d;]{0,16}m/g;
+
 /** `piece` is one line or a window of one, at most 8 KiB. */
 export function namedValueSpans(piece: string): Span[] {
   const spans: Span[] = [];
@@ -71,6 +74,8 @@ function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
   // A file such as /etc/passwd, followed by what is wrong with it.
   if (colon && piece.charAt(start - 1) === "/") return;
   let name = piece.slice(start, end);
+  // `ESC[32mPWD`: the end of a colour is no part of the name.
+  if (/\x1b\[[\d;]{0,16}$/.test(piece.slice(Math.max(0, start - 18), start))) name = name.replace(/^\d{0,3}m/, "");
   if (/^keys?$/i.test(name)) {
     const earlier = /([A-Za-z]{3,10})[ \t]$/.exec(piece.slice(Math.max(0, start - 12), start))?.[1];
     if (earlier !== undefined) name = `${earlier}_${name}`;
@@ -93,7 +98,7 @@ function pushValue(piece: string, from: number, valueAt: number, name: string, s
     at += quote.length;
     end = quotedEnd(piece, at, quote);
   }
-  const value = piece.slice(at, end);
+  const value = piece.slice(at, end).replaceAll(COLOUR, "");
   if (list || isSecretValue(value, name)) spans.push(spanOf(from, at, end, name));
 }
 

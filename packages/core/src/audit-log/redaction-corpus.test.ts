@@ -11,7 +11,12 @@ describe("corpus of credentials", () => {
   test("is not empty", () => {
     expect(corpus.go.length).toBeGreaterThanOrEqual(40);
     expect(corpus.stay.length).toBeGreaterThanOrEqual(40);
-    expect(SHAPE_ANCHORS.every((anchor) => new LiteralSet(SHAPE_ANCHORS).find(anchor) !== undefined)).toBe(true);
+    const anchors = new LiteralSet(SHAPE_ANCHORS);
+    for (const anchor of SHAPE_ANCHORS) {
+      const found: number[] = [];
+      anchors.search(anchor, ({ start }) => found.push(start));
+      expect(found, anchor).toContain(0);
+    }
   });
 
   const redactor = new Redactor();

@@ -4,7 +4,16 @@
  */
 
 import type { LiveSecrets } from "./live-secrets.ts";
-import { endOfWord, hasInvisible, redactLines, secretSpans, visibleText, WINDOW } from "./secret-scan.ts";
+import {
+  endOfWord,
+  type Hints,
+  hasInvisible,
+  hintsOf,
+  redactLines,
+  secretSpans,
+  visibleText,
+  WINDOW,
+} from "./secret-scan.ts";
 import { renderSpans } from "./span.ts";
 
 /** What a pattern may need of an unfinished line, besides the longest live secret. */
@@ -32,8 +41,6 @@ export class RedactionStream {
   #pending = "";
   #key: OpenKey | undefined;
   #insideLongValue = false;
-  /** Whether something in the pending text may be invisible, as `#findKey` found. */
-  #mayHide = true;
 
   constructor(live: LiveSecrets) {
     this.#live = live;
@@ -58,17 +65,22 @@ export class RedactionStream {
     return this.#live.longest + PATTERN_HOLD;
   }
 
+  /** SECURITY: many keys in one piece: of what follows each, nothing is copied or looked at twice; pinned by "many private keys take linear time". */
   #work(last: boolean): string {
     let shown = "";
+    let plain: boolean | undefined;
     for (;;) {
       if (this.#insideLongValue) this.#skipLongValue();
       if (this.#key !== undefined) {
-        this.#skipKey(this.#key, last);
+        shown += this.#skipKey(this.#key, last);
         if (this.#key !== undefined) return shown;
       }
-      const begin = this.#findKey(last);
-      if (begin === undefined) return shown + this.#release(last);
-      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live, this.#mayHide)}[redacted:private_key]`;
+      // What is left after a key is part of a text whose plainness is known.
+      const hints = plain === undefined ? hintsOf(this.#pending) : undefined;
+      plain ??= hints?.plain ?? false;
+      const begin = this.#findKey(plain, last);
+      if (begin === undefined) return shown + this.#release(hints ?? hintsOf(this.#pending), last);
+      shown += `${redactLines(this.#pending.slice(0, begin.at), this.#live)}[redacted:private_key]`;
       this.#pending = this.#pending.slice(begin.end);
       this.#key = { lines: 0, characters: 0, foreign: 0, held: "" };
     }
@@ -80,12 +92,11 @@ export class RedactionStream {
     this.#pending = this.#pending.slice(end);
   }
 
-  #findKey(last: boolean): { at: number; end: number } | undefined {
+  #findKey(plain: boolean, last: boolean): { at: number; end: number } | undefined {
     const pattern = last ? KEY_BEGIN_LAST : KEY_BEGIN;
     let text = this.#pending;
-    this.#mayHide = hasInvisible(text);
     let match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
-    if (match === null && this.#mayHide) {
+    if (match === null && !plain && hasInvisible(text)) {
       text = visibleText(text);
       match = text.includes("PRIVATE KEY") ? pattern.exec(text) : null;
     }
@@ -94,68 +105,59 @@ export class RedactionStream {
     return { at: match.index, end: match.index + match[0].length };
   }
 
-  /** Drops the lines of the key. SECURITY: endless text after BEGIN; pinned by "gives up a private key without an end". */
-  #skipKey(key: OpenKey, last: boolean): void {
+  /**
+   * Drops the lines of the key; gives what stands in their place besides its label. SECURITY: endless text after BEGIN;
+   * pinned by "gives up a private key without an end".
+   */
+  #skipKey(key: OpenKey, last: boolean): string {
+    const text = key.held + this.#pending;
+    let at = key.held.length;
+    // Lines that are no part of a key are shown after all when it is given up.
+    let heldFrom = 0;
     for (;;) {
-      const lineEnd = this.#pending.indexOf("\n") + 1;
+      const lineEnd = text.indexOf("\n", at) + 1;
       const whole = lineEnd > 0;
-      const line = whole ? this.#pending.slice(0, lineEnd) : this.#pending;
-      const end = KEY_END.exec(hasInvisible(line) ? visibleText(line) : line);
-      if (end !== null) {
-        const visible = hasInvisible(line) ? visibleText(line) : line;
-        this.#pending = visible.slice(end.index + end[0].length) + this.#pending.slice(line.length);
+      const line = whole ? text.slice(at, lineEnd) : text.slice(at);
+      const end = endOfKey(line);
+      if (end !== undefined) {
+        this.#pending = text.slice(at + end);
         this.#key = undefined;
-        return;
+        return "";
       }
-      if (!whole && !last && line.length <= WINDOW) return;
+      if (!whole && !last && line.length <= WINDOW) break;
       // Of an unfinished line a tail stays, in which END may be cut.
       const taken = whole || last ? line : line.slice(0, -128);
-      this.#pending = this.#pending.slice(taken.length);
-      this.#takeKeyLine(key, taken);
-      if (last && this.#pending === "") this.#giveUpKey(key);
-      if (this.#key === undefined) return;
+      at += taken.length;
+      if (isOfKey(key, taken)) heldFrom = at;
+      if (isGivenUp(key) || (last && at === text.length)) {
+        this.#pending = text.slice(heldFrom);
+        this.#key = undefined;
+        return this.#pending === "" ? "" : "\n";
+      }
     }
+    key.held = text.slice(heldFrom, at);
+    this.#pending = text.slice(at);
+    return "";
   }
 
-  #takeKeyLine(key: OpenKey, line: string): void {
-    key.characters += line.length;
-    key.lines += 1;
-    const begins = key.lines === 1 && line.trim() === "";
-    if (begins || KEY_LINE.test(line.slice(0, WINDOW))) {
-      key.held = "";
-      key.foreign = 0;
-    } else {
-      key.held += line;
-      key.foreign += 1;
-    }
-    if (key.lines >= KEY_LINES || key.characters >= KEY_CHARACTERS || key.foreign >= FOREIGN_LINES)
-      this.#giveUpKey(key);
-  }
-
-  #giveUpKey(key: OpenKey): void {
-    const rest = key.held + this.#pending;
-    this.#pending = rest === "" ? "" : `\n${rest}`;
-    this.#key = undefined;
-  }
-
-  #release(last: boolean): string {
+  #release(hints: Hints, last: boolean): string {
     const text = this.#pending;
     if (last) {
       this.#pending = "";
-      return redactLines(text, this.#live, this.#mayHide);
+      return redactLines(text, this.#live, hints);
     }
     let end = text.lastIndexOf("\n") + 1;
     const unfinished = this.#live.unfinishedFrom(text, end);
     if (unfinished < end) end = unfinished === 0 ? 0 : text.lastIndexOf("\n", unfinished - 1) + 1;
     this.#pending = text.slice(end);
-    return redactLines(text.slice(0, end), this.#live, this.#mayHide) + this.#releasePart();
+    return redactLines(text.slice(0, end), this.#live, hints) + this.#releasePart(hints.plain);
   }
 
   /** Lets the beginning of a very long unfinished line go. */
-  #releasePart(): string {
+  #releasePart(plain: boolean): string {
     if (this.#pending.length <= this.#hold() + SLACK) return "";
     let hold = this.#hold();
-    if (this.#mayHide && hasInvisible(this.#pending)) {
+    if (!plain && hasInvisible(this.#pending)) {
       const visible = visibleText(this.#pending);
       if (secretSpans(visible, this.#live).length > 0) this.#pending = visible;
       else hold *= 8;
@@ -180,4 +182,24 @@ export class RedactionStream {
       spans.filter((span) => span.end <= cut),
     );
   }
+}
+
+/** Where the key's END in this line ends. One with escapes inside it takes the rest of its line along. */
+function endOfKey(line: string): number | undefined {
+  const end = KEY_END.exec(line);
+  if (end !== null) return end.index + end[0].length;
+  return hasInvisible(line) && KEY_END.test(visibleText(line)) ? line.trimEnd().length : undefined;
+}
+
+function isOfKey(key: OpenKey, line: string): boolean {
+  key.characters += line.length;
+  key.lines += 1;
+  const begins = key.lines === 1 && line.trim() === "";
+  const isOf = begins || KEY_LINE.test(line.slice(0, WINDOW));
+  key.foreign = isOf ? 0 : key.foreign + 1;
+  return isOf;
+}
+
+function isGivenUp(key: OpenKey): boolean {
+  return key.lines >= KEY_LINES || key.characters >= KEY_CHARACTERS || key.foreign >= FOREIGN_LINES;
 }

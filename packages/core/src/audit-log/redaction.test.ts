@@ -211,6 +211,40 @@ describe("patterns", () => {
   });
 });
 
+test("a live secret right before a telling name is shown neither by a cut nor by the label", () => {
+  const hex = Buffer.from(SECRET).toString("hex").toUpperCase();
+  for (const form of [SECRET, hex, Buffer.from("abcdefgh12345678".repeat(2)).toString("hex")]) {
+    const redactor = protectedRedactor();
+    redactor.protect("abcdefgh12345678".repeat(2), "other");
+    const text = `${"x".repeat(5400)}${form}password=${"x".repeat(2800)}`;
+    for (const pieces of [[text], [text.slice(0, 5500), text.slice(5500)], [...text]])
+      expect(through(redactor, pieces)).not.toContain(form.slice(0, 16));
+  }
+});
+
+test("many private keys take linear time", () => {
+  const begin = `-----BEGIN PRIV${"ATE KEY"}-----\n`;
+  const pieces = [
+    begin,
+    `\u001b]${begin}-----BEGIN `,
+    `${begin}${"!\n".repeat(8)}`,
+    `${begin}${begin.replace("BEGIN", "END")}`,
+  ];
+  const cost = (text: string): number => {
+    const before = process.threadCpuUsage();
+    new Redactor().text(text);
+    return process.threadCpuUsage(before).user;
+  };
+  for (const piece of pieces) {
+    const [short, long] = [30_000, 240_000].map((length) => {
+      const text = piece.repeat(length / piece.length);
+      return Math.min(cost(text), cost(text), cost(text));
+    });
+    // Eight times the text: eight times the work, or 64 times where what follows each key is copied.
+    expect((long ?? 0) / Math.max(short ?? 0, 2_000), JSON.stringify(piece)).toBeLessThan(24);
+  }
+}, 30_000);
+
 describe("metadata", () => {
   test("loses the values of secret-looking keys and the secrets in strings", () => {
     const redactor = protectedRedactor("hunter22-live");

@@ -3,7 +3,7 @@
  * lines that meet one are looked at closely, in windows of 8 KiB, so no input makes a pattern slow.
  */
 
-import { isPlain, LiteralScan } from "./literal-scan.ts";
+import { LiteralScan } from "./literal-scan.ts";
 import type { LiveSecrets } from "./live-secrets.ts";
 import { NAMED_VALUE_HINT, NAME_STEMS, namedValueSpans } from "./named-values.ts";
 import { SHAPE_ANCHORS, shapeSpans } from "./secret-shapes.ts";
@@ -38,7 +38,6 @@ function invisibleUnits(): Uint8Array {
 
 /** Whether the text holds characters that a reader does not see and that could hide a secret. */
 export function hasInvisible(text: string): boolean {
-  if (isPlain(text)) return false;
   const table = INVISIBLE;
   for (let at = 0; at < text.length; at += 1) if (table[text.charCodeAt(at)] === 1) return true;
   return false;
@@ -52,21 +51,13 @@ export function visibleText(text: string): string {
 /** A line that holds an anchor of a shape, or of a telling name a stem. */
 type HintedLine = { start: number; end: number; anchors: Set<string>; named: boolean };
 
-/** Everything in `text` that must go, sorted and without overlaps. */
-export function secretSpans(text: string, live: LiveSecrets): Span[] {
-  const spans = live.spans(text);
-  for (const hinted of hintedLines(text)) {
-    const line = text.slice(hinted.start, hinted.end);
-    if (hinted.anchors.size === 0 && !NAMED_VALUE_HINT.test(line)) continue;
-    for (const span of lineSpans(line, hinted)) spans.push(moved(span, hinted.start));
-  }
-  return mergeSpans(spans);
-}
+/** What one look over a text shows. `plain`: only ASCII, nothing of it unseen. `lines`: where to look closely, in order. */
+export type Hints = { plain: boolean; lines: HintedLine[] };
 
-function hintedLines(text: string): HintedLine[] {
+export function hintsOf(text: string): Hints {
   const lines: HintedLine[] = [];
   let last: HintedLine | undefined;
-  HINTS.search(text, (place, literal) => {
+  const plain = HINTS.search(text, (place, literal) => {
     if (last === undefined || place >= last.end) {
       const end = text.indexOf("\n", place);
       last = {
@@ -81,7 +72,22 @@ function hintedLines(text: string): HintedLine[] {
     if (anchor === undefined) last.named = true;
     else last.anchors.add(anchor);
   });
-  return lines;
+  return { plain, lines };
+}
+
+/**
+ * Everything in `text` that must go, sorted and without overlaps. `hints` are those of the text; they may be of a longer
+ * one that goes on after a line end.
+ */
+export function secretSpans(text: string, live: LiveSecrets, hints: Hints = hintsOf(text)): Span[] {
+  const spans = live.spans(text);
+  for (const hinted of hints.lines) {
+    if (hinted.start >= text.length) break;
+    const line = text.slice(hinted.start, hinted.end);
+    if (hinted.anchors.size === 0 && !NAMED_VALUE_HINT.test(line)) continue;
+    for (const span of lineSpans(line, hinted)) spans.push(moved(span, hinted.start));
+  }
+  return mergeSpans(spans);
 }
 
 function moved(span: Span, by: number): Span {
@@ -127,11 +133,11 @@ export function endOfWord(text: string): number {
   return end === -1 ? text.length : end;
 }
 
-/** Redacts text of whole lines. `mayHide`: false when the caller knows that nothing in it is invisible. */
-export function redactLines(text: string, live: LiveSecrets, mayHide = true): string {
+/** Redacts text of whole lines. `hints` as for `secretSpans`. */
+export function redactLines(text: string, live: LiveSecrets, hints: Hints = hintsOf(text)): string {
   if (text === "") return "";
-  const spans = secretSpans(text, live);
-  if (!mayHide || !hasInvisible(text)) return renderSpans(text, spans);
+  const spans = secretSpans(text, live, hints);
+  if (hints.plain || !hasInvisible(text)) return renderSpans(text, spans);
   if (spans.length === 0 && secretSpans(visibleText(text), live).length === 0) return text;
   // Live secrets first and over all lines: one may contain a line break.
   const known = renderSpans(text, mergeSpans(live.spans(text)));

@@ -7,9 +7,14 @@ export function mergeSpans(spans: readonly Span[]): Span[] {
     .map((span, rank) => ({ ...span, rank }))
     .toSorted((a, b) => a.start - b.start || a.rank - b.rank);
   const merged: (Span & { rank: number })[] = [];
-  for (const span of ranked) {
+  for (const found of ranked) {
     const last = merged.at(-1);
-    if (last === undefined || span.start >= last.end) {
+    const isNew = last === undefined || found.start >= last.end;
+    // SECURITY: the name before a value may begin inside a secret: cut or quoted there, it would show a part of that;
+    // pinned by "a live secret right before a telling name is shown neither by a cut nor by the label".
+    const before = merged.at(isNew ? -1 : -2)?.end ?? 0;
+    const span = found.from < before ? { ...found, from: before, label: "secret" } : found;
+    if (isNew) {
       merged.push(span);
       continue;
     }

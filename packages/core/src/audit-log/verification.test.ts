@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Storage } from "../storage/storage.ts";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
-import { rowsAfter } from "./store.ts";
+import { rowsMatching } from "./store.ts";
 
 let folder = "";
 let storage: Storage;
@@ -48,6 +48,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+test("a row of any characters verifies", async () => {
+  const controls = Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)).join("");
+  const texts = [
+    `${controls}\u007f"\\/'`,
+    "\u2028\u2029\u00a0\ufeffä€😀\uffff",
+    ',"x"]',
+    "\u0000",
+    "x".repeat(300_000),
+  ];
+  for (const id of texts) {
+    audit.record({ type: "core.started", act: { ...SYSTEM_ACT, correlationId: id }, subject: { type: "core", id } });
+  }
+  expect(await audit.verify()).toMatchObject({ status: "intact", events: 10 + texts.length });
+});
+
 /** What a program with the file open could do: the triggers fall first. */
 function tamper(...statements: string[]): void {
   for (const trigger of ["audit_dense", "audit_no_delete", "audit_no_update"])
@@ -57,8 +72,11 @@ function tamper(...statements: string[]): void {
 
 /** Writes all rows from `fromSeq` again so that every hash fits. */
 function rewriteFrom(fromSeq: number, change: (row: AuditRow) => AuditRow): void {
-  let previous = fromSeq === 1 ? GENESIS : (rowsAfter(storage, fromSeq - 2, 1)[0]?.row_hash ?? "");
-  for (const old of rowsAfter(storage, fromSeq - 1, 1_000)) {
+  let previous =
+    fromSeq === 1
+      ? GENESIS
+      : (rowsMatching(storage, {}, { order: "oldest", after: fromSeq - 2, limit: 1 })[0]?.row_hash ?? "");
+  for (const old of rowsMatching(storage, {}, { order: "oldest", after: fromSeq - 1, limit: 1_000 })) {
     const row = change({ ...old, prev_hash: previous });
     row.meta_digest = digestMetadata(row.meta_salt ?? "", row.metadata_json ?? "");
     row.row_hash = hashRow(row);
@@ -71,7 +89,7 @@ function rewriteFrom(fromSeq: number, change: (row: AuditRow) => AuditRow): void
 
 /** A row behind the last one; its own hash fits. */
 function plant(change: Partial<AuditRow>): void {
-  const last = rowsAfter(storage, 9, 1)[0] as AuditRow;
+  const last = rowsMatching(storage, {}, { order: "oldest", after: 9, limit: 1 })[0] as AuditRow;
   const planted = { ...last, seq: 11, event_id: "evt_planted", prev_hash: last.row_hash, ...change };
   planted.row_hash = hashRow(planted);
   const columns = Object.keys(planted);

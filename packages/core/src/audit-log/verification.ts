@@ -2,12 +2,19 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { VerifyJson } from "@opensentience/protocol";
 import type { Storage } from "../storage/storage.ts";
-import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
+import { digestMetadata, GENESIS, hashFields } from "./chain.ts";
 import type { Checkpoint } from "./checkpoints.ts";
-import { lastRow, recordedCheckpoint, rowBySeq, rowsAfter, type CheckpointRecord } from "./store.ts";
+import {
+  chainRowsAfter,
+  lastRow,
+  recordedCheckpoint,
+  rowBySeq,
+  type ChainRow,
+  type CheckpointRecord,
+} from "./store.ts";
 
-/** Rows per turn of the event loop: other requests are answered in between. */
-const BATCH = 2_000;
+/** Rows per turn of the event loop, a few ms: other requests are answered in between, and no row outlives a collection. */
+const BATCH = 500;
 
 export type Head = { seq: number; hash: string };
 
@@ -90,16 +97,18 @@ class Scan {
   async #rows(): Promise<Problem | undefined> {
     const hashesAt = Map.groupBy(this.#marks, (one) => one.seq);
     for (;;) {
-      const rows = rowsAfter(this.#storage, this.previous.seq, BATCH);
+      const rows = chainRowsAfter(this.#storage, this.previous.seq, BATCH);
       for (const row of rows) {
-        if (row.seq > this.#head().seq) break;
+        const seq = row[0];
+        const hash = row[3];
+        if (seq > this.#head().seq) break;
         const problem = rowProblem(row, this.previous);
         if (problem !== undefined) return tampered(this.previous.seq + 1, problem);
-        this.previous = { seq: row.seq, hash: row.row_hash };
+        this.previous = { seq, hash };
         this.#noteErasure(row);
-        const expected = hashesAt.get(row.seq);
-        if (expected?.some((one) => one.hash !== row.row_hash) === true) return this.#rewritten(row.seq);
-        if (expected !== undefined) this.#lastFitting = row.seq;
+        const expected = hashesAt.get(seq);
+        if (expected?.some((one) => one.hash !== hash) === true) return this.#rewritten(seq);
+        if (expected !== undefined) this.#lastFitting = seq;
       }
       // Nothing is awaited between this look at the head and the last one at the table.
       if (rows.length < BATCH || this.previous.seq >= this.#head().seq) return this.#end(this.#head());
@@ -107,10 +116,9 @@ class Scan {
     }
   }
 
-  #noteErasure(row: AuditRow): void {
-    if (row.metadata_json === null) this.#erased.add(row.seq);
-    else if (row.event_type === "audit.erased" && row.subject_type === "audit_event")
-      this.#erased.delete(Number(row.subject_id));
+  #noteErasure(row: ChainRow): void {
+    if (row[5] === null) this.#erased.add(row[0]);
+    else if (row[6] !== null) this.#erased.delete(Number(row[6]));
   }
 
   #end(head: Head): Problem | undefined {
@@ -128,7 +136,7 @@ class Scan {
       return tampered(this.#lastFitting + 1, "the chain was rewritten: it does not fit the head that Core knows");
     // SECURITY: rows that Core did not write are shown by lists all the same, so they must not pass here.
     // Pinned by "finds rows behind the head that Core knows".
-    if (rowsAfter(this.#storage, seq, 1).length > 0)
+    if (chainRowsAfter(this.#storage, seq, 1).length > 0)
       return tampered(seq + 1, `what follows event ${seq} was not written by Core`);
     return undefined;
   }
@@ -155,11 +163,11 @@ export function headToAdopt(storage: Storage, notes: Checkpoint[]): { head: Head
   }
   let previous: Head = newest;
   for (;;) {
-    const rows = rowsAfter(storage, previous.seq, BATCH);
+    const rows = chainRowsAfter(storage, previous.seq, BATCH);
     for (const row of rows) {
       const problem = rowProblem(row, previous);
       if (problem !== undefined) return { head, problem };
-      previous = { seq: row.seq, hash: row.row_hash };
+      previous = { seq: row[0], hash: row[3] };
     }
     if (rows.length < BATCH) return { head: previous, problem: null };
   }
@@ -187,12 +195,18 @@ function notesProblem({ notes, newestNote }: Evidence, recordedNote: string | nu
 }
 
 /** Whether the row is what follows `previous`; whether missing metadata are excused is decided at the end. */
-function rowProblem(row: AuditRow, previous: Head): string | undefined {
-  if (row.seq !== previous.seq + 1) return `event ${previous.seq + 1} is missing`;
-  if (row.prev_hash !== previous.hash) return `event ${row.seq} does not follow the one before it`;
-  if (hashRow(row) !== row.row_hash) return `event ${row.seq} was changed`;
-  if (row.metadata_json === null) return undefined;
-  return row.meta_salt !== null && digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest
+function rowProblem(row: ChainRow, previous: Head): string | undefined {
+  // By number: taking an array apart by a pattern walks an iterator, for each of what may be millions of rows.
+  const seq = row[0];
+  const fieldsJson = row[1];
+  const metaSalt = row[4];
+  const metadataJson = row[5];
+  if (seq !== previous.seq + 1) return `event ${previous.seq + 1} is missing`;
+  if (row[2] !== previous.hash) return `event ${seq} does not follow the one before it`;
+  if (hashFields(previous.hash, fieldsJson) !== row[3]) return `event ${seq} was changed`;
+  if (metadataJson === null) return undefined;
+  // No text inside the array can look like its end: a quotation mark in a text is escaped.
+  return metaSalt !== null && fieldsJson.endsWith(`,"${digestMetadata(metaSalt, metadataJson)}"]`)
     ? undefined
-    : `the metadata of event ${row.seq} was changed`;
+    : `the metadata of event ${seq} was changed`;
 }

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { fileStamp, type CaptureLimits } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
@@ -102,6 +103,7 @@ export class Build {
           nextStep: `opensentience agents build ${agentId} --plan`,
         });
       const causationId = this.#recordStart(agent, steps, putBack, act);
+      killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
       try {
         await this.#runSteps(agent, steps, span, options.progress);
@@ -186,6 +188,7 @@ export class Build {
     const temporary = join(own.buildHome, "tmp");
     await ensurePrivateFolder(own.buildHome);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
+    killPoint("build.home_made");
     const env = {
       PATH: settings.toolPath,
       LANG: "C.UTF-8",
@@ -231,6 +234,7 @@ export class Build {
     const after = await this.#hash(agent, span).catch((error: unknown) => {
       throw error instanceof CoreError ? error : unreadableTree(agent, error);
     });
+    killPoint("build.tree_hashed");
     const difference = diffTrees(tracked ?? [], after.entries);
     const touched =
       tracked === undefined ? ["(the list of tracked files)"] : [...difference.changed, ...difference.removed];
@@ -246,6 +250,7 @@ export class Build {
     }
     await refuseChangeableLinks(agent, sourceOf(agent), after.entries);
     await saveEntries(this.#deps.folders.agent(agent.agentId).builtEntries, after.entries);
+    killPoint("build.entries_saved");
     refuseOver(agent, span);
     this.#recordBuilt(agent, steps, after.hash, act, span.startedMs);
   }

@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import { CoreError } from "@opensentience/protocol";
 import type { Redactor } from "../audit-log/audit-log.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { captureLogs, type CaptureLimits } from "../logs/logs.ts";
 import { checkProgram, startBoxed, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
@@ -48,6 +49,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       marker: `build-${options.agentId}`,
       network: step.network,
     });
+    killPoint("build.step_spawned");
     const capture = captureLogs({
       stdout: box.stdout,
       stderr: box.stderr,
@@ -68,7 +70,9 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
     options.signal?.addEventListener("abort", stop, { once: true });
     if (options.signal?.aborted === true) stop();
     box.release();
+    killPoint("build.go_sent");
     const end = await box.ended;
+    killPoint("build.step_ended");
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
     await capture.drainAndClose(1_000);
@@ -82,6 +86,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
     });
   } finally {
     await rm(options.pipeFolder, { recursive: true, force: true });
+    killPoint("build.socket_folder_removed");
   }
 }
 

@@ -151,8 +151,10 @@ function addOption(
     );
   }
   const before = into[token.name];
-  if (option.multiple === true) into[token.name] = [...(Array.isArray(before) ? before : []), token.value];
-  else if (before !== undefined) throw usage(`--${token.name} is given twice`, help);
+  if (option.multiple === true) {
+    if (Array.isArray(before)) before.push(token.value);
+    else into[token.name] = [token.value];
+  } else if (before !== undefined) throw usage(`--${token.name} is given twice`, help);
   else into[token.name] = token.value;
 }
 

@@ -69,7 +69,7 @@ async function runCommand(
   output: Output,
 ): Promise<number> {
   const options = new OptionValues(line.options, `opensentience help ${commandName(line.command)}`);
-  const paths = homePaths(options.text("home"));
+  const paths = await homePaths(options.text("home"));
   const interrupt = new AbortController();
   let prompt: Prompt | undefined;
   const context: CommandContext = {

@@ -12,6 +12,7 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { type ControlOperation, CoreError, newId, type ProgressJson } from "@opensentience/protocol";
 import type { Paths } from "../host/paths.ts";
+import { systemRandomBytes } from "../host/random-bytes.ts";
 import { Interrupted } from "./interrupted.ts";
 import { jsonLines, parseJson } from "./json-lines.ts";
 import { toError } from "./problem.ts";
@@ -32,7 +33,8 @@ export type ControlClientDeps = {
 class NotRunning extends Error {}
 
 export class ControlClient {
-  readonly correlationId: string = newId("cor");
+  // An id that nobody can confuse, not a secret; Node's own source of random bytes takes long to load.
+  readonly correlationId: string = newId("cor", Date.now(), systemRandomBytes(16));
   readonly #deps: ControlClientDeps;
 
   constructor(deps: ControlClientDeps) {
@@ -125,7 +127,12 @@ export class ControlClient {
       Object.assign(headers, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
     return new Promise((resolve, reject) => {
       const path = requestPath(operation, input.params as Record<string, string> | undefined, input.query);
-      const request = httpRequest({ socketPath: paths.controlSocket, method, path, headers, signal, agent: false });
+      // The empty name of a TLS server keeps Node from working one out, which takes longer than the request.
+      const target = { socketPath: paths.controlSocket, method, path, headers, agent: false, servername: "" };
+      const request = httpRequest(target);
+      const leave = (): void => void request.destroy();
+      signal.addEventListener("abort", leave, { once: true });
+      request.once("close", () => signal.removeEventListener("abort", leave));
       request.once("response", resolve);
       request.once("error", (error: NodeJS.ErrnoException) => reject(this.#translate(error)));
       request.end(body);

@@ -38,13 +38,14 @@ test("every problem of a manifest is shown, within bounds, when the message cann
 describe("output of a build", () => {
   async function shown(options: { terminal?: boolean; json?: boolean }): Promise<string> {
     const stderr = Object.assign(new PassThrough(), options.terminal === true ? { isTTY: true, columns: 80 } : {});
-    const output = new Output({
-      stdout: new PassThrough(),
-      stderr,
-      json: options.json === true,
-      quiet: false,
-      noColor: true,
-    });
+    const output = new Output(
+      { stdout: new PassThrough(), stderr },
+      {
+        json: options.json === true,
+        quiet: false,
+        noColor: true,
+      },
+    );
     await withBuildOutput(output, (onProgress) => {
       for (const text of ["$ npm ci", "added 3 packages", "found 0"]) onProgress?.({ phase: "fetch", text });
       return Promise.resolve();

@@ -9,13 +9,14 @@ function output(options: { json?: boolean; quiet?: boolean; noColor?: boolean; t
   const terminal = options.terminal === true ? { isTTY: true, columns: 40 } : {};
   const stdout = Object.assign(new PassThrough(), terminal);
   const stderr = Object.assign(new PassThrough(), terminal);
-  const made = new Output({
-    stdout,
-    stderr,
-    json: options.json === true,
-    quiet: options.quiet === true,
-    noColor: options.noColor === true,
-  });
+  const made = new Output(
+    { stdout, stderr },
+    {
+      json: options.json === true,
+      quiet: options.quiet === true,
+      noColor: options.noColor === true,
+    },
+  );
   const text = (stream: PassThrough): string => String(stream.read() ?? "");
   return { output: made, out: () => text(stdout), err: () => text(stderr) };
 }

@@ -13,25 +13,36 @@ type Sink = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
 /** Live progress of one long act; a terminal sees it on stderr, everybody else nothing. */
 export type Progress = { show: (phase: string, text: string) => void; end: () => void };
 
+/** Read on first use only: Node makes its streams then, and most commands write to one of the two. */
+type Sinks = { readonly stdout: Sink; readonly stderr: Sink };
+
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
-  readonly style: Style;
-  readonly #stdout: Sink;
-  readonly #stderr: Sink;
-  readonly #errorStyle: Style;
+  readonly #sinks: Sinks;
+  readonly #noColor: boolean;
 
-  constructor(options: { stdout: Sink; stderr: Sink; json: boolean; quiet: boolean; noColor: boolean }) {
-    this.#stdout = options.stdout;
-    this.#stderr = options.stderr;
+  constructor(sinks: Sinks, options: { json: boolean; quiet: boolean; noColor: boolean }) {
+    this.#sinks = sinks;
     this.json = options.json;
     this.quiet = options.quiet;
-    this.style = styleOf(options.stdout, options.noColor);
-    this.#errorStyle = styleOf(options.stderr, options.noColor);
+    this.#noColor = options.noColor;
+  }
+
+  get #stdout(): Sink {
+    return this.#sinks.stdout;
+  }
+
+  get #stderr(): Sink {
+    return this.#sinks.stderr;
+  }
+
+  get style(): Style {
+    return styleOf(this.#stdout, this.#noColor);
   }
 
   get progressIsShown(): boolean {
-    return this.#stderr.isTTY === true && !this.json && !this.quiet;
+    return !this.json && !this.quiet && this.#stderr.isTTY === true;
   }
 
   /** The one result of a command: the document with `--json`, else its text for people. */
@@ -67,7 +78,7 @@ export class Output {
 
   /** The command that moves the user on, if there is one. */
   nextStep(nextStep: string | null | undefined): void {
-    if (nextStep) this.note(`${this.#errorStyle.paint("dim", "next:")} ${oneLine(nextStep)}`);
+    if (nextStep && !this.json) this.note(`${this.askStyle.paint("dim", "next:")} ${oneLine(nextStep)}`);
   }
 
   /** What is shown while somebody is asked; a terminal is there, so neither flag can be meant against it. */
@@ -77,7 +88,7 @@ export class Output {
 
   /** Prompts and what is shown before them are written with this style. */
   get askStyle(): Style {
-    return this.#errorStyle;
+    return styleOf(this.#stderr, this.#noColor);
   }
 
   error(error: CoreError): void {
@@ -85,9 +96,9 @@ export class Output {
       this.#stderr.write(`${safeJson(errorToJson(error))}\n`);
       return;
     }
-    this.#stderr.write(`${this.#errorStyle.paint("red", "error:")} ${oneLine(error.message)} (${error.code})\n`);
+    this.#stderr.write(`${this.askStyle.paint("red", "error:")} ${oneLine(error.message)} (${error.code})\n`);
     if (error.nextStep !== undefined)
-      this.#stderr.write(`${this.#errorStyle.paint("dim", "next:")} ${oneLine(error.nextStep)}\n`);
+      this.#stderr.write(`${this.askStyle.paint("dim", "next:")} ${oneLine(error.nextStep)}\n`);
   }
 
   /** Lines of `phase: "output"` stay on the screen; every other text replaces the one before it. */
@@ -113,10 +124,21 @@ export class Output {
 
 /** Output of this process. A closed stdout ends the process at once and quietly: nobody is left to read. */
 export function processOutput(options: { json: boolean; quiet: boolean; noColor: boolean }): Output {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  }
-  return new Output({ stdout: process.stdout, stderr: process.stderr, ...options });
+  const watched = new Set<Sink>();
+  const watch = (stream: Sink): Sink => {
+    if (watched.has(stream)) return stream;
+    watched.add(stream);
+    return stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  };
+  const sinks = {
+    get stdout(): Sink {
+      return watch(process.stdout);
+    },
+    get stderr(): Sink {
+      return watch(process.stderr);
+    },
+  };
+  return new Output(sinks, options);
 }
 
 /**

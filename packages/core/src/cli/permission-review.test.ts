@@ -66,6 +66,7 @@ function asker(answers: string[]) {
       show: (text: string) => void shown.push(text),
       ask,
       confirm: async (question: string) => (await ask(question)) === "y",
+      confirmByKey: async (question: string) => (await ask(question)) === "key y",
     },
   };
 }
@@ -95,7 +96,7 @@ describe("review", () => {
     expect(await review(asker(["y"]).asker, plain, agent({}))).toEqual([]);
   });
 
-  test("a change that only narrows passes with one answer", async () => {
+  test("a change that only narrows passes with one key", async () => {
     const moved = drift(
       { permissions: { added: [], removed: ["x:c"], widened: [], narrowed: [{ from: "fs:/a/**", to: "fs:/a/b" }] } },
       true,
@@ -112,7 +113,7 @@ describe("review", () => {
       requested_permissions: [permission("fs:/a/b"), permission("x:never")],
       drift: moved,
     });
-    const { asker: prompt, shown, left } = asker(["y"]);
+    const { asker: prompt, shown, left } = asker(["key y"]);
     expect(await review(prompt, plain, narrowed)).toEqual(["fs:/a/b"]);
     expect(left).toEqual([]);
     expect(shown.join("\n")).toContain("narrowed: fs:/a/** -> fs:/a/b");

@@ -3,14 +3,14 @@
  * risk, one question each; then a summary and a last question. No is the default everywhere.
  *
  * When an earlier approval exists and the agent has moved since, the difference comes first. A change that only asks
- * for less needs one answer: questions that come too often are clicked away. Says what to approve; approves nothing.
+ * for less needs one key: questions that come too often are clicked away. Says what to approve; approves nothing.
  */
 import type { AgentDetailJson, DriftJson, PermissionJson } from "@opensentience/protocol";
 import { driftText, heldBy } from "./agent-view.ts";
 import { counted, oneLine, shortHash, type Style } from "./format.ts";
 import type { Prompt } from "./prompt.ts";
 
-type Asker = Pick<Prompt, "show" | "ask" | "confirm">;
+type Asker = Pick<Prompt, "show" | "ask" | "confirm" | "confirmByKey">;
 
 /** The permissions to approve, or undefined when the person decided against it. The agent must be installed. */
 export async function review(prompt: Asker, style: Style, agent: AgentDetailJson): Promise<string[] | undefined> {
@@ -39,8 +39,8 @@ function narrowedApproval(
 
 async function reviewNarrowing(prompt: Asker, agent: AgentDetailJson, drift: DriftJson): Promise<string[] | undefined> {
   const approved = narrowedApproval(agent, drift);
-  return (await prompt.confirm(
-    `It only asks for less. Approve the ${counted(approved.length, "permission")} that remain?`,
+  return (await prompt.confirmByKey(
+    `It only asks for less. Approve what remains (${counted(approved.length, "permission")})?`,
   ))
     ? approved
     : undefined;

@@ -1,25 +1,29 @@
 /**
  * Questions to the person at the terminal, asked on stderr. Only made where there is a terminal to ask on.
  *
- * The terminal stays in its usual line mode, so that Ctrl-C reaches the process as the signal it is also while Core
+ * For a line the terminal stays in its usual mode, so that Ctrl-C reaches the process as the signal it is also while Core
  * works on the answer. Lines typed ahead answer the questions that follow. Ctrl-C and Ctrl-D end the command.
+ *
+ * A question that one key answers takes nothing that was typed ahead: see key-press.ts.
  */
 import { createInterface, type Interface } from "node:readline";
 import { Interrupted } from "./interrupted.ts";
+import { type KeyInput, pressedKey } from "./key-press.ts";
 import type { Output } from "./output.ts";
 
 export class Prompt {
   readonly #lines: string[] = [];
-  readonly #interface: Interface;
+  readonly #input: KeyInput;
   readonly #output: Output;
+  readonly #signal: AbortSignal;
+  #interface: Interface | undefined;
   #waiting: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
   #ended = false;
 
-  constructor(input: NodeJS.ReadableStream, output: Output, signal: AbortSignal) {
+  constructor(input: KeyInput, output: Output, signal: AbortSignal) {
+    this.#input = input;
     this.#output = output;
-    this.#interface = createInterface({ input, terminal: false });
-    this.#interface.on("line", (line) => this.#take(line));
-    this.#interface.on("close", () => this.#end());
+    this.#signal = signal;
     signal.addEventListener("abort", () => this.#end(), { once: true });
   }
 
@@ -30,6 +34,7 @@ export class Prompt {
 
   /** The trimmed answer. Throws Interrupted. */
   async ask(question: string): Promise<string> {
+    this.#readLines();
     this.#output.ask(question);
     const typedAhead = this.#lines.shift();
     if (typedAhead !== undefined) return typedAhead.trim();
@@ -44,8 +49,31 @@ export class Prompt {
     return /^y(es)?$/i.test(await this.ask(`${question} [y/N] `));
   }
 
+  /** Yes is one press of `y`, without Enter, after the question was drawn; every other key is no. Throws Interrupted. */
+  async confirmByKey(question: string): Promise<boolean> {
+    this.close();
+    this.#lines.length = 0;
+    const draw = (): void => this.#output.ask(`${question} [y, or any other key for no] `);
+    const key = await pressedKey(this.#input, draw, this.#signal).catch((error: unknown) => {
+      this.#output.ask("\n");
+      throw error;
+    });
+    const isYes = key === "y";
+    this.#output.ask(isYes ? "yes\n" : "no\n");
+    return isYes;
+  }
+
   close(): void {
-    this.#interface.close();
+    this.#interface?.removeAllListeners("close");
+    this.#interface?.close();
+    this.#interface = undefined;
+  }
+
+  #readLines(): void {
+    if (this.#interface !== undefined || this.#ended) return;
+    this.#interface = createInterface({ input: this.#input, terminal: false });
+    this.#interface.on("line", (line) => this.#take(line));
+    this.#interface.on("close", () => this.#end());
   }
 
   #take(line: string): void {

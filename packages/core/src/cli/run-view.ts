@@ -27,7 +27,9 @@ const COLUMNS: readonly Column[] = [
 export function runRows(style: Style, runs: readonly PsItemJson[]): string {
   const rows = runs.map((run): Cell[] => [
     run.agent_id,
-    { text: run.status, color: STATUS_COLORS[run.status] },
+    run.logs_degraded
+      ? { text: `${run.status} (logs degraded)`, color: "yellow" }
+      : { text: run.status, color: STATUS_COLORS[run.status] },
     run.pid === null ? "-" : String(run.pid),
     run.cpu_percent === null ? "-" : run.cpu_percent.toFixed(1),
     size(run.memory_bytes),

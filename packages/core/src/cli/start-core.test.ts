@@ -17,9 +17,9 @@ import { startCore } from "./start-core.ts";
 
 let folder: string;
 let paths: Paths;
-beforeEach(() => {
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "cli-start-"));
-  paths = pathsOf(join(folder, "home"), undefined, process.geteuid?.() ?? 0);
+  paths = await pathsOf(join(folder, "home"), undefined, process.geteuid?.() ?? 0);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 

@@ -8,16 +8,22 @@
  * the other is reported. A known agent whose folder vanished is kept and marked.
  */
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { CoreError, type ScanReportJson } from "@opensentience/protocol";
 import type { Act } from "../audit-log/audit-log.ts";
 import type { Catalog, Sighting } from "../catalog/catalog.ts";
 import { readManifest } from "../manifest/manifest.ts";
-import { scanRoots, type ScanResult } from "./scanner.ts";
+import { FolderMemory } from "./folder-memory.ts";
+import { scanRoots } from "./scanner.ts";
 import { ManifestWatch } from "./watch.ts";
 
 /** Manifests read at the same time. */
 const CONCURRENCY = 16;
-const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxMs: 60_000 };
+const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxFound: 5_000, maxMs: 60_000 };
+/** All manifests of one scan together; they are in memory at the same time. */
+const MAX_MANIFESTS_BYTES = 16 * 1024 * 1024;
+/** Written to the catalog at once; between two portions Core answers others. */
+const PORTION = 200;
 
 export type DiscoveryDeps = {
   catalog: Catalog;
@@ -30,9 +36,12 @@ export type DiscoveryDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
+type Kept = Parameters<Catalog["observe"]>[0][number];
+
 export class Discovery {
   readonly #deps: DiscoveryDeps;
   readonly #watch: ManifestWatch;
+  readonly #memory = new FolderMemory();
   #queue: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -81,15 +90,18 @@ export class Discovery {
       prune: this.#deps.settings.prune,
       limits: LIMITS,
       agentsFolder: this.#deps.agentsFolder,
+      // Whoever names a folder wants it looked at, not remembered.
+      memory: paths === undefined ? this.#memory : undefined,
       ...options,
     });
     const { sightings, rejected } = await readAll(result.found);
     const { kept, duplicates } = this.#judge(sightings);
-    const outcomes = this.#deps.catalog.observe(kept, act);
-    const missing = this.#markVanished(roots, result);
+    const outcomes = await this.#observe(kept, act);
+    const isWhole = ![...result.problems, ...rejected].some(({ code }) => code === "discovery.limit_reached");
+    const missing = isWhole ? this.#markVanished(roots, new Set(result.found)) : 0;
     const updated = kept.filter((_, index) => outcomes[index] === "updated").map((one) => one.kept.manifest.id);
     if (updated.length > 0) await this.#deps.onUpdated(updated);
-    this.#watch.watch(kept.map((one) => one.kept.folder));
+    this.#watch.watch(result.found);
     const count = (outcome: string): number => outcomes.filter((one) => one === outcome).length;
     // A default root that does not exist is nothing to complain about; one that was named is.
     const problems = result.problems.filter(
@@ -108,8 +120,17 @@ export class Discovery {
     };
   }
 
+  async #observe(kept: Kept[], act: Act): Promise<ReturnType<Catalog["observe"]>> {
+    const outcomes: ReturnType<Catalog["observe"]> = [];
+    for (let index = 0; index < kept.length; index += PORTION) {
+      if (index > 0) await setImmediate();
+      outcomes.push(...this.#deps.catalog.observe(kept.slice(index, index + PORTION), act));
+    }
+    return outcomes;
+  }
+
   #judge(sightings: Sighting[]): {
-    kept: { kept: Sighting; other: string | null }[];
+    kept: Kept[];
     duplicates: ScanReportJson["duplicates"];
   } {
     const byId = new Map<string, Sighting[]>();
@@ -130,10 +151,8 @@ export class Discovery {
     return { kept, duplicates };
   }
 
-  /** Only what lay below the roots that were scanned, and only when the scan saw everything. */
-  #markVanished(roots: string[], result: ScanResult): number {
-    if (result.problems.some((problem) => problem.code === "discovery.limit_reached")) return 0;
-    const present = new Set(result.found);
+  /** Only what lay below the roots that were scanned; to be called only when the scan saw everything. */
+  #markVanished(roots: string[], present: Set<string>): number {
     const vanished = this.#deps.catalog.all().filter((agent) => {
       const folder = agent.manifestPath === null ? undefined : join(agent.manifestPath, "..");
       return (
@@ -151,11 +170,18 @@ async function readAll(folders: string[]): Promise<{ sightings: Sighting[]; reje
   const sightings: (Sighting | undefined)[] = Array.from({ length: folders.length });
   const rejected: ScanReportJson["rejected"] = [];
   let next = 0;
+  let bytes = 0;
   const work = async (): Promise<void> => {
     for (let index = next++; index < folders.length; index = next++) {
       const folder = folders[index] as string;
       try {
         const file = await readManifest(folder);
+        bytes += file.bytes;
+        if (bytes > MAX_MANIFESTS_BYTES && next < folders.length) {
+          next = folders.length;
+          const message = `the manifests are more than ${MAX_MANIFESTS_BYTES >> 20} MiB together; not all were read`;
+          rejected.push({ path: folder, code: "discovery.limit_reached", message });
+        }
         sightings[index] = { folder, path: file.path, manifest: file.manifest, manifestHash: file.manifestHash };
       } catch (error) {
         if (!(error instanceof CoreError)) throw error;

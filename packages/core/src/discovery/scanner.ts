@@ -7,6 +7,9 @@
  * and `.git` are never entered, other hidden folders are; below Core's own agents folder only `<id>/src` is looked at,
  * so that an agent cannot plant a manifest in its data. A root inside another root is walked once, as its own root.
  *
+ * A folder that is as the last scan saw it is not listed again (folder-memory.ts); each is still looked at, so that no
+ * change is missed and every problem is told every time.
+ *
  * Promises: ends within `maxMs` even when a file system never answers; a folder that cannot be read is one problem in
  * the report and never ends the scan; the result is sorted, so two scans of the same disk are equal. Reaching a cap is
  * a problem in the report, and what was found until then stays found.
@@ -14,9 +17,12 @@
  */
 import { realpath } from "node:fs/promises";
 import { sep } from "node:path";
-import { FolderWalk, type ScanProblem, type WalkLimits } from "./folder-walk.ts";
+import { FolderMemory } from "./folder-memory.ts";
+import { FolderWalk, type WalkLimits } from "./folder-walk.ts";
+import { Mounts } from "./mounts.ts";
+import { type ScanProblem, ScanProblems } from "./scan-problems.ts";
 
-export type { ScanProblem } from "./folder-walk.ts";
+export type { ScanProblem } from "./scan-problems.ts";
 
 export type ScanOptions = {
   /** Absolute paths. */
@@ -26,6 +32,8 @@ export type ScanOptions = {
   limits: WalkLimits;
   /** `<home>/agents`, absolute; need not exist. */
   agentsFolder: string;
+  /** What the last scan of the same roots saw; without it every folder is listed. */
+  memory?: FolderMemory | undefined;
   signal?: AbortSignal | undefined;
   /** Called now and then with the number of folders read so far. */
   onProgress?: ((folders: number) => void) | undefined;
@@ -44,30 +52,26 @@ export async function scanRoots(options: ScanOptions): Promise<ScanResult> {
   const startedAt = performance.now();
   options.signal?.throwIfAborted();
   const agentsFolder = await realpath(options.agentsFolder).catch(() => options.agentsFolder);
-  const walk = new FolderWalk({ ...options, agentsFolder });
-  const real = await Promise.all(options.roots.map((root) => resolveRoot(root, walk)));
+  const problems = new ScanProblems();
+  const memory = options.memory ?? new FolderMemory();
+  const walk = new FolderWalk({ ...options, agentsFolder, memory, problems, mounts: await Mounts.read() });
+  const real = await Promise.all(options.roots.map((root) => resolveRoot(root, problems)));
   const roots = new Set(real.filter((root) => root !== undefined));
   await walk.run([...roots].flatMap((root) => insideAgents(root, agentsFolder)));
   const found = await keepTrue(walk.found);
   return {
     found: found.sort(),
-    problems: walk.problems.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0)),
+    problems: problems.list.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0)),
     folders: walk.folders,
     durationMs: performance.now() - startedAt,
   };
 }
 
-async function resolveRoot(root: string, walk: FolderWalk): Promise<string | undefined> {
+async function resolveRoot(root: string, problems: ScanProblems): Promise<string | undefined> {
   try {
     return await realpath(root);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    const isMissing = code === "ENOENT" || code === "ENOTDIR";
-    walk.report(
-      root,
-      isMissing ? "discovery.root_missing" : "discovery.unreadable",
-      `the scan root cannot be used (${code})`,
-    );
+    problems.onBadRoot(root, (error as NodeJS.ErrnoException).code ?? "unknown error");
     return undefined;
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Watches the folders of known manifests (not their trees) and says which one changed, once things are quiet. A
+ * Watches the folders of manifests that were found, good or bad (not their trees), and says which one changed, once things are quiet. A
  * convenience: the interval rescan finds what a watch missed, and the run gate reads the disk anyway.
  */
 import { watch, type FSWatcher } from "node:fs";
+import { basename } from "node:path";
 import { MANIFEST_NAME } from "../manifest/manifest.ts";
 
 /** The kernel's default limit of watches is 8192 per user; Core takes its share of it. */
@@ -24,13 +25,13 @@ export class ManifestWatch {
       if (this.#watchers.has(folder) || this.#watchers.size >= MAX_WATCHES) continue;
       try {
         const watcher = watch(folder, { persistent: false }, (_event, name) => {
-          if (name === null || name === MANIFEST_NAME) this.#soon(folder);
+          // A folder that is itself moved or removed is told under its own name.
+          if (name === null || name === MANIFEST_NAME || name === basename(folder)) this.#soon(folder);
         });
         watcher.on("error", () => this.#drop(folder));
         this.#watchers.set(folder, watcher);
       } catch {
         // No watch to be had (limit, folder gone): the interval rescan covers it.
-        return;
       }
     }
   }
@@ -44,8 +45,10 @@ export class ManifestWatch {
     this.#timers.set(
       folder,
       setTimeout(() => {
-        // A replaced folder has a new inode, which the old watch does not see.
+        // A replaced folder has a new inode, which the old watch does not see. One whose manifest is gone or spoiled for
+        // now stays watched: it may be halfway through being saved.
         this.#drop(folder);
+        this.watch([folder]);
         this.#onChange(folder);
       }, QUIET_MS).unref(),
     );

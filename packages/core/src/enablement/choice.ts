@@ -74,12 +74,14 @@ export function chosenPermissions(agentId: string, file: ManifestFile, request: 
 export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskState): CoreError {
   const isTampered = filesMoved(disk);
   const layers = drift?.layers ?? ["commit"];
+  // The review of `enable` begins with the difference, and takes one key when it only narrows.
+  const review = drift?.narrowing === true ? "enable" : "diff";
   return new CoreError(
     "enablement.drifted",
     `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
     {
       details: { layers, diff: drift?.diff ?? { files: disk.files } },
-      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents diff ${agent.agentId}`,
+      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents ${review} ${agent.agentId}`,
     },
   );
 }

@@ -12,7 +12,7 @@
  * Revoking takes effect at once: listeners (the launcher) end what runs before `revoke` returns.
  */
 import { CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
-import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
@@ -27,6 +27,8 @@ export type Runnable = {
   approvalId: string;
   approvedPermissions: string[];
 };
+const CORE_LOST = { code: "core_lost", message: "Core ended before the approval was recorded" };
+
 /** How the disk is read: by the stat cache where it helps (views, early refusals), or every byte (what is trusted). */
 const CACHE = true;
 const BYTES = false;
@@ -140,10 +142,41 @@ export class Enablement {
         requested_permissions_hash: disk.manifest?.requestedPermissionsHash,
       },
     });
-    const manifest = approvable(agent, disk, request);
-    const approved = chosenPermissions(agentId, manifest, request);
-    const expiresAt = request.expires === undefined ? null : parseExpiry(request.expires, Date.now());
-    return this.#save(agent, manifest, approved, expiresAt, { ...act, causationId });
+    try {
+      const manifest = approvable(agent, disk, request);
+      const approved = chosenPermissions(agentId, manifest, request);
+      const expiresAt = request.expires === undefined ? null : parseExpiry(request.expires, Date.now());
+      return this.#save(agent, manifest, approved, expiresAt, { ...act, causationId });
+    } catch (error) {
+      // What policy refuses is recorded at the door it came by; a request that makes no sense ends here.
+      if (error instanceof CoreError && error.kind !== "denied" && error.code !== "audit.unavailable")
+        this.#recordNotEnabled(agentId, error, { ...act, causationId });
+      throw error;
+    }
+  }
+
+  /**
+   * At Core's start: a request that an earlier Core left unanswered is closed, and what is removed is not approved any
+   * more. Returns how many were closed.
+   */
+  reconcile(): number {
+    const open = this.#audit.openIntents(["agent.enable_requested"]);
+    for (const { subject_id: agentId, correlation_id: correlationId, event_id: causationId } of open)
+      this.#recordNotEnabled(agentId, CORE_LOST, { ...SYSTEM_ACT, correlationId, causationId });
+    const orphaned = store.orphanedApprovals(this.#storage);
+    for (const approval of orphaned) this.#end(approval, "revoked", SYSTEM_ACT);
+    return open.length + orphaned.length;
+  }
+
+  #recordNotEnabled(agentId: string, { code, message }: { code: string; message: string }, act: Act): void {
+    this.#audit.record({
+      type: "security.denied",
+      act,
+      subject: { type: "agent", id: agentId },
+      outcome: "failed",
+      severity: "warn",
+      metadata: { code, message, act: "enable" },
+    });
   }
 
   /** Throws agent.not_found and enablement.not_enabled. Whatever runs is ended before this returns. */

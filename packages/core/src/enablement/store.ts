@@ -32,6 +32,13 @@ export function activeApproval(storage: Storage, agentId: string): ApprovalRow |
   return storage.get("SELECT * FROM permission_approvals WHERE agent_id = ? AND status = 'active'", agentId);
 }
 
+/** Active ones of agents that are not installed. */
+export function orphanedApprovals(storage: Storage): ApprovalRow[] {
+  return storage.all(
+    "SELECT a.* FROM permission_approvals AS a JOIN agents USING (agent_id) WHERE a.status = 'active' AND agents.install_path IS NULL",
+  );
+}
+
 /** Newest first. */
 export function supersededApprovals(storage: Storage, agentId: string): ApprovalRow[] {
   return storage.all(

@@ -22,6 +22,7 @@ import { isAbsolute, join } from "node:path";
 import type { Readable } from "node:stream";
 import { setImmediate as immediate, setTimeout as delay } from "node:timers/promises";
 import { CoreError } from "@opensentience/protocol";
+import { killPoint } from "./kill-point.ts";
 
 export type { ChildProcess };
 
@@ -131,6 +132,7 @@ export async function runTool(argv: readonly string[], options: ToolOptions): Pr
     await whenSpawned(child).catch((error: unknown) => {
       throw explainSpawnError(error, argv[0] ?? "", options.cwd);
     });
+    killPoint("tool.spawned");
     feed(child, options.input);
     Object.assign(result, await ended);
     await drained(child, () => stdout.received + stderr.received);

@@ -16,9 +16,9 @@ afterEach(() => {
   rmSync(home, { recursive: true, force: true });
 });
 
-function load(file?: string, flags: Partial<Record<SettingKey, string>> = {}): Promise<Config> {
+async function load(file?: string, flags: Partial<Record<SettingKey, string>> = {}): Promise<Config> {
   if (file !== undefined) writeFileSync(join(home, "config.toml"), file);
-  return loadConfig(pathsOf(home, undefined, 0), flags);
+  return loadConfig(await pathsOf(home, undefined, 0), flags);
 }
 const originOf = (config: Config, key: SettingKey) => config.list().find((setting) => setting.key === key)?.origin;
 
@@ -136,14 +136,14 @@ describe("what is refused", () => {
 describe("the home", () => {
   test("is the flag, else OPENSENTIENCE_HOME, else below the operator's home", async () => {
     vi.stubEnv("OPENSENTIENCE_HOME", "/srv/os");
-    expect(homePaths("/tmp/x").home).toBe("/tmp/x");
-    expect(homePaths().home).toBe("/srv/os");
+    expect((await homePaths("/tmp/x")).home).toBe("/tmp/x");
+    expect((await homePaths()).home).toBe("/srv/os");
     vi.stubEnv("OPENSENTIENCE_HOME", "");
-    expect(homePaths().home).toMatch(/\/\.opensentience$/);
+    expect((await homePaths()).home).toMatch(/\/\.opensentience$/);
   });
 
   test("is made absolute", async () => {
-    expect(homePaths("somewhere").home).toBe(join(process.cwd(), "somewhere"));
+    expect((await homePaths("somewhere")).home).toBe(join(process.cwd(), "somewhere"));
   });
 });
 

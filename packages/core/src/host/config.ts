@@ -5,7 +5,7 @@
  * start; `core status` shows every value with where it came from. The environment of Core as it was started is also
  * the source of approved `env:read` values; it is captured here and handed on by name only.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { CoreError, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
@@ -17,6 +17,9 @@ type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy";
 type Setting = { default: unknown; kind: Kind; environment?: string };
 
 const MEBI = 1024 * 1024;
+/** Of config.toml. */
+const MAX_FILE_BYTES = 256 * 1024;
+const MAX_DEPTH = 8;
 
 /** Every key of config.toml. Sizes are bytes, `_ms` are milliseconds. */
 export const SETTINGS = {
@@ -106,7 +109,7 @@ export class Config {
 }
 
 /** Where this operator's Core lives; cheap, reads no file. */
-export function homePaths(flagHome?: string): Paths {
+export function homePaths(flagHome?: string): Promise<Paths> {
   const env = process.env;
   const chosen = flagHome ?? env.OPENSENTIENCE_HOME;
   const home = chosen === undefined || chosen === "" ? join(homedir(), ".opensentience") : resolve(chosen);
@@ -138,6 +141,11 @@ export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey,
   return new Config(paths, values, environment);
 }
 
+/** Where a test lets this Core die (kill-point.ts). Not a setting of config.toml: only who starts Core can say it. */
+export function killPointSetting(): string | undefined {
+  return process.env.OPENSENTIENCE_KILL_POINT;
+}
+
 /** The CLI's view of the environment: only what decides how things are shown or where to look. */
 export function terminalEnvironment(): { noColor: boolean; ci: boolean } {
   const noColor = process.env.NO_COLOR;
@@ -152,16 +160,8 @@ export function inheritedEnvironment(): Record<string, string> {
 }
 
 async function readConfigFile(path: string): Promise<Map<string, unknown>> {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
-    throw new CoreError("config.invalid", `cannot read ${path}`, {
-      cause: error,
-      nextStep: `check the permissions of ${path}`,
-    });
-  }
+  const text = readText(path);
+  if (text === undefined) return new Map();
   let table: Record<string, unknown>;
   // Only Core reads the file; commands must not pay for the parser.
   const { parse: parseToml } = await import("smol-toml");
@@ -189,10 +189,36 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
   return flat;
 }
 
-function flatten(table: Record<string, unknown>, prefix: string, into: Map<string, unknown>): void {
+/** Undefined where there is no such file. */
+function readText(path: string): string | undefined {
+  let file: number;
+  try {
+    // SECURITY: a FIFO would keep Core waiting with the lock of the home in its hand; pinned by
+    // "a settings file that is no file, or far too large, is refused at once".
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unreadable(path, "cannot be read", error);
+  }
+  try {
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw unreadable(path, "is not a regular file");
+    if (stat.size > MAX_FILE_BYTES) throw unreadable(path, `is over ${MAX_FILE_BYTES / 1024} KiB`);
+    return readFileSync(file, "utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
+function unreadable(path: string, reason: string, cause?: unknown): CoreError {
+  return new CoreError("config.invalid", `${path} ${reason}`, { cause, nextStep: `ls -l ${path}` });
+}
+
+/** Tables within tables become `table.key`; what lies deeper than any setting stays one value under an unknown key. */
+function flatten(table: Record<string, unknown>, prefix: string, into: Map<string, unknown>, depth = 0): void {
   for (const [key, value] of Object.entries(table)) {
     const isTable = typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
-    if (isTable) flatten(value as Record<string, unknown>, `${prefix}${key}.`, into);
+    if (isTable && depth < MAX_DEPTH) flatten(value as Record<string, unknown>, `${prefix}${key}.`, into, depth + 1);
     else into.set(`${prefix}${key}`, value);
   }
 }

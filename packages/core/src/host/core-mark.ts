@@ -7,6 +7,7 @@
  * decided by it: what cannot be written or read only makes `core status` and `core stop` say less.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { killPoint } from "./kill-point.ts";
 import { bootId, hasProcessTable, isAlive, readProcess } from "./process-tree.ts";
 
 const STATES = ["starting", "running", "stopping"] as const;
@@ -20,7 +21,9 @@ export function writeCoreMark(path: string, state: CoreMark["state"]): void {
   try {
     rmSync(temporary, { force: true });
     writeFileSync(temporary, `${JSON.stringify(mark)}\n`, { mode: 0o600, flag: "wx" });
+    killPoint("mark.temporary_written");
     renameSync(temporary, path);
+    killPoint("mark.replaced");
   } catch {
     // A full disk must not keep Core from ending its agents.
   }

@@ -1,7 +1,8 @@
 /**
  * Keeps the heap of a long-lived Core near what it really uses. By default V8 lets garbage pile up while a program is
  * busy: an agent that floods its output would make Core 100 MB larger, although at no moment more than a few MB of it
- * are alive. Collecting earlier costs no throughput that could be measured. Called once, by the daemon, before work.
+ * are alive. Collecting earlier costs no throughput that could be measured. Called once, before the daemon is
+ * loaded.
  */
 import { setFlagsFromString } from "node:v8";
 

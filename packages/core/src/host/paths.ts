@@ -5,7 +5,6 @@
  * path below it, `run/` moves to $XDG_RUNTIME_DIR or /tmp/opensentience-<uid>/ under a name derived from the home,
  * and `socketFallback` says so (`core status` shows it).
  */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 
 /** sun_path is 108 bytes with its NUL (unix(7)). */
@@ -33,11 +32,11 @@ export type Paths = {
 };
 
 /** `home` must be absolute. */
-export function pathsOf(home: string, runtimeFolder: string | undefined, uid: number): Paths {
+export async function pathsOf(home: string, runtimeFolder: string | undefined, uid: number): Promise<Paths> {
   const stateFolder = join(home, "state");
   const ownRun = join(home, "run");
   const socketFallback = Buffer.byteLength(join(ownRun, LONGEST_SOCKET)) > MAX_SOCKET_PATH_BYTES;
-  const runFolder = socketFallback ? fallbackRun(home, runtimeFolder, uid) : ownRun;
+  const runFolder = socketFallback ? await fallbackRun(home, runtimeFolder, uid) : ownRun;
   return {
     home,
     config: join(home, "config.toml"),
@@ -90,8 +89,10 @@ export function agentFolders(
   };
 }
 
-function fallbackRun(home: string, runtimeFolder: string | undefined, uid: number): string {
-  const name = createHash("sha256").update(home).digest("hex").slice(0, 16);
+async function fallbackRun(home: string, runtimeFolder: string | undefined, uid: number): Promise<string> {
+  // Few homes are so deep; the commands of all others must not pay for loading this.
+  const { hash } = await import("node:crypto");
+  const name = hash("sha256", home, "hex").slice(0, 16);
   const candidate = runtimeFolder === undefined ? undefined : join(runtimeFolder, "opensentience", name);
   if (candidate !== undefined && Buffer.byteLength(join(candidate, LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES)
     return candidate;

@@ -9,8 +9,8 @@
  * closes it right after, and it destroys `readEnd` when it is done. `readEnd` ends when the last holder of the
  * write end is gone, which may be long after the child itself: nobody waits for that end without a limit.
  *
- * Promises: reading is asynchronous with back-pressure, and an unread pipe makes its writer wait (64 KiB in the kernel
- * and 64 KiB here). When anything fails, every descriptor and file made so far is gone before the error arrives.
+ * Promises: reading is asynchronous with back-pressure; it begins with the first listener for `data`, and an unread
+ * pipe makes its writer wait (64 KiB in the kernel, nothing here). When anything fails, every descriptor and file made so far is gone before the error arrives.
  * Refuses: to open anything that is not the FIFO just made. Callers: sandbox. The only user of node:net in host.
  */
 import { closeSync, constants, fstatSync, openSync, rmSync } from "node:fs";
@@ -20,8 +20,15 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { CoreError } from "@opensentience/protocol";
 import { runTool } from "./child-process.ts";
+import { killPoint } from "./kill-point.ts";
 
-/** One pipe: Core reads `readEnd`; `writeFd` goes to a child and is closed in Core right after the spawn. */
+/** What a pipe holds. All pipes are read into the same bytes: fresh ones for every read cost more than the read. */
+const CHUNK = Buffer.allocUnsafeSlow(65_536);
+
+/**
+ * One pipe: Core reads `readEnd`; `writeFd` goes to a child and is closed in Core right after the spawn. `readEnd` is
+ * read by listening to `data` only. A chunk is good until its listener returns: what is kept must be copied.
+ */
 export type OpenPipe = { readEnd: Readable; writeFd: number };
 
 /**
@@ -33,6 +40,7 @@ export async function openPipes(folder: string, count: number): Promise<OpenPipe
   const opened: OpenPipe[] = [];
   try {
     await makeFifos(paths);
+    killPoint("pipes.made");
     for (const path of paths) opened.push(openFifo(path));
     return opened;
   } catch (error) {
@@ -44,6 +52,7 @@ export async function openPipes(folder: string, count: number): Promise<OpenPipe
     throw new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause: error });
   } finally {
     for (const path of paths) rmSync(path, { force: true });
+    killPoint("pipes.opened");
   }
 }
 
@@ -63,7 +72,11 @@ function openFifo(path: string): OpenPipe {
   try {
     if (!fstatSync(readFd).isFIFO()) throw new Error(`${path} is not a FIFO`);
     writeFd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
-    const readEnd = new Socket({ fd: readFd, readable: true, writable: false });
+    const callback = (length: number): boolean => readEnd.emit("data", CHUNK.subarray(0, length));
+    const readEnd = new Socket({ fd: readFd, readable: true, writable: false, onread: { buffer: CHUNK, callback } });
+    // Bytes that nobody listens to would be lost.
+    readEnd.pause();
+    readEnd.on("newListener", (event) => void (event === "data" && readEnd.resume()));
     // A read error also closes the stream, which is what readers watch; without a listener it would end Core.
     readEnd.on("error", () => {});
     return { readEnd, writeFd };

@@ -9,11 +9,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
+import { killPoint } from "./kill-point.ts";
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+
+/** Names that `writePrivateFile` gives to what is not in its place yet. */
+const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 
 /** Replaces `path` atomically with `data`, mode 0600; durable when it returns. A symlink at `path` is replaced, not followed. */
 export async function writePrivateFile(path: string, data: string | Uint8Array): Promise<void> {
@@ -22,18 +26,27 @@ export async function writePrivateFile(path: string, data: string | Uint8Array):
   const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     await writeAndSync(file, data);
+    killPoint("file.temporary_written");
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
     throw error;
   }
   await syncFolder(dirname(path));
+  killPoint("file.replaced");
+}
+
+/** Removes what a crash in the middle of `writePrivateFile` left in `folder`, which nobody is writing to. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => []))
+    if (TEMPORARY.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Adds `data` at the end of `path` (created 0600 when missing); durable when it returns. A symlink fails with ELOOP. */
 export async function appendPrivateFile(path: string, data: string | Uint8Array): Promise<void> {
   const file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
   await writeAndSync(file, data);
+  killPoint("file.appended");
 }
 
 /**

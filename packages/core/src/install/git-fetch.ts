@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CoreError } from "@opensentience/protocol";
 import type { ToolResult } from "../host/child-process.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { gitMessage, runGit, safeLines, timeLimitExceeded, type GitCall, type GitProgram } from "./git-command.ts";
 import { parseRef, type GitUrl } from "./git-url.ts";
 
@@ -68,6 +69,7 @@ export async function fetchRepository(options: FetchOptions): Promise<void> {
   });
   try {
     await prepareRepository(options.repoFolder, call);
+    killPoint("install.repository_prepared");
     const source = await checkSource(options.url);
     const head = await remoteHead(source, call(options.url.kind));
     const onStderr = progressReader(options.onProgress);

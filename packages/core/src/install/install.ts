@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { refuseRunning, type AgentRecord, type Catalog, type Sighting } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { fileStamp, writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
@@ -71,6 +72,7 @@ export type InstallDeps = {
       source: string;
       data: string;
       repository: string;
+      previous: string;
       trackedEntries: string;
     };
   };
@@ -129,6 +131,7 @@ export class Install {
       await this.#swap(fetched, source.url.text, act, known);
       progress("done", `${agentId} at ${fetched.commit.slice(0, 12)}`);
       await this.#log(agentId, lines);
+      killPoint("install.log_written");
       return agentId;
     } catch (error) {
       const failure = options.signal?.aborted === true && !(error instanceof CoreError) ? canceled() : error;
@@ -141,6 +144,7 @@ export class Install {
       await removeTrash(staged).catch((error: unknown) =>
         this.#deps.onFault("a staging folder could not be deleted", error),
       );
+      killPoint("install.staging_removed");
     }
   }
 
@@ -243,6 +247,7 @@ export class Install {
     const target = join(staged, "src");
     await ensurePrivateFolder(this.#deps.folders.staging);
     await ensurePrivateFolder(staged);
+    killPoint("install.staging_made");
     progress("fetch", "asking the repository");
     await fetchRepository({
       git,
@@ -254,6 +259,7 @@ export class Install {
       onProgress: (line) => progress("fetch", line),
       sshAuthSocket: settings.sshAuthSocket,
     });
+    killPoint("install.fetched");
     const { commit, ref } = await resolveRef({ git, repoFolder }, source.ref);
     if (commit === source.stayAt) {
       progress("done", `already at ${commit.slice(0, 12)}`);
@@ -261,6 +267,7 @@ export class Install {
     }
     progress("write", `writing the files of ${commit.slice(0, 12)}`);
     const tree = await materialise({ git, repoFolder, commit, target, limits: settings, signal });
+    killPoint("install.tree_written");
     for (const path of tree.symlinks) progress("write", `symlink kept as a text file: ${path}`);
     for (const path of tree.submodules) progress("write", `submodule not fetched: ${path}`);
     const file = await readManifest(target);
@@ -281,6 +288,7 @@ export class Install {
       manifestHash: file.manifestHash,
     };
     await saveEntries(join(staged, "tracked.json"), tree.entries);
+    killPoint("install.entries_saved");
     return { ...tree, sighting, commit, ref, staged, treeHash: hashEntries(tree.entries) };
   }
 
@@ -310,6 +318,7 @@ export class Install {
       metadata: { ...metadata, phase: "intent" },
     });
     known.causationId = causationId;
+    killPoint("install.intent_recorded");
     try {
       await swapIn(own.root, fetched.staged, fetched.commit, stateOf(before));
       audit.transact((tx, record) => {
@@ -328,6 +337,7 @@ export class Install {
       });
     } catch (error) {
       await undoSwap(own.root, fetched.staged);
+      killPoint("install.undone");
       throw error instanceof CoreError
         ? error
         : new CoreError("install.io_failed", "the agent's folder could not be written", {
@@ -335,7 +345,8 @@ export class Install {
             nextStep: "opensentience core status",
           });
     }
-    await confirmSwap(own.root);
+    killPoint("install.swap_committed");
+    await confirmSwap(own.root, fetched.staged);
   }
 
   #recordFailure(source: Source, error: unknown, act: Act, agentId: string | undefined): void {

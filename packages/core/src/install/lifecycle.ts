@@ -8,15 +8,18 @@ import { isAbsolute, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
-import { confirmSwap, returnPrevious, swapIn, takePrevious, undoSwap, type PreviousState } from "./swap.ts";
+import { confirmSwap, readPrevious, swapBack, undoSwap, type PreviousState } from "./swap.ts";
 import { moveEntry, removeTrash } from "./trash.ts";
+
+type Own = { root: string; source: string; data: string };
 
 type Deps = {
   audit: AuditLog;
   catalog: Catalog;
-  folders: { staging: string; agent: (agentId: string) => { root: string; source: string; data: string } };
+  folders: { staging: string; agent: (agentId: string) => Own };
   onFault: (what: string, error: unknown) => void;
 };
 
@@ -24,15 +27,15 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
   const { audit, catalog, folders } = deps;
   if (agent.installPath === null || agent.commit === null || agent.treeHash === null) throw notInstalledFromGit(agent);
   const own = folders.agent(agent.agentId);
-  const staged = await newStaging(folders.staging);
   const subject = { type: "agent", id: agent.agentId } as const;
+  const state = await readPrevious(own.root);
+  if (state === undefined) {
+    throw new CoreError("install.no_previous", `${agent.agentId} has no earlier tree to go back to`, {
+      nextStep: `opensentience agents info ${agent.agentId}`,
+    });
+  }
+  const staged = await newStaging(folders.staging);
   try {
-    const state = await takePrevious(own.root, staged);
-    if (state === undefined) {
-      throw new CoreError("install.no_previous", `${agent.agentId} has no earlier tree to go back to`, {
-        nextStep: `opensentience agents info ${agent.agentId}`,
-      });
-    }
     const metadata = {
       git_url: state.gitUrl,
       ref: state.ref,
@@ -48,8 +51,10 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
       outcome: "unknown",
       metadata: { ...metadata, phase: "rollback intent" },
     });
+    killPoint("rollback.intent_recorded");
     try {
-      await swapIn(own.root, staged, state.commit, stateOf(agent));
+      await swapBack(own.root, staged, state.commit, stateOf(agent));
+      killPoint("rollback.swapped");
       const file = await readManifest(own.source);
       audit.transact((tx, record) => {
         catalog.recordInstall(
@@ -72,11 +77,12 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
       });
     } catch (error) {
       await undoSwap(own.root, staged);
-      await returnPrevious(own.root, staged);
       recordFailure(audit, "agent.install_failed", { ...act, causationId }, agent.agentId, error);
       throw error;
     }
-    await confirmSwap(own.root);
+    killPoint("rollback.committed");
+    await confirmSwap(own.root, staged);
+    killPoint("rollback.confirmed");
   } finally {
     await removeTrash(staged).catch((error: unknown) => deps.onFault("a staging folder could not be deleted", error));
   }
@@ -145,8 +151,10 @@ export async function removeAgent(
     outcome: "unknown",
     metadata: { path: agent.installPath, phase: "intent" },
   });
+  killPoint("remove.intent_recorded");
   try {
     await moveAway(own, join(staged, "agent"), options.keepData);
+    killPoint("remove.moved");
   } catch (error) {
     recordFailure(audit, "agent.removed", { ...act, causationId }, agent.agentId, error);
     throw error;
@@ -160,15 +168,29 @@ export async function removeAgent(
       metadata: { path: agent.installPath, kept_data: options.keepData, phase: "done" },
     });
   });
+  killPoint("remove.committed");
   await removeTrash(staged).catch((error: unknown) => deps.onFault("a removed agent could not be deleted", error));
+  killPoint("remove.tree_deleted");
 }
 
-/** Renames only: the staging folder is emptied afterwards, or at the next start. Data that is kept never moves. */
-async function moveAway(own: { root: string; data: string }, gone: string, keepData: boolean): Promise<void> {
-  if (!keepData) return moveEntry(own.root, gone).catch(ignoreMissing);
-  await mkdir(gone, { mode: 0o700 });
-  for (const name of await readdir(own.root).catch(() => []))
-    if (join(own.root, name) !== own.data) await moveEntry(join(own.root, name), join(gone, name));
+/** Renames only: the staging folder is emptied afterwards, or at the next start. */
+async function moveAway(own: Own, gone: string, keepData: boolean): Promise<void> {
+  if (keepData) await moveAllButData(own, gone);
+  else await moveEntry(own.root, gone).catch(ignoreMissing);
+}
+
+/**
+ * Data that is kept never moves. The source leaves first: after a crash its absence says that the removal has begun, and
+ * the next start moves the rest.
+ */
+export async function moveAllButData(own: Own, gone: string): Promise<void> {
+  await mkdir(gone, { recursive: true, mode: 0o700 });
+  const names = (await readdir(own.root).catch(() => [])).filter((name) => join(own.root, name) !== own.data);
+  const sourceFirst = (name: string): number => (join(own.root, name) === own.source ? 0 : 1);
+  for (const name of names.toSorted((left, right) => sourceFirst(left) - sourceFirst(right))) {
+    await moveEntry(join(own.root, name), join(gone, name));
+    killPoint("remove.part_moved");
+  }
 }
 
 function recordFailure(

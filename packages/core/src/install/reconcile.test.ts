@@ -32,8 +32,8 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-function reconcile(): Promise<number> {
-  const paths = pathsOf(home, undefined, 0);
+async function reconcile(): Promise<number> {
+  const paths = await pathsOf(home, undefined, 0);
   return reconcileInstalls({
     audit,
     catalog: new Catalog({ storage, audit }),

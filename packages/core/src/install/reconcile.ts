@@ -6,8 +6,12 @@ import { join } from "node:path";
 import type { AuditEventJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
+import { removeTemporaries } from "../host/private-file.ts";
 import { hashEntries, loadEntries } from "../tree/tree.ts";
-import { confirmSwap, interruptedSwap, undoSwap, type Journal } from "./swap.ts";
+import { moveAllButData } from "./lifecycle.ts";
+import { finishRestore } from "./restore.ts";
+import { confirmSwap, guessJournal, interruptedSwap, undoSwap, type Journal } from "./swap.ts";
 import { removeTrash } from "./trash.ts";
 
 type Deps = {
@@ -16,7 +20,14 @@ type Deps = {
   folders: {
     agents: string;
     staging: string;
-    agent: (agentId: string) => { root: string; source: string; repository: string; trackedEntries: string };
+    agent: (agentId: string) => {
+      root: string;
+      source: string;
+      data: string;
+      repository: string;
+      previous: string;
+      trackedEntries: string;
+    };
   };
   onFault: (what: string, error: unknown) => void;
 };
@@ -34,15 +45,17 @@ export async function reconcileInstalls(deps: Deps): Promise<number> {
     const root = join(deps.folders.agents, entry.name);
     if (!entry.isDirectory() || root === deps.folders.staging) continue;
     try {
+      for (const folder of [root, deps.folders.agent(entry.name).previous]) await removeTemporaries(folder);
       if (await putBack(deps, entry.name, root)) {
         recordLost(deps.audit, entry.name, intents.take(entry.name, "agent.installed"));
         closed += 1;
       }
+      await finishRestoreOf(deps, entry.name);
     } catch (error) {
       deps.onFault(`what an interrupted install left of ${entry.name} could not be put back`, error);
     }
   }
-  for (const agent of deps.catalog.all()) closed += finishRemoval(deps, agent.agentId, intents);
+  for (const agent of deps.catalog.all()) closed += await finishRemoval(deps, agent.agentId, intents);
   for (const intent of intents.rest()) {
     if (intent.event_type === "agent.installed") recordLost(deps.audit, intent.subject_id, intent);
     else recordNotRemoved(deps.audit, intent);
@@ -51,6 +64,7 @@ export async function reconcileInstalls(deps: Deps): Promise<number> {
   await removeTrash(deps.folders.staging).catch((error: unknown) =>
     deps.onFault("the staging folder could not be emptied", error),
   );
+  killPoint("reconcile.staging_emptied");
   return closed;
 }
 
@@ -78,15 +92,27 @@ async function putBack(deps: Deps, agentId: string, root: string): Promise<boole
   const journal = await interruptedSwap(root);
   if (journal === undefined) return false;
   const isDone = journal === "damaged" ? await isWhole(deps, agentId) : wasRecorded(deps, agentId, journal);
+  const aside = newAside(deps);
   if (isDone) {
-    await confirmSwap(root);
+    await confirmSwap(root, aside);
+    killPoint("reconcile.swap_confirmed");
     return journal === "damaged";
   }
-  const aside = join(deps.folders.staging, randomBytes(8).toString("hex"));
-  // What the damaged journal would have said: there was a tree before exactly when the catalog knows of one.
-  const guess = { commit: "", hadPrevious: deps.catalog.find(agentId)?.treeHash != null };
+  // There was a tree before exactly when the catalog knows of one.
+  const guess = guessJournal(root, deps.catalog.find(agentId)?.treeHash != null);
   await undoSwap(root, aside, journal === "damaged" ? guess : undefined);
+  killPoint("reconcile.swap_undone");
   return true;
+}
+
+async function finishRestoreOf(deps: Deps, agentId: string): Promise<void> {
+  const { source } = deps.folders.agent(agentId);
+  const isInstalled = deps.catalog.find(agentId)?.installPath === source;
+  if (await finishRestore(source, isInstalled, newAside(deps))) killPoint("reconcile.source_in_place");
+}
+
+function newAside({ folders }: Deps): string {
+  return join(folders.staging, randomBytes(8).toString("hex"));
 }
 
 /** The last install event of the agent says whether the database got to know of the swap. */
@@ -105,11 +131,15 @@ async function isWhole({ catalog, folders }: Deps, agentId: string): Promise<boo
 }
 
 /** A removal that was cut short left a row without its folder. A source alone that is missing comes back with a build. */
-function finishRemoval({ catalog, audit, folders }: Deps, agentId: string, intents: Intents): number {
-  const { root, source, repository } = folders.agent(agentId);
+async function finishRemoval(deps: Deps, agentId: string, intents: Intents): Promise<number> {
+  const { catalog, audit, folders } = deps;
+  const own = folders.agent(agentId);
+  const { root, source, repository } = own;
   if (catalog.find(agentId)?.installPath !== source || existsSync(source)) return 0;
   const intent = intents.take(agentId, "agent.removed");
   if (intent === undefined && (!existsSync(root) || existsSync(repository))) return 0;
+  if (intent !== undefined) await moveAllButData(own, newAside(deps));
+  killPoint("reconcile.removal_finished");
   audit.transact((tx, record) => {
     catalog.recordRemoval(tx, agentId);
     record({

@@ -1,9 +1,11 @@
 /** Putting the source of an installed agent back to exactly its commit, from Core's own copy of the repository. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { hashEntries, saveEntries } from "../tree/tree.ts";
 import { materialise, type GitProgram } from "./git.ts";
@@ -38,10 +40,17 @@ export async function restoreSource(deps: Deps, agent: AgentRecord): Promise<voi
       limits: deps.limits,
       signal: deps.signal,
     });
+    killPoint("restore.tree_written");
     if (hashEntries(entries) !== agent.treeHash) throw new Error("the commit has other files than were installed");
     await saveEntries(own.trackedEntries, entries);
+    // Whole beside its place first: whatever the moment of a crash, the next start finds one of the two.
+    if (existsSync(besideSource(own.source))) await moveEntry(besideSource(own.source), join(staged, "stale"));
+    await moveEntry(fresh, besideSource(own.source));
+    killPoint("restore.beside_source");
     if (existsSync(own.source)) await moveEntry(own.source, join(staged, "changed"));
-    await moveEntry(fresh, own.source);
+    killPoint("restore.source_moved");
+    await moveEntry(besideSource(own.source), own.source);
+    killPoint("restore.source_in_place");
   } catch (error) {
     deps.signal?.throwIfAborted();
     throw new CoreError(
@@ -52,4 +61,21 @@ export async function restoreSource(deps: Deps, agent: AgentRecord): Promise<voi
   } finally {
     await removeTrash(staged).catch((error: unknown) => deps.onFault("a changed source could not be deleted", error));
   }
+}
+
+/**
+ * After a crash in the middle: the fresh source takes an empty place, or goes to `aside` when the place is taken. True
+ * when it took it.
+ */
+export async function finishRestore(source: string, isInstalled: boolean, aside: string): Promise<boolean> {
+  const fresh = besideSource(source);
+  if (!existsSync(fresh)) return false;
+  const isNeeded = isInstalled && !existsSync(source);
+  if (!isNeeded) await mkdir(aside, { recursive: true, mode: 0o700 });
+  await moveEntry(fresh, isNeeded ? source : join(aside, "fresh"));
+  return isNeeded;
+}
+
+function besideSource(source: string): string {
+  return `${source}.restored`;
 }

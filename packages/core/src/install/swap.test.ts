@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runTool } from "../host/child-process.ts";
-import { confirmSwap, interruptedSwap, returnPrevious, swapIn, takePrevious, undoSwap } from "./swap.ts";
+import { confirmSwap, guessJournal, interruptedSwap, readPrevious, swapBack, swapIn, undoSwap } from "./swap.ts";
 import { removeTrash } from "./trash.ts";
 
 let folder = "";
@@ -71,16 +71,25 @@ describe("a swap", () => {
     await removeTrash(staged);
     stage("newer");
     await swapIn(root, staged, "newer", STATE);
-    await confirmSwap(root);
+    await confirmSwap(root, staged);
     await removeTrash(staged);
-    mkdirSync(staged);
-    expect((await takePrevious(root, staged))?.commit).toBe("old");
-    await swapIn(root, staged, "old", { ...STATE, commit: "newer" });
+    expect((await readPrevious(root))?.commit).toBe("old");
+    await swapBack(root, staged, "old", { ...STATE, commit: "newer" });
+    expect(textOf(root)).toEqual(["new", "new", "new"]);
     await undoSwap(root, staged);
-    await returnPrevious(root, staged);
     expect(textOf(root)).toEqual(["newer", "newer", "newer"]);
     expect(textOf(root, "previous")).toEqual(["new", "new", "new"]);
-    expect((await takePrevious(root, staged))?.commit).toBe("old");
+    expect((await readPrevious(root))?.commit).toBe("old");
+  });
+
+  test("whose staging folder was emptied by the next start still brings back both trees from before", async () => {
+    tree(root, "old");
+    tree(join(root, "previous"), "older");
+    await swapIn(root, staged, "new", STATE);
+    await removeTrash(staged);
+    await undoSwap(root, join(folder, "aside"));
+    expect(textOf(root)).toEqual(["old", "old", "old"]);
+    expect(textOf(root, "previous")).toEqual(["older", "older", "older"]);
   });
 
   test.each(["", "{", "null", '{"commit":1}', "[]"])("with a damaged journal is known as one: %s", async (text) => {
@@ -88,7 +97,7 @@ describe("a swap", () => {
     expect(await interruptedSwap(root)).toBe("damaged");
     tree(root, "new");
     tree(join(root, "previous"), "old");
-    await undoSwap(root, join(folder, "aside"), { commit: "", hadPrevious: true });
+    await undoSwap(root, join(folder, "aside"), guessJournal(root, true));
     expect(textOf(root)).toEqual(["old", "old", "old"]);
     expect(await interruptedSwap(root)).toBeUndefined();
   });

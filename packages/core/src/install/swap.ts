@@ -3,19 +3,23 @@
  * `tracked.json` (with `built.json` and the stat cache belonging to the old tree only). A journal is written first and
  * removed last: a crash in between is rolled back at the next start, so no half-installed tree is ever used.
  *
- * Nothing is deleted here: what has to go is renamed into `aside`, a folder in the staging area of its own, which the
+ * Until the outcome is recorded nothing leaves the agent's folder: the old tree waits in `previous`, the tree from before
+ * that in `replaced`. So whatever the moment of a crash, also of one while an earlier crash is put right, both come back.
+ *
+ * Nothing is deleted here: what has to go is renamed into `aside`, a folder in the staging area, which the
  * caller clears when the outcome is recorded. A deletion can fail half-way, a rename cannot.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder, writePrivateFile } from "../host/private-file.ts";
 import { moveEntry } from "./trash.ts";
 
 /** src comes last into place and leaves last, so that its presence means the others are there. */
 const PARTS = ["repo.git", "tracked.json", "built.json", "tree-cache.json", "src"];
 const JOURNAL = "installing.json";
-/** In `aside`: the tree from before the tree from before. */
+/** The tree from before the tree from before, while a swap is under way; in a rollback, the tree to go back to. */
 const REPLACED = "replaced";
 
 /** What the catalog said about the tree that is kept in `previous`; a rollback puts both back. */
@@ -27,7 +31,15 @@ export type PreviousState = {
   builtTreeHash: string | null;
 };
 
-export type Journal = { commit: string; hadPrevious: boolean };
+export type Journal = {
+  /** The one that is to be in place. */
+  commit: string;
+  /** What stood in the agent's folder before. */
+  parts: string[];
+  hadPrevious: boolean;
+  /** The new tree is the one that was in `previous`. */
+  isRollback: boolean;
+};
 
 const STATE = "installed.json";
 
@@ -41,74 +53,120 @@ export async function swapIn(
   commit: string,
   current: PreviousState | undefined,
 ): Promise<void> {
-  const previous = join(root, "previous");
   await ensurePrivateFolder(root);
-  if (existsSync(previous)) await moveEntry(previous, join(staged, REPLACED));
-  const journal: Journal = { commit, hadPrevious: existsSync(join(root, "src")) };
-  await writePrivateFile(join(root, JOURNAL), JSON.stringify(journal));
-  await ensurePrivateFolder(previous);
-  if (current !== undefined) await writePrivateFile(join(previous, STATE), JSON.stringify(current));
-  await moveParts(root, previous);
-  await moveParts(staged, root);
+  await begin(root, staged, commit, false);
+  await exchange(root, staged, current);
 }
 
-/** Moves the previous tree out to `staged`, ready to be swapped in; undefined when there is none. */
-export async function takePrevious(root: string, staged: string): Promise<PreviousState | undefined> {
+/** Changes the places of the tree in `root` and that in `previous`; to be undone and confirmed like `swapIn`. */
+export async function swapBack(
+  root: string,
+  staged: string,
+  commit: string,
+  current: PreviousState | undefined,
+): Promise<void> {
+  await begin(root, staged, commit, true);
+  await exchange(root, join(root, REPLACED), current);
+}
+
+/** What a rollback would put back; undefined when there is nothing. */
+export async function readPrevious(root: string): Promise<PreviousState | undefined> {
   const previous = join(root, "previous");
   if (!existsSync(join(previous, "src")) || !existsSync(join(previous, STATE))) return undefined;
-  const state = JSON.parse(await readFile(join(previous, STATE), "utf8")) as PreviousState;
-  await moveParts(previous, staged);
-  return state;
+  return JSON.parse(await readFile(join(previous, STATE), "utf8")) as PreviousState;
 }
 
-/** After a rollback that failed and was undone: the tree that `takePrevious` took goes back to `previous`. */
-export async function returnPrevious(root: string, staged: string): Promise<void> {
-  if (existsSync(join(staged, "src"))) await moveParts(staged, join(root, "previous"));
+async function begin(root: string, aside: string, commit: string, isRollback: boolean): Promise<void> {
+  // Of no swap of ours; to undo this one, its presence has to mean that `previous` went there.
+  if (existsSync(join(root, REPLACED))) await moveEntry(join(root, REPLACED), join(aside, "stale"));
+  const parts = PARTS.filter((part) => existsSync(join(root, part)));
+  const journal: Journal = { commit, parts, hadPrevious: existsSync(join(root, "previous")), isRollback };
+  await writePrivateFile(join(root, JOURNAL), JSON.stringify(journal));
+  killPoint("install.journal_written");
 }
 
-/** After the database says the same. */
-export async function confirmSwap(root: string): Promise<void> {
+async function exchange(root: string, source: string, current: PreviousState | undefined): Promise<void> {
+  const previous = join(root, "previous");
+  if (existsSync(previous)) await moveEntry(previous, join(root, REPLACED));
+  killPoint("install.previous_set_aside");
+  await ensurePrivateFolder(previous);
+  if (current !== undefined) await writePrivateFile(join(previous, STATE), JSON.stringify(current));
+  killPoint("install.previous_made");
+  await moveParts(root, previous);
+  killPoint("install.old_moved");
+  await moveParts(source, root);
+  killPoint("install.new_in_place");
+}
+
+/** After the database says the same. What is no longer needed goes to `aside`. */
+export async function confirmSwap(root: string, aside: string): Promise<void> {
+  await mkdir(aside, { recursive: true, mode: 0o700 });
+  if (existsSync(join(root, REPLACED))) await moveEntry(join(root, REPLACED), join(aside, REPLACED));
+  killPoint("install.replaced_moved");
   await rm(join(root, JOURNAL), { recursive: true, force: true });
+  killPoint("install.journal_removed");
 }
 
 /**
- * `instead` stands in for a journal that cannot be read.
- * Puts back what was there before (nothing, when it was a first install), from wherever the swap was interrupted. The
- * new parts go to `aside`, which is where they came from when the caller is the one that swapped.
+ * Puts back what was there before (nothing, when it was a first install), from wherever the swap, or an undoing of it,
+ * was interrupted. The new parts go to where they came from, or to `aside`. `instead` stands in for a journal that
+ * cannot be read.
  * SECURITY: without a journal nothing was moved, and what stands in `root` is the agent that works; pinned by "a
  * swap that fails before its journal leaves the installed agent alone".
  */
 export async function undoSwap(root: string, aside: string, instead?: Journal): Promise<void> {
-  const previous = join(root, "previous");
   const journal = instead ?? (await interruptedSwap(root));
   // A journal that was damaged while it was written means that nothing was moved yet.
-  if (journal !== undefined && journal !== "damaged") {
-    // The old src leaves last: while it is not in `previous`, everything in root is still the old tree.
-    const rootHoldsNewParts = !journal.hadPrevious || existsSync(join(previous, "src"));
-    await mkdir(aside, { recursive: true, mode: 0o700 });
-    if (rootHoldsNewParts) await moveParts(root, aside);
-    await moveParts(previous, root);
-    await rm(join(root, JOURNAL), { recursive: true, force: true });
+  if (journal === undefined || journal === "damaged") return;
+  await mkdir(aside, { recursive: true, mode: 0o700 });
+  const [previous, replaced] = [join(root, "previous"), join(root, REPLACED)];
+  // While `previous` stands where it was, nothing has moved yet, or all of it is back.
+  if (!journal.hadPrevious || existsSync(replaced)) {
+    await moveBack(root, journal.isRollback ? replaced : aside, journal.parts);
+    if (existsSync(previous)) await moveEntry(previous, join(aside, "previous"));
+    if (existsSync(replaced)) await moveEntry(replaced, previous);
   }
-  if (!existsSync(join(aside, REPLACED)) || existsSync(join(previous, "src"))) return;
-  await rm(previous, { recursive: true, force: true });
-  await moveEntry(join(aside, REPLACED), previous);
+  await rm(join(root, JOURNAL), { recursive: true, force: true });
+}
+
+/** Part by part, each judged by itself: an old part that is not in `previous` has not left, or is back already. */
+async function moveBack(root: string, newPlace: string, oldParts: readonly string[]): Promise<void> {
+  for (const part of PARTS) {
+    const [here, before] = [join(root, part), join(root, "previous", part)];
+    const isOld = oldParts.includes(part);
+    if (isOld && !existsSync(before)) continue;
+    if (existsSync(here)) await moveEntry(here, join(newPlace, part));
+    if (isOld) await moveEntry(before, here);
+    killPoint("install.part_put_back");
+  }
 }
 
 /** What was on its way when Core ended, if anything was; "damaged" when its journal cannot be read. Never throws. */
 export async function interruptedSwap(root: string): Promise<Journal | "damaged" | undefined> {
   try {
     const stored = JSON.parse(await readFile(join(root, JOURNAL), "utf8")) as Partial<Journal> | null;
-    if (typeof stored?.commit === "string" && typeof stored.hadPrevious === "boolean")
-      return { commit: stored.commit, hadPrevious: stored.hadPrevious };
-    return "damaged";
+    const { commit, parts, hadPrevious, isRollback } = stored ?? {};
+    if (typeof commit !== "string" || typeof hadPrevious !== "boolean" || typeof isRollback !== "boolean")
+      return "damaged";
+    return Array.isArray(parts) ? { commit, hadPrevious, isRollback, parts: parts.map(String) } : "damaged";
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "damaged";
   }
 }
 
+/** What a journal would say that cannot be read: `hadTree` is what the catalog knows. */
+export function guessJournal(root: string, hadTree: boolean): Journal {
+  const replaced = join(root, REPLACED);
+  const hadPrevious = existsSync(replaced);
+  // The first part to leave it for `root` is the repository.
+  const isRollback = hadPrevious && !existsSync(join(replaced, "repo.git"));
+  return { commit: "", parts: hadTree ? PARTS : [], hadPrevious, isRollback };
+}
+
 async function moveParts(from: string, to: string): Promise<void> {
   for (const part of PARTS) {
-    if (existsSync(join(from, part))) await moveEntry(join(from, part), join(to, part));
+    if (!existsSync(join(from, part))) continue;
+    await moveEntry(join(from, part), join(to, part));
+    killPoint("install.part_moved");
   }
 }

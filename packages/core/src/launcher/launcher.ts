@@ -14,11 +14,12 @@ import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, safeText, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
+import { killPoint } from "../host/kill-point.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
 import { LiveRun } from "./live-run.ts";
-import { reconcileRuns } from "./reconcile.ts";
-import { decideRestart, NO_RESTARTS, type RestartHistory } from "./restart-policy.ts";
+import { awaitsRestart, reconcileRuns } from "./reconcile.ts";
+import { decideRestart, NO_RESTARTS, type RestartDecision, type RestartHistory } from "./restart-policy.ts";
 import { psItem, runJson } from "./run-json.ts";
 import { makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
 import * as store from "./store.ts";
@@ -64,9 +65,9 @@ export class Launcher {
 
   /** Ends the whole tree. Idempotent: of an agent that does not run, the newest run is given. Throws run.not_found. */
   async stop(agentId: string, act: Act): Promise<RunJson> {
-    this.#cancelRestart(agentId);
+    this.#callRestartOff(agentId, act);
     await this.#queue.run(agentId, async () => {
-      this.#cancelRestart(agentId);
+      this.#callRestartOff(agentId, act);
       const live = this.#live.get(agentId);
       await live?.stop(this.#deps.settings.stopGraceMs, act);
       if (live !== undefined && live.leaked.length > 0) {
@@ -142,21 +143,20 @@ export class Launcher {
   }
 
   /** At Core's start, before any door opens. */
-  reconcile(): Promise<{ closed: string[]; processesEnded: number }> {
-    return reconcileRuns(this.#deps);
+  reconcile(): Promise<{ closed: number; processesEnded: number }> {
+    return reconcileRuns({ ...this.#deps, policyOf: (agentId) => this.#policy(agentId) });
   }
 
-  /** Starts again what an earlier Core lost and whose policy is `always`. */
-  async resume(agentIds: string[]): Promise<void> {
-    for (const agentId of agentIds) {
-      if (this.#policy(agentId) === "always") this.#scheduleRestart(agentId, 0, 1);
-    }
+  /** Starts again what an earlier Core lost (policy `always`), or was about to start again. */
+  resume(): void {
+    for (const { agentId } of this.#deps.catalog.all())
+      if (this.#policy(agentId) !== "never" && awaitsRestart(this.#deps, agentId)) this.#scheduleRestart(agentId, 0, 1);
   }
 
   /** Ends every agent in order, newest first, and starts nothing any more. One that takes long holds the next up only briefly. */
   async stopAll(act: Act): Promise<void> {
     this.#stopping = true;
-    for (const agentId of this.#pendingRestarts.keys()) this.#cancelRestart(agentId);
+    for (const agentId of this.#pendingRestarts.keys()) this.#callRestartOff(agentId, act);
     await this.#queue.idle();
     const stops: Promise<void>[] = [];
     for (const live of [...this.#live.values()].toReversed()) {
@@ -206,8 +206,9 @@ export class Launcher {
       this.#deps.sockets
         .close(agentId, plan.runId, "the run has ended")
         .catch((error: unknown) => this.#deps.onFault("a run's socket could not be closed", error));
-      rm(plan.pipeFolder, { recursive: true, force: true }).catch((error: unknown) =>
-        this.#deps.onFault("a run's folder could not be removed", error),
+      rm(plan.pipeFolder, { recursive: true, force: true }).then(
+        () => killPoint("run.socket_folder_removed"),
+        (error: unknown) => this.#deps.onFault("a run's folder could not be removed", error),
       );
     };
     this.#live.set(agentId, live);
@@ -223,11 +224,11 @@ export class Launcher {
         },
       });
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
-      await live.start(
-        { ...act, causationId },
-        () => this.#deps.enablement.confirmUnchanged(runnable, act),
-        (ended, end) => this.#onEnd(ended, end, cleanUp),
-      );
+      killPoint("run.intent_written");
+      await live.start({ ...act, causationId }, () => this.#deps.enablement.confirmUnchanged(runnable, act), {
+        onEnding: (end) => this.#decideRestart(live, end),
+        onEnd: (end, decision) => this.#onEnd(live, end, decision, cleanUp),
+      });
     } catch (error) {
       this.#live.delete(agentId);
       cleanUp();
@@ -253,23 +254,30 @@ export class Launcher {
     );
   }
 
-  #onEnd(live: LiveRun, end: ProcessEnd, cleanUp: () => void): void {
-    cleanUp();
-    const { agentId, runId } = live.plan;
-    this.#cpuSamples.delete(runId);
-    if (this.#live.get(agentId) === live) this.#live.delete(agentId);
-    if (live.status !== "crashed" || end.leaked.length > 0 || this.#stopping) return;
-    const { settings } = this.#deps;
-    const decision = decideRestart(this.#policy(agentId), settings.restart, this.#history.get(agentId) ?? NO_RESTARTS, {
+  /** Before the end of a run that crashed is recorded, so that the record says what follows. */
+  #decideRestart(live: LiveRun, end: ProcessEnd): RestartDecision {
+    if (this.#stopping) return { action: "leave" };
+    const { agentId } = live.plan;
+    const { restart } = this.#deps.settings;
+    return decideRestart(this.#policy(agentId), restart, this.#history.get(agentId) ?? NO_RESTARTS, {
       isFailure: end.exitCode !== 0,
       ranForMs: performance.now() - live.startedMs,
       nowMs: performance.now(),
       random: Math.random(),
     });
+  }
+
+  #onEnd(live: LiveRun, end: ProcessEnd, decision: RestartDecision, cleanUp: () => void): void {
+    cleanUp();
+    const { agentId, runId } = live.plan;
+    this.#cpuSamples.delete(runId);
+    if (this.#live.get(agentId) === live) this.#live.delete(agentId);
+    if (live.status !== "crashed" || end.leaked.length > 0) return;
     if (decision.action === "give_up") this.#recordGiveUp(live, decision.attempts);
     if (decision.action !== "restart") return;
     this.#history.set(agentId, decision.history);
     this.#scheduleRestart(agentId, decision.delayMs, decision.history.attemptsAtMs.length);
+    if (this.#stopping) this.#callRestartOff(agentId, SYSTEM_ACT);
   }
 
   #recordGiveUp(live: LiveRun, attempts: number): void {
@@ -297,6 +305,7 @@ export class Launcher {
   #scheduleRestart(agentId: string, delayMs: number, restartCount: number): void {
     const timer = setTimeout(() => {
       this.#pendingRestarts.delete(agentId);
+      killPoint("restart.due");
       this.#queue
         .run(agentId, async () =>
           this.#live.has(agentId) || this.#stopping
@@ -306,6 +315,20 @@ export class Launcher {
         .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
     }, delayMs);
     this.#pendingRestarts.set(agentId, timer);
+    killPoint("restart.scheduled");
+  }
+
+  /** Recorded, so that no later Core takes it for pending. */
+  #callRestartOff(agentId: string, act: Act): void {
+    const run = this.#pendingRestarts.has(agentId) ? store.newestRun(this.#deps.storage, agentId) : undefined;
+    this.#cancelRestart(agentId);
+    if (run === undefined) return;
+    this.#deps.audit.record({
+      type: "agent.run_stopped",
+      act,
+      subject: { type: "run", id: run.run_id },
+      metadata: { agent_id: agentId, phase: "restart called off" },
+    });
   }
 
   #cancelRestart(agentId: string): void {

@@ -8,9 +8,11 @@ import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import { startBoxed, type BoxedProcess, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
 import * as store from "./store.ts";
 
@@ -42,6 +44,12 @@ export type LiveRunDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
+/** `onEnding` is asked right before the end of a run that crashed is recorded, `onEnd` told once after any end is. */
+export type WhenOver = {
+  onEnding: (end: ProcessEnd) => RestartDecision;
+  onEnd: (end: ProcessEnd, decision: RestartDecision) => void;
+};
+
 export class LiveRun {
   readonly plan: RunPlan;
   readonly startedMs = performance.now();
@@ -55,6 +63,7 @@ export class LiveRun {
   #refusal: string | undefined;
   #intentId: string | null = null;
   #stopAct: Act | undefined;
+  #decision: RestartDecision = { action: "leave" };
   #ended: Promise<void> = Promise.resolve();
 
   constructor(deps: LiveRunDeps, plan: RunPlan) {
@@ -63,11 +72,11 @@ export class LiveRun {
   }
 
   /**
-   * Starts the tree, records it, asks `confirm` a last time, then lets its first instruction happen. `onEnd` is called
-   * once, after the end is recorded, of a run that was released. Throws what the box and `confirm` throw; nothing of
+   * Starts the tree, records it, asks `confirm` a last time, then lets its first instruction happen. `whenOver` is asked
+   * and told about the end of a run that was released. Throws what the box and `confirm` throw; nothing of
    * the tree is alive then and the run is recorded as crashed.
    */
-  async start(act: Act, confirm: () => Promise<void>, onEnd: (run: LiveRun, end: ProcessEnd) => void): Promise<void> {
+  async start(act: Act, confirm: () => Promise<void>, whenOver: WhenOver): Promise<void> {
     this.#intentId = act.causationId ?? null;
     let box: BoxedProcess;
     try {
@@ -83,6 +92,7 @@ export class LiveRun {
       this.#recordFailedStart("could not be started", act);
       throw error;
     }
+    killPoint("run.box_spawned");
     this.#box = box;
     this.#capture = captureLogs({
       stdout: box.stdout,
@@ -101,10 +111,11 @@ export class LiveRun {
       this.#recordFailedStart("its start could not be recorded", act);
       throw error;
     }
+    killPoint("run.pid_recorded");
     let isRefused = false;
     this.#ended = box.ended
-      .then((end) => this.#finish(end, act))
-      .then((end) => (isRefused ? undefined : onEnd(this, end)));
+      .then((end) => this.#finish(end, act, whenOver))
+      .then((end) => (isRefused ? undefined : whenOver.onEnd(end, this.#decision)));
     try {
       await confirm();
     } catch (error) {
@@ -116,6 +127,7 @@ export class LiveRun {
       throw error;
     }
     box.release();
+    killPoint("run.go_sent");
   }
 
   /** Resolves when the whole tree is gone and the end is recorded. */
@@ -150,9 +162,9 @@ export class LiveRun {
 
   /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */
   async stop(graceMs: number, act: Act): Promise<void> {
-    for (const effect of this.#apply({ type: "stop_requested" }, act, NO_END)) {
-      if (effect === "signal_tree") await this.#box?.stop(graceMs);
-    }
+    const effects = this.#apply({ type: "stop_requested" }, act, NO_END);
+    killPoint("stop.requested");
+    if (effects.includes("signal_tree")) await this.#box?.stop(graceMs);
     await this.#ended;
   }
 
@@ -163,12 +175,16 @@ export class LiveRun {
     }
   }
 
-  async #finish(end: ProcessEnd, act: Act): Promise<ProcessEnd> {
+  async #finish(end: ProcessEnd, act: Act, { onEnding }: WhenOver): Promise<ProcessEnd> {
+    killPoint("run.tree_gone");
     await this.#capture?.drainAndClose(DRAIN_MS);
+    killPoint("run.output_drained");
     this.#leaked = end.leaked;
     const event: RunEvent =
       this.#refusal === undefined ? { type: "ended", ...end } : { type: "start_failed", reason: this.#refusal };
+    if (step(this.#state, event).effects.includes("consider_restart")) this.#decision = onEnding(end);
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
+    killPoint("run.end_recorded");
     return end;
   }
 
@@ -244,6 +260,7 @@ export class LiveRun {
   #recordEnd(state: RunState, end: ProcessEnd, act: Act): void {
     if (!isOver(state)) return;
     const status = state.status === "stopped" ? "stopped" : "crashed";
+    const decision = this.#decision;
     this.#deps.audit.transact((tx, record) => {
       store.setEnded(this.#deps.storage, tx, this.plan.runId, {
         status,
@@ -266,6 +283,7 @@ export class LiveRun {
           reason: state.reason,
           leaked: end.leaked.length > 0 ? end.leaked : undefined,
           phase: "ended",
+          restart_in_ms: status === "crashed" && decision.action === "restart" ? decision.delayMs : undefined,
         },
       });
     });

@@ -3,8 +3,10 @@
  * run that is still alive (no namespace was to be had) is ours only if pid, start time and boot fit, and is ended now.
  * Every run recorded as live is closed as `crashed` with reason `core_lost`.
  */
+import type { RestartPolicy } from "@opensentience/protocol";
 import { SYSTEM_ACT, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { endLeftover } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import * as store from "./store.ts";
@@ -13,12 +15,14 @@ export async function reconcileRuns(deps: {
   storage: Storage;
   audit: AuditLog;
   catalog: Catalog;
-}): Promise<{ closed: string[]; processesEnded: number }> {
+  policyOf: (agentId: string) => RestartPolicy;
+}): Promise<{ closed: number; processesEnded: number }> {
   let processesEnded = 0;
   const runs = store.liveRuns(deps.storage);
   for (const run of runs) {
     const leaked = await endLeftovers(run);
     processesEnded += leaked.found;
+    killPoint("reconcile.leftovers_ended");
     const reason =
       leaked.leaked.length === 0
         ? "core_lost"
@@ -43,11 +47,20 @@ export async function reconcileRuns(deps: {
           reason,
           leaked: leaked.leaked.length > 0 ? leaked.leaked : undefined,
           phase: "ended",
+          // A stop that was asked for holds, whoever was lost meanwhile.
+          restart_in_ms: run.stop_requested_at === null && deps.policyOf(run.agent_id) === "always" ? 0 : undefined,
         },
       });
     });
   }
-  return { closed: runs.map((run) => run.agent_id), processesEnded };
+  return { closed: runs.length, processesEnded };
+}
+
+/** Whether the newest word on the run is that it is to be started again: no later run, stop or end of Core took it back. */
+export function awaitsRestart(deps: { storage: Storage; audit: AuditLog }, agentId: string): boolean {
+  const run = store.newestRun(deps.storage, agentId);
+  if (run?.status !== "crashed") return false;
+  return typeof deps.audit.newestAbout({ type: "run", id: run.run_id })?.metadata?.["restart_in_ms"] === "number";
 }
 
 /** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */

@@ -1,10 +1,11 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { newId, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
+import { newIdAfter, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
 import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
@@ -81,7 +82,8 @@ export async function makePlan(
 }> {
   const { agent, manifest, approvedPermissions } = runnable;
   const { folders, settings } = deps;
-  const runId = newId("run");
+  // Runs are listed, and logs pruned, in the order of their ids.
+  const runId = newIdAfter("run", store.newestRunId(deps.storage));
   const own = folders.agent(agent.agentId);
   const source = agent.installPath ?? own.source;
   const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
@@ -104,7 +106,9 @@ export async function makePlan(
   });
   const logPath = join(folders.logs, agent.agentId, `${runId}.log`);
   for (const folder of [own.data, own.temporary, pipeFolder, dirname(logPath)]) await ensurePrivateFolder(folder);
+  killPoint("run.folders_made");
   await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
+  killPoint("run.logs_pruned");
   const startedMetadata = {
     agent_id: agent.agentId,
     approval_id: runnable.approvalId,

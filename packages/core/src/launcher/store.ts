@@ -31,6 +31,11 @@ export function newestRun(storage: Storage, agentId: string): RunRow | undefined
   return storage.get("SELECT * FROM runs WHERE agent_id = ? ORDER BY run_id DESC LIMIT 1", agentId);
 }
 
+/** The id that sorts last, of any agent. */
+export function newestRunId(storage: Storage): string | undefined {
+  return storage.get<{ run_id: string }>("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT 1")?.run_id;
+}
+
 export function liveRuns(storage: Storage): RunRow[] {
   return storage.all("SELECT * FROM runs WHERE status IN ('starting','running','stopping') ORDER BY run_id");
 }

@@ -54,8 +54,15 @@ class Follower {
     this.#path = path;
   }
 
-  async begin(options: ReadOptions): Promise<LogRecord[]> {
-    const { records, open, position } = await readHistory(this.#path, options);
+  /** What is given out before reading on: the last records, or nothing, since all of them are still to be read. */
+  async begin({ tail, ...options }: ReadOptions): Promise<LogRecord[]> {
+    if (tail === undefined) {
+      const files = await openAllStored(this.#path);
+      this.#file = files.pop();
+      for (const file of files) await file.handle.close();
+      return [];
+    }
+    const { records, open, position } = await readHistory(this.#path, { ...options, tail });
     this.#joiner.seed(open);
     this.#file = position?.file;
     this.#offset = position?.offset ?? 0;

@@ -2,6 +2,8 @@
 
 import type { Clock, LogRecord, LogStream } from "./log-record.ts";
 
+/** So much is stamped at once: stamps may make it twenty times longer, and yet it should fit in the processor's cache. */
+const PIECE = 16_384;
 const KEPT_LINES = 20;
 const KEPT_CHARACTERS = 2048;
 
@@ -27,8 +29,8 @@ export type LineCutterOptions = {
   stream: LogStream;
   maxLineBytes: number;
   clock: Clock;
-  /** Takes whole records. */
-  write: (records: string) => void;
+  /** Takes whole records, perhaps in parts. */
+  write: (...records: readonly string[]) => void;
   lastLines: LastLines;
   onLine: ((record: LogRecord) => void) | undefined;
 };
@@ -67,20 +69,30 @@ export class LineCutter {
   #wholeLines(text: string): void {
     const lines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
     this.#options.lastLines.addAll(lines);
-    const body = lines.slice(0, -1);
     if (this.#hasLong(lines)) {
-      const each = body.split("\n");
+      const each = lines.slice(0, -1).split("\n");
       this.#lines += each.length;
       for (const line of each) this.#record("F", this.#cut(line));
       return;
     }
+    for (let start = 0; start < lines.length;) {
+      const end = lines.lastIndexOf("\n", start + PIECE) + 1;
+      const lineEnd = end > start ? end : lines.indexOf("\n", start) + 1;
+      this.#shortLines(lines.slice(start, lineEnd - 1));
+      start = lineEnd;
+    }
+  }
+
+  /** Stamps lines at once, without the last line end. */
+  #shortLines(body: string): void {
     const { clock, stream, write, onLine } = this.#options;
     const at = clock.stamp();
     const prefix = `${at} ${stream} F `;
-    const records = body.replaceAll("\n", `\n${prefix}`);
+    // By pattern: with a string, the engine would build the result piece by piece.
+    const records = body.replaceAll(/\n/g, `\n${prefix}`);
     // Every line but the first made the text longer by one prefix: no need to count them.
     this.#lines += 1 + (records.length - body.length) / prefix.length;
-    write(`${prefix}${records}\n`);
+    write(prefix, records, "\n");
     if (onLine !== undefined) for (const line of body.split("\n")) onLine({ at, stream, line });
   }
 

@@ -12,7 +12,7 @@ import { LogFile, type LogFileState } from "./log-file.ts";
 import { Clock, type LogRecord, type LogStream } from "./log-record.ts";
 
 /** Readers are paused while more than this waits to be written, and go on at half of it. */
-const MOST_BACKLOG = 1 << 20;
+const MOST_BACKLOG = 2 << 20;
 /** After the process has ended, a pipe from which nothing came for so long is taken to be empty. */
 const QUIET_MS = 100;
 
@@ -70,11 +70,18 @@ class Source {
     readable.on("data", (chunk: Buffer | string) => {
       if (this.ended) return;
       const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-      this.#cutter.push(this.#redaction.push(this.#decoder.write(bytes)));
+      this.#take(this.#decoder.write(bytes));
       onChunk(bytes.length);
     });
     readable.on("end", end).on("close", end).on("error", end);
     if (readable.destroyed || readable.readableEnded) end();
+  }
+
+  /** The line that was begun is finished by itself: to join it with the whole chunk would copy the chunk. */
+  #take(text: string): void {
+    const lineEnd = text.indexOf("\n") + 1;
+    this.#cutter.push(this.#redaction.push(text.slice(0, lineEnd)));
+    this.#cutter.push(this.#redaction.push(text.slice(lineEnd)));
   }
 
   end(): void {
@@ -129,7 +136,7 @@ class Capture implements LogCapture {
         stream,
         maxLineBytes: options.limits.maxLineBytes,
         clock,
-        write: (records) => this.#file.append(records),
+        write: (...records) => this.#file.append(...records),
         lastLines,
         onLine: options.onLine,
       });

@@ -3,16 +3,17 @@
  * file cannot be written, lines are dropped and counted; the state says so and heals by itself.
  */
 
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import { constants, lstatSync, type Stats } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-/** How much is handed to the system in one write. */
-const BLOCK_BYTES = 1 << 18;
-/** No UTF-16 unit takes more bytes of UTF-8. */
-const MOST_BYTES_PER_UNIT = 3;
+/** How much is handed to the system in one write. Each costs a turn of the event loop, which may be a long one. */
+const BLOCK_BYTES = 1 << 19;
+/** An encoder that runs out of room leaves at most so many bytes unused, and then has written more bytes than units. */
+const CUT_OFF_BYTES = 4;
 /** Blocks that all captures take from and give back to; a flood would else make garbage of its own size. */
 const SPARE_BLOCKS: Buffer[] = [];
 const MOST_SPARE = 8;
@@ -60,10 +61,16 @@ export class LogFile {
     return this.#droppedLines;
   }
 
-  /** Queues whole records, each with its line end. */
-  append(records: string): void {
-    const block = this.#blockFor(records);
-    const written = block.bytes.write(records, block.end);
+  /** Queues whole records, each with its line end; they may come in parts, which would be dear to join. */
+  append(...records: readonly string[]): void {
+    const units = records.reduce((sum, part) => sum + part.length, 0);
+    let block = this.#blockFor(units + CUT_OFF_BYTES);
+    let written = encode(records, block);
+    if (written !== units) {
+      // Not ASCII alone, and perhaps not all of it found room. To count first would take longer than to write.
+      block = this.#blockFor(records.reduce((sum, part) => sum + Buffer.byteLength(part), 0));
+      written = encode(records, block);
+    }
     block.end += written;
     this.#backlog += written;
     this.#working ??= this.#work();
@@ -92,13 +99,10 @@ export class LogFile {
     this.#working = undefined;
   }
 
-  /** The last block if the records fit in it, else a new one. */
-  #blockFor(records: string): Block {
+  /** The last block if it has room for `size` bytes, else a new one. */
+  #blockFor(size: number): Block {
     const last = this.#queue.at(-1);
-    const room = last === undefined ? -1 : last.bytes.length - last.end;
-    if (last !== undefined && records.length * MOST_BYTES_PER_UNIT <= room) return last;
-    const size = Buffer.byteLength(records);
-    if (last !== undefined && size <= room) return last;
+    if (last !== undefined && size <= last.bytes.length - last.end) return last;
     const spare = size <= BLOCK_BYTES ? SPARE_BLOCKS.pop() : undefined;
     const block = { bytes: spare ?? Buffer.allocUnsafeSlow(Math.max(size, BLOCK_BYTES)), end: 0 };
     this.#queue.push(block);
@@ -143,7 +147,7 @@ export class LogFile {
 
   /** Whether `path` is still the file written to. If it was removed, a new one is begun and the portion written again. */
   async #stillThere(file: OpenFile): Promise<boolean> {
-    const found = await lstat(this.#options.path).catch(() => undefined);
+    const found = nodeAt(this.#options.path);
     if (found !== undefined && found.ino === file.ino && found.dev === file.dev) return true;
     const kept = (await file.handle.stat()).nlink > 0;
     await this.#shut();
@@ -159,12 +163,16 @@ export class LogFile {
       await rm(path, { force: true });
       return;
     }
+    // Renaming onto a file would make the system write the one below it to the disk at once.
+    await rm(`${path}.${maxFiles - 1}`, { force: true });
     for (let number = maxFiles - 1; number >= 1; number -= 1) {
       const from = number === 1 ? path : `${path}.${number - 1}`;
       await rename(from, `${path}.${number}`).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
       });
+      killPoint("log.file_moved");
     }
+    killPoint("log.rotated");
   }
 
   async #shut(): Promise<void> {
@@ -199,6 +207,22 @@ export class LogFile {
   #recoveryNote(): string {
     const lost = this.#droppedLines - this.#announcedDrops;
     return this.#options.note(`log capture works again; ${lost} lines were dropped: ${this.#degraded?.reason ?? ""}`);
+  }
+}
+
+/** Writes the records behind those of the block, as far as there is room; gives the number of bytes. */
+function encode(records: readonly string[], block: Block): number {
+  let end = block.end;
+  for (const part of records) end += block.bytes.write(part, end);
+  return end - block.end;
+}
+
+/** What stands at the path itself. Asked in place: it takes microseconds, while a turn of a busy event loop takes more than the write. */
+function nodeAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, symlink, truncate, writeFile, appe
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { followLog, type LogRecord, pruneLogs, readLog } from "./logs.ts";
+import { followLog, type LogRecord, pruneLogs, readLog, type ReadOptions } from "./logs.ts";
 
 let folder = "";
 let path = "";
@@ -13,6 +13,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
+
+const read = (from: string, options: ReadOptions = {}): Promise<LogRecord[]> => Array.fromAsync(readLog(from, options));
 
 function at(second: number): string {
   return `2026-01-01T00:${String(Math.floor(second / 60)).padStart(2, "0")}:${String(second % 60).padStart(2, "0")}.000000000Z`;
@@ -35,17 +37,17 @@ describe("readLog", () => {
     await writeFile(`${path}.2`, numbered(0, 3));
     await writeFile(`${path}.1`, numbered(3, 6));
     await writeFile(path, numbered(6, 8));
-    expect(await readLog(path)).toEqual(Array.from({ length: 8 }, (_, index) => record(index, `line ${index}`)));
+    expect(await read(path)).toEqual(Array.from({ length: 8 }, (_, index) => record(index, `line ${index}`)));
     for (let tail = 0; tail < 10; tail += 1)
-      expect(await readLog(path, { tail })).toEqual(
+      expect(await read(path, { tail })).toEqual(
         Array.from({ length: 8 }, (_, index) => record(index, `line ${index}`)).slice(8 - Math.min(8, tail)),
       );
-    expect(await readLog(path, { since: "2026-01-01T00:00:06Z" })).toEqual([record(6, "line 6"), record(7, "line 7")]);
-    expect(await readLog(path, { since: "2026-01-01T01:00:05+01:00", tail: 2 })).toEqual([
+    expect(await read(path, { since: "2026-01-01T00:00:06Z" })).toEqual([record(6, "line 6"), record(7, "line 7")]);
+    expect(await read(path, { since: "2026-01-01T01:00:05+01:00", tail: 2 })).toEqual([
       record(6, "line 6"),
       record(7, "line 7"),
     ]);
-    expect(await readLog(join(folder, "none.log"))).toEqual([]);
+    expect(await read(join(folder, "none.log"))).toEqual([]);
   });
 
   test("finds the last lines of a large log at every offset of the blocks", async () => {
@@ -54,8 +56,8 @@ describe("readLog", () => {
     );
     await writeFile(path, lines.join(""));
     for (const tail of [1, 700, 1500, 2999, 3000, 5000]) {
-      const found = await readLog(path, { tail });
-      expect(found).toEqual((await readLog(path)).slice(-tail));
+      const found = await read(path, { tail });
+      expect(found).toEqual((await read(path)).slice(-tail));
       expect(found).toHaveLength(Math.min(3000, tail));
     }
   });
@@ -64,36 +66,36 @@ describe("readLog", () => {
     await writeFile(`${path}.1`, stored(0, "first") + stored(1, "aa", "P") + stored(1, "xx", "P", "stderr"));
     await writeFile(path, stored(2, "bb", "P") + stored(2, "yy", "F", "stderr") + stored(3, "cc") + stored(4, "last"));
     const all = [record(0, "first"), record(1, "xxyy", "stderr"), record(1, "aabbcc"), record(4, "last")];
-    expect(await readLog(path)).toEqual(all);
-    for (let tail = 1; tail < 5; tail += 1) expect(await readLog(path, { tail })).toEqual(all.slice(-tail));
+    expect(await read(path)).toEqual(all);
+    for (let tail = 1; tail < 5; tail += 1) expect(await read(path, { tail })).toEqual(all.slice(-tail));
   });
 
   test("marks lines without a last piece and lines over 64 KiB", async () => {
     await writeFile(path, stored(0, "whole") + stored(1, "cut", "P"));
     const cut = { ...record(1, "cut"), truncated: true };
-    expect(await readLog(path)).toEqual([record(0, "whole"), cut]);
-    expect(await readLog(path, { tail: 1 })).toEqual([cut]);
+    expect(await read(path)).toEqual([record(0, "whole"), cut]);
+    expect(await read(path, { tail: 1 })).toEqual([cut]);
     await writeFile(path, stored(1, "x".repeat(8000), "P").repeat(20) + stored(2, "end") + stored(3, "next"));
     const long = { ...record(1, "x".repeat(65_536)), truncated: true };
-    expect(await readLog(path)).toEqual([long, record(3, "next")]);
-    expect(await readLog(path, { tail: 2 })).toEqual([long, record(3, "next")]);
+    expect(await read(path)).toEqual([long, record(3, "next")]);
+    expect(await read(path, { tail: 2 })).toEqual([long, record(3, "next")]);
   });
 
   test("skips torn and foreign lines and a line that is being written", async () => {
     await writeFile(path, `garbage\n${stored(1, "a")}2026-01-01T00:00\n${stored(2, "b")}${at(3)} stdout F unfin`);
-    expect(await readLog(path)).toEqual([record(1, "a"), record(2, "b")]);
-    expect(await readLog(path, { tail: 1 })).toEqual([record(2, "b")]);
+    expect(await read(path)).toEqual([record(1, "a"), record(2, "b")]);
+    expect(await read(path, { tail: 1 })).toEqual([record(2, "b")]);
     await writeFile(path, `${stored(1, "a")}${"z".repeat(3 << 20)}\n${stored(2, "b")}`);
-    expect(await readLog(path)).toEqual([record(1, "a"), record(2, "b")]);
-    expect(await readLog(path, { tail: 2 })).toEqual([record(1, "a"), record(2, "b")]);
+    expect(await read(path)).toEqual([record(1, "a"), record(2, "b")]);
+    expect(await read(path, { tail: 2 })).toEqual([record(1, "a"), record(2, "b")]);
   });
 
   test("does not read through a symbolic link", async () => {
     await writeFile(join(folder, "other"), stored(1, "a"));
     await symlink(join(folder, "other"), path);
-    expect(await readLog(path)).toEqual([]);
+    expect(await read(path)).toEqual([]);
     await mkdir(join(folder, "dir.log"));
-    expect(await readLog(join(folder, "dir.log"))).toEqual([]);
+    expect(await read(join(folder, "dir.log"))).toEqual([]);
   });
 });
 

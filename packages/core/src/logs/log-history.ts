@@ -29,26 +29,30 @@ export type History = {
 };
 
 /**
- * The records of a log in order, over rotated files; empty when there is no file. With `tail` memory and time depend
- * on `tail`, not on the size of the log.
+ * The records of a log in order, over rotated files, up to where it ends at this moment; none when there is no file.
+ * Memory depends on `tail` or, without it, on nothing: the reader takes the records one by one, and what it does not
+ * take is not read. Time depends on `tail` too, where there is one.
  */
-export async function readLog(path: string, options: ReadOptions = {}): Promise<LogRecord[]> {
-  const { records, open, position } = await readHistory(path, options);
-  await position?.file.handle.close();
+export async function* readLog(path: string, options: ReadOptions = {}): AsyncGenerator<LogRecord, void, undefined> {
   const from = sinceStamp(options.since);
+  if (options.tail === undefined) {
+    for await (const record of everyRecord(path)) if (record.at >= from) yield record;
+    return;
+  }
+  const { records, open, position } = await readHistory(path, { ...options, tail: options.tail });
+  await position?.file.handle.close();
   const unfinished = open.filter((record) => record.at >= from).map((record) => ({ ...record, truncated: true }));
   const all = [...records, ...unfinished];
-  return options.tail === undefined ? all : all.slice(all.length - Math.min(all.length, Math.max(0, options.tail)));
+  yield* all.slice(all.length - Math.min(all.length, Math.max(0, options.tail)));
 }
 
-/** The caller closes `position.file`. */
-export async function readHistory(path: string, options: ReadOptions): Promise<History> {
+/** The last records, in memory. The caller closes `position.file`. */
+export async function readHistory(path: string, options: ReadOptions & { tail: number }): Promise<History> {
   const files = await openAllStored(path);
   const [newest, ...older] = files;
   try {
     const from = sinceStamp(options.since);
-    const { records, open } =
-      options.tail === undefined ? await readAll(files, from) : await readTail(files, options.tail);
+    const { records, open } = await readTail(files, options.tail);
     const offset = newest === undefined ? 0 : await endOfLastLine(newest);
     return {
       records: records.filter((record) => record.at >= from),
@@ -69,20 +73,21 @@ export function sinceStamp(since: string | undefined): string {
   return Number.isNaN(ms) ? "" : stampOf(new Date(ms));
 }
 
-async function readAll(
-  files: readonly StoredFile[],
-  from: string,
-): Promise<{ records: LogRecord[]; open: LogRecord[] }> {
+async function* everyRecord(path: string): AsyncGenerator<LogRecord, void, undefined> {
+  const files = await openAllStored(path);
   const joiner = new ForwardJoiner();
-  const records: LogRecord[] = [];
-  for (const file of files.toReversed())
-    for await (const lines of linesForward(file))
-      for (const line of lines) {
-        const stored = parseRecord(line);
-        const record = stored === undefined ? undefined : joiner.add(stored);
-        if (record !== undefined && record.at >= from) records.push(record);
-      }
-  return { records, open: joiner.unfinished() };
+  try {
+    for (const file of files.toReversed())
+      for await (const lines of linesForward(file))
+        for (const line of lines) {
+          const stored = parseRecord(line);
+          const record = stored === undefined ? undefined : joiner.add(stored);
+          if (record !== undefined) yield record;
+        }
+    yield* joiner.unfinished();
+  } finally {
+    for (const file of files) await file.handle.close();
+  }
 }
 
 async function readTail(

@@ -2,6 +2,7 @@
 
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { killPoint } from "../host/kill-point.ts";
 
 const RUN_LOG = /^(run_[0-9a-f-]{36})\.log(?:\.\d{1,4})?$/;
 
@@ -21,6 +22,9 @@ export async function pruneLogs(folder: string, keepRuns: number): Promise<strin
   }
   const runs = [...byRun.keys()].toSorted();
   const removed = runs.slice(0, Math.max(0, runs.length - Math.max(0, keepRuns)));
-  for (const run of removed) for (const name of byRun.get(run) ?? []) await rm(join(folder, name), { force: true });
+  for (const name of removed.flatMap((run) => byRun.get(run) ?? [])) {
+    await rm(join(folder, name), { force: true });
+    killPoint("log.pruned");
+  }
   return removed;
 }

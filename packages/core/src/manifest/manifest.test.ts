@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runTool } from "../host/child-process.ts";
 import { MANIFEST_NAME, MAX_MANIFEST_BYTES, hashManifest, hashPermissions, readManifest } from "./manifest.ts";
@@ -123,6 +124,37 @@ describe("readManifest", () => {
 });
 
 describe("hashPermissions", () => {
+  test("is the same for every order, spacing and repetition, and another for every other list", () => {
+    const entry = fc.constantFrom(
+      "a:b",
+      "c:d",
+      "a:b:c",
+      "network:egress:*",
+      "filesystem:read:/a b/**",
+      "a:b:ü",
+      "a:b:😀",
+    );
+    const space = fc.constantFrom("", " ", "\t", "\n ", "\u00a0");
+    fc.assert(
+      fc.property(
+        fc.array(entry),
+        fc.array(entry),
+        fc.array(space, { minLength: 1 }),
+        fc.nat(),
+        (list, other, spaces, turn) => {
+          const at = turn % (list.length + 1);
+          const again = [...list.slice(at), ...list.slice(0, at), ...list.slice(0, turn % 3), ""]
+            .toReversed()
+            .map((text, index) => `${spaces[index % spaces.length]}${text}${spaces[(index + 1) % spaces.length]}`);
+          expect(hashPermissions(again)).toBe(hashPermissions(list));
+          const isSame = new Set(list).symmetricDifference(new Set(other)).size === 0;
+          expect(hashPermissions(other) === hashPermissions(list)).toBe(isSame);
+        },
+      ),
+      { numRuns: 1000, seed: 7 },
+    );
+  });
+
   test("does not depend on order, spaces or repetition", () => {
     const hash = hashPermissions(["a:b", "c:d"]);
     expect(hashPermissions([" c:d", "a:b", "", "a:b"])).toBe(hash);

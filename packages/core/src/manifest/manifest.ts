@@ -45,6 +45,8 @@ export type ManifestFile = {
   requestedPermissionsHash: string;
   /** Names of fields Core does not know; safe to show. */
   unknownFields: string[];
+  /** How many were read. */
+  bytes: number;
   /** Time of the last change as the open file had it, in nanoseconds. */
   mtimeNs: bigint;
 };
@@ -76,6 +78,7 @@ export async function readManifest(folder: string): Promise<ManifestFile> {
     manifestHash: hashManifest(bytes),
     requestedPermissionsHash: hashPermissions(manifest.permissions),
     unknownFields,
+    bytes: bytes.length,
     mtimeNs,
   };
 }
@@ -88,7 +91,7 @@ async function readBytes(path: string): Promise<{ bytes: Uint8Array; mtimeNs: bi
     await using file = await open(path, flags);
     const { mtimeNs, size } = await regularFile(path, file);
     if (size > MAX_MANIFEST_BYTES) throw tooLarge(path);
-    return { bytes: await readBounded(path, file), mtimeNs };
+    return { bytes: await readBounded(path, file, Number(size)), mtimeNs };
   } catch (error) {
     throw error instanceof CoreError ? error : readFailure(path, error);
   }
@@ -103,14 +106,19 @@ async function regularFile(path: string, file: FileHandle): Promise<{ mtimeNs: b
 }
 
 /** The size from `stat` is a hint only: a file that grows while it is read is still cut off at the limit. */
-async function readBounded(path: string, file: FileHandle): Promise<Uint8Array> {
-  const buffer = new Uint8Array(MAX_MANIFEST_BYTES + 1);
+async function readBounded(path: string, file: FileHandle, size: number): Promise<Uint8Array> {
+  let buffer = new Uint8Array(size + 1);
   let filled = 0;
   for (;;) {
     const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, null);
-    if (bytesRead === 0) return buffer.slice(0, filled);
+    if (bytesRead === 0) return buffer.subarray(0, filled);
     filled += bytesRead;
     if (filled > MAX_MANIFEST_BYTES) throw tooLarge(path);
+    if (filled === buffer.length) {
+      const larger = new Uint8Array(MAX_MANIFEST_BYTES + 1);
+      larger.set(buffer);
+      buffer = larger;
+    }
   }
 }
 

@@ -18,6 +18,7 @@ import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
 import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { openPipes, type OpenPipe } from "../host/pipe.ts";
 import {
   listDescendants,
@@ -83,9 +84,11 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     });
     const exited = whenExited(child);
     await whenSpawned(child);
+    killPoint("box.spawned");
     // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.
     for (const stream of [child, ...child.stdio.slice(GO_FD)]) stream?.on("error", () => {});
     const { init, leader } = await findInside(child, exited);
+    killPoint("box.ready");
     return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd]);
   } catch (cause) {
     child?.kill("SIGKILL");
@@ -153,8 +156,8 @@ function readInitPid(status: Readable): Promise<number> {
 
 /** What bwrap printed before it gave up: at most 500 bytes, waited for only briefly. */
 async function lastWords(stderr: Readable): Promise<string> {
-  const soon = AbortSignal.timeout(200);
-  await once(stderr, "readable", { signal: soon }).catch(() => {});
-  const said = stderr.read() as Buffer | null;
-  return said?.subarray(0, 500).toString("utf8").trim() ?? "";
+  let said = "";
+  stderr.on("data", (chunk: Buffer) => (said ||= chunk.subarray(0, 500).toString("utf8").trim()));
+  await once(stderr, "data", { signal: AbortSignal.timeout(200) }).catch(() => {});
+  return said;
 }

@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { Readable, Writable } from "node:stream";
 import type { ChildProcess, Exit } from "../host/child-process.ts";
+import { killPoint } from "../host/kill-point.ts";
 import {
   bootId,
   isAlive,
@@ -19,7 +20,7 @@ import {
 import { GO_FD, type BoxedProcess, type Isolation, type ProcessEnd } from "./boxed-process.ts";
 
 /** How long the kernel may take to end a namespace before what is left is called leaked. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 5_000;
 const POLL_MS = 15;
 /** A fork during a round of SIGTERM is caught by the next round; a tree that never stops forking meets the grace. */
 const TERM_ROUNDS = 5;
@@ -37,6 +38,8 @@ export class NamespaceBox implements BoxedProcess {
   #stopping = false;
   #deadline = Number.POSITIVE_INFINITY;
   #killedAfterTimeout = false;
+  /** Resolved when init outlives its SIGKILL: bwrap waits for it, perhaps for ever, and nobody must wait with it. */
+  readonly #stuck = Promise.withResolvers<Exit>();
 
   constructor(
     outer: ChildProcess,
@@ -68,8 +71,8 @@ export class NamespaceBox implements BoxedProcess {
   }
 
   async kill(): Promise<void> {
-    // The kernel ends every member with init. A stop that is under way sees init gone and wakes the outer bwrap.
-    signalProcess(this.#init, "SIGKILL");
+    // A stop that is under way sees init gone and wakes the outer bwrap.
+    await this.#killInit();
     await this.ended;
   }
 
@@ -91,7 +94,9 @@ export class NamespaceBox implements BoxedProcess {
       this.#outer.kill("SIGSTOP");
       // A signal is delivered a moment after kill() returns; the leader must not be able to end before it is.
       await pollUntil(() => this.#outerIsStoppedOrGone(), { everyMs: 1, timeoutMs: 500 });
+      killPoint("stop.held");
       this.#terminateMembers();
+      killPoint("stop.signalled");
       const isOver = (): boolean => performance.now() >= this.#deadline;
       await pollUntil(() => isOver() || !isAlive(this.#init), {
         everyMs: POLL_MS,
@@ -99,12 +104,21 @@ export class NamespaceBox implements BoxedProcess {
       });
       if (isAlive(this.#init)) {
         this.#killedAfterTimeout = true;
-        signalProcess(this.#init, "SIGKILL");
-        await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+        await this.#killInit();
+        killPoint("stop.killed");
       }
     } finally {
       this.#outer.kill("SIGCONT");
     }
+  }
+
+  /** The kernel ends every member with init, unless something holds a member: a debugger, a disk that does not answer. */
+  async #killInit(): Promise<void> {
+    signalProcess(this.#init, "SIGKILL");
+    await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+    if (!isAlive(this.#init)) return;
+    this.#outer.kill("SIGKILL");
+    this.#stuck.resolve({ exitCode: null, signal: null });
   }
 
   #outerIsStoppedOrGone(): boolean {
@@ -128,11 +142,10 @@ export class NamespaceBox implements BoxedProcess {
   }
 
   async #watchEnd(exited: Promise<Exit>): Promise<ProcessEnd> {
-    const exit = await exited;
+    const exit = await Promise.race([exited, this.#stuck.promise]);
     closeExtraStreams(this.#outer);
     // bwrap ended with the leader; the kernel is already ending init, and this makes it certain.
-    signalProcess(this.#init, "SIGKILL");
-    await pollUntil(() => !isAlive(this.#init), { everyMs: 2, timeoutMs: PATIENCE_MS });
+    await this.#killInit();
     const leaked = isAlive(this.#init)
       ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
       : [];

@@ -14,6 +14,7 @@ import { performance } from "node:perf_hooks";
 import type { Readable, Writable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
 import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { openPipes, type OpenPipe } from "../host/pipe.ts";
 import { bootId, pollUntil, processUsage, readProcess } from "../host/process-tree.ts";
 import {
@@ -42,6 +43,7 @@ export async function startInGroup(options: BoxOptions): Promise<BoxedProcess> {
     });
     const exited = whenExited(child);
     await whenSpawned(child);
+    killPoint("group.spawned");
     return new GroupBox(child, exited, options.marker, [stdout.readEnd, stderr.readEnd]);
   } catch (cause) {
     stdout.readEnd.destroy();
@@ -114,6 +116,7 @@ class GroupBox implements BoxedProcess {
     const terminated = this.#members.signal("SIGTERM");
     // A fork during the first round is caught by the second.
     this.#members.signal("SIGTERM", terminated);
+    killPoint("group.signalled");
     const isOver = (): boolean => this.#killAsked || performance.now() >= this.#deadline;
     await pollUntil(() => isOver() || !this.#members.areAlive(), {
       everyMs: POLL_MS,
@@ -121,6 +124,7 @@ class GroupBox implements BoxedProcess {
     });
     this.#killedAfterTimeout = !this.#killAsked && this.#members.areAlive();
     this.#members.signal("SIGKILL");
+    killPoint("group.killed");
   }
 }
 

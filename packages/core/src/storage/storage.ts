@@ -10,9 +10,19 @@
  * than this program is refused (`storage.too_new`), a damaged one too (`storage.corrupt`); both leave the file alone
  * and let Core start degraded.
  */
-import { copyFileSync, existsSync, readFileSync, readdirSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+} from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { CoreError } from "@opensentience/protocol";
+import { killPoint } from "../host/kill-point.ts";
 
 export { acquireLock, type Lock } from "./lock.ts";
 
@@ -56,6 +66,13 @@ export class Storage {
 
   all<T>(sql: string, ...values: SQLInputValue[]): T[] {
     return this.prepare(sql).all(...values) as T[];
+  }
+
+  /** As `all`, each row an array of its columns: half the time for those who read everything. */
+  allArrays<T extends unknown[]>(sql: string, ...values: SQLInputValue[]): T[] {
+    const statement = this.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement.all(...values) as unknown[] as T[];
   }
 
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
@@ -145,6 +162,7 @@ function migrate(db: DatabaseSync, path: string): void {
     if (version <= current) continue;
     if (current > 0) backup(db, path, `${path}.before-${version}`);
     db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${version}; COMMIT;`);
+    killPoint("storage.migrated");
   }
 }
 
@@ -152,7 +170,15 @@ function backup(db: DatabaseSync, path: string, target: string): void {
   if (existsSync(target)) return;
   // A byte copy, not VACUUM INTO: that would renumber rowids, which the full-text index refers to.
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-  copyFileSync(path, target);
+  // Under another name until it is whole and on the disk: half a copy would be taken for the backup after a crash.
+  const copying = `${target}.copying`;
+  copyFileSync(path, copying);
+  const file = openSync(copying, "r");
+  fsyncSync(file);
+  closeSync(file);
+  killPoint("storage.backup_copied");
+  renameSync(copying, target);
+  killPoint("storage.backup_in_place");
 }
 
 function corrupt(path: string, cause?: unknown): CoreError {

@@ -1,6 +1,6 @@
 /** Operation → handler: what each route of the control API calls. Flat on purpose; no handler does work of its own. */
 import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
-import type { Act, AuditFilter } from "../audit-log/audit-log.ts";
+import { eventType, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
 import { checkHealth } from "../doctor/doctor.ts";
 import { followLog, readLog } from "../logs/logs.ts";
 import { agentDetail, agentSummary } from "./agents.ts";
@@ -34,8 +34,9 @@ function time(value: unknown): string | undefined {
 
 function auditFilter(query: Record<string, unknown>): AuditFilter {
   const text = (key: string): string | undefined => query[key] as string | undefined;
+  const type = text("type");
   return {
-    type: text("type"),
+    type: type === undefined ? undefined : eventType(type),
     agent: text("agent"),
     actor: text("actor"),
     severity: text("severity"),

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { comparePermissions, diffPermissions, isPureNarrowing } from "./compare.ts";
+import { matchesHost } from "./host-pattern.ts";
+import { matchesPath } from "./path-pattern.ts";
+import { matchesTool } from "./tool-pattern.ts";
 
 const OPPOSITE = { equal: "equal", wider: "narrower", narrower: "wider", unrelated: "unrelated" } as const;
 
@@ -62,19 +65,6 @@ describe("comparePermissions", () => {
   });
 
   test("is antisymmetric, and equal to itself", () => {
-    const part = fc.constantFrom("a", "*", "**", "..", "x*", "");
-    const permission = fc.oneof(
-      fc
-        .tuple(fc.constantFrom("read:/", "write:/", "read:~/"), fc.array(part, { maxLength: 4 }))
-        .map(([head, parts]) => `filesystem:${head}${parts.join("/")}`),
-      fc
-        .tuple(fc.constantFrom("*", "*.a.b", "a.b", "c.a.b", "10.1", "[::1]"), fc.constantFrom("", ":80", ":x"))
-        .map(([host, port]) => `network:egress:${host}${port}`),
-      fc
-        .tuple(fc.constantFrom("*", "a.b"), fc.constantFrom("*", "t", "t/u"))
-        .map(([agent, tool]) => `tool:invoke:${agent}/${tool}`),
-      fc.string(),
-    );
     fc.assert(
       fc.property(permission, permission, (a, b) => {
         expect(comparePermissions(b, a)).toBe(OPPOSITE[comparePermissions(a, b)]);
@@ -83,7 +73,112 @@ describe("comparePermissions", () => {
       { numRuns: 2000, seed: 7 },
     );
   });
+
+  test("is transitive: what is wider than something wider is wider, through equals too", () => {
+    const relations = new Set<string>();
+    fc.assert(
+      fc.property(fc.uniqueArray(related, { minLength: 12, maxLength: 12 }), (list) => {
+        const table = list.map((a) => list.map((b) => comparePermissions(a, b)));
+        const atLeast = (a: number, b: number): boolean => ["wider", "equal"].includes(table[a]?.[b] ?? "");
+        for (const [a] of list.entries())
+          for (const [b] of list.entries())
+            for (const [c] of list.entries()) {
+              if (a === b || b === c || !atLeast(a, b) || !atLeast(b, c)) continue;
+              const chain = `${table[a]?.[b]} ${table[b]?.[c]}`;
+              relations.add(chain);
+              expect(table[a]?.[c]).toBe(chain === "equal equal" ? "equal" : "wider");
+            }
+      }),
+      { numRuns: 300, seed: 7 },
+    );
+    // It must have seen every kind of chain.
+    expect([...relations].toSorted()).toEqual(["equal equal", "equal wider", "wider equal", "wider wider"]);
+  });
+
+  test("agrees with what is matched: the wider one covers all that the narrower covers, and equals cover the same", () => {
+    const seen = { covered: 0, wider: 0 };
+    fc.assert(
+      fc.property(related, related, thing, (a, b, one) => {
+        const [byA, byB] = [covers(a, one), covers(b, one)];
+        if (byB) seen.covered += 1;
+        const is = comparePermissions(a, b);
+        if (is === "wider" && byB) seen.wider += 1;
+        if (is === "wider") expect(byA || !byB).toBe(true);
+        if (is === "narrower") expect(byB || !byA).toBe(true);
+        if (is === "equal") expect(byA).toBe(byB);
+      }),
+      { numRuns: 20_000, seed: 7 },
+    );
+    expect(seen.covered).toBeGreaterThan(500);
+    expect(seen.wider).toBeGreaterThan(30);
+  });
 });
+
+const part = fc.constantFrom("a", "*", "**", "..", "x*", "");
+const permission = fc.oneof(
+  fc
+    .tuple(fc.constantFrom("read:/", "write:/", "read:~/"), fc.array(part, { maxLength: 4 }))
+    .map(([head, parts]) => `filesystem:${head}${parts.join("/")}`),
+  fc
+    .tuple(fc.constantFrom("*", "*.a.b", "a.b", "c.a.b", "10.1", "[::1]"), fc.constantFrom("", ":80", ":x"))
+    .map(([host, port]) => `network:egress:${host}${port}`),
+  fc
+    .tuple(fc.constantFrom("*", "a.b"), fc.constantFrom("*", "t", "t/u"))
+    .map(([agent, tool]) => `tool:invoke:${agent}/${tool}`),
+  fc.string(),
+);
+
+/** From so few words that two of them often have to do with each other. */
+const related = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom("read", "read", "write"),
+      fc.constantFrom("/", "/", "~/"),
+      fc.array(fc.constantFrom("a", "b", "*", "a*", "**"), { maxLength: 3 }),
+    )
+    .map(([action, root, parts]) => `filesystem:${action}:${root}${parts.join("/")}`),
+  fc
+    .tuple(fc.constantFrom("*", "*.b", "*.a.b", "a.b", "A.B.", "c.a.b", "10.1", "10.0.0.1"), fc.constantFrom("", ":80"))
+    .map(([host, port]) => `network:egress:${host}${port}`),
+  fc
+    .tuple(fc.constantFrom("*", "a.b", "c.d"), fc.constantFrom("*", "t", "u"))
+    .map(([agent, tool]) => `tool:invoke:${agent}/${tool}`),
+);
+
+type Thing = { kind: "read" | "write" | "egress" | "invoke"; name: string; port: number };
+/** Something that an agent might touch: a path, a host with its port, a tool. */
+const thing: fc.Arbitrary<Thing> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom("read" as const, "write" as const),
+    name: fc
+      .tuple(
+        fc.constantFrom("/", "/", "/home/ada/", "/home/bob/"),
+        fc.array(fc.constantFrom("a", "b", "ab", "c", ".."), { maxLength: 3 }),
+      )
+      .map(([root, parts]) => root + parts.join("/")),
+    port: fc.constant(0),
+  }),
+  fc.record({
+    kind: fc.constant("egress" as const),
+    name: fc.constantFrom("a.b", "c.a.b", "d.c.a.b", "xa.b", "b", "10.0.0.1", "0xa.1", "::1"),
+    port: fc.constantFrom(80, 443),
+  }),
+  fc.record({
+    kind: fc.constant("invoke" as const),
+    name: fc.constantFrom("a.b/t", "a.b/u", "c.d/t", "e.f/v"),
+    port: fc.constant(0),
+  }),
+);
+
+/** What enforcement would say, by the matchers alone. */
+function covers(text: string, { kind, name, port }: Thing): boolean {
+  const [, action, ...rest] = text.split(":");
+  const pattern = rest.join(":");
+  if (kind === "egress") return action === "egress" && matchesHost(pattern, name, port);
+  if (kind === "invoke") return action === "invoke" && matchesTool(pattern, name);
+  const may = action === "write" || action === kind;
+  return may && matchesPath(pattern, name, "/home/ada");
+}
 
 describe("diffPermissions", () => {
   test("names added, removed, widened and narrowed", () => {

@@ -38,7 +38,7 @@ async function enable(
 ): Promise<{ exit: number | void; sent: unknown[] }> {
   const sent: unknown[] = [];
   const stderr = new PassThrough();
-  const output = new Output({ stdout: new PassThrough(), stderr, json: false, quiet: false, noColor: true });
+  const output = new Output({ stdout: new PassThrough(), stderr }, { json: false, quiet: false, noColor: true });
   const input = new PassThrough();
   const signal = new AbortController().signal;
   const client = {
@@ -53,7 +53,7 @@ async function enable(
     passthrough: [],
     options: new OptionValues(options),
     output,
-    paths: pathsOf("/h", undefined, 0),
+    paths: await pathsOf("/h", undefined, 0),
     binary: "/bin",
     signal,
     connect: () => Promise.resolve(client as unknown as ControlClient),

@@ -1,4 +1,3 @@
-import { agentsTable } from "../agent-view.ts";
 import { allPages } from "../all-pages.ts";
 import type { CommandContext } from "../context.ts";
 
@@ -10,6 +9,11 @@ export async function run(context: CommandContext): Promise<void> {
 export async function showAgents(context: CommandContext, q: string | undefined, nextStep: string): Promise<void> {
   const client = await context.connect();
   const list = await allPages((cursor) => client.call("list_agents", { query: { q, cursor, limit: 500 } }));
-  context.output.result(list, (style) => (list.items.length === 0 ? "no agents" : agentsTable(style, list.items)));
-  if (list.items.length === 0) context.output.nextStep(nextStep);
+  if (context.output.json || list.items.length === 0) {
+    context.output.result(list, () => "no agents");
+    context.output.nextStep(list.items.length === 0 ? nextStep : undefined);
+    return;
+  }
+  const { agentsTable } = await import("../agent-view.ts");
+  context.output.result(list, (style) => agentsTable(style, list.items));
 }

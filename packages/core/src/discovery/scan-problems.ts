@@ -1,0 +1,35 @@
+export type ScanProblem = {
+  path: string;
+  code: "discovery.root_missing" | "discovery.unreadable" | "discovery.limit_reached";
+  message: string;
+};
+
+/** A tree of unreadable folders must not fill memory with complaints. */
+const MAX_PROBLEMS = 1_000;
+
+/** What a scan could not do, in the words of its report. */
+export class ScanProblems {
+  readonly list: ScanProblem[] = [];
+
+  /** A cap is always told: without it a report that was cut short would look whole. */
+  report(path: string, code: ScanProblem["code"], message: string): void {
+    if (code === "discovery.limit_reached" || this.list.length < MAX_PROBLEMS) this.list.push({ path, code, message });
+  }
+
+  /** A root that cannot be resolved or read. */
+  onBadRoot(path: string, code: string): void {
+    const isMissing = code === "ENOENT" || code === "ENOTDIR";
+    this.report(
+      path,
+      isMissing ? "discovery.root_missing" : "discovery.unreadable",
+      `the scan root cannot be ${isMissing ? "used" : "read"} (${code})`,
+    );
+  }
+
+  /** A folder below a root. One that vanished while the scan ran is no problem. */
+  onBadFolder(path: string, code: string): void {
+    if (code === "ENOENT" && path.includes("\uFFFD"))
+      this.report(path, "discovery.unreadable", "the folder's name is not valid UTF-8");
+    else if (code !== "ENOENT") this.report(path, "discovery.unreadable", `the folder cannot be read (${code})`);
+  }
+}

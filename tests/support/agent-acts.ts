@@ -1,0 +1,60 @@
+/** What a test of runs does again and again in one home, each through the command line. */
+import type { LogRecordJson, RunJson } from "@opensentience/protocol";
+import { auditRows } from "./audit-rows.ts";
+import { type CoreHome, eventually, type Files } from "./core-home.ts";
+import { smallAgentAt } from "./small-agent.ts";
+
+export type Run = RunJson & { pid: number };
+export type AgentInfo = { status: string; last_error: string | null; restart_policy: string; run: Run };
+
+export type AgentActs = {
+  enabled: (agentId: string, files: Files, changes?: Record<string, unknown>) => Promise<void>;
+  run: (agentId: string, ...args: string[]) => Promise<Run>;
+  stop: (agentId: string) => Promise<Run>;
+  info: (agentId: string) => Promise<AgentInfo>;
+  /** The newest run of the agent. */
+  newest: (agentId: string) => Promise<Run>;
+  /** The newest run once it is over. */
+  ended: (agentId: string) => Promise<Run>;
+  /** Every run of the agent, oldest first. */
+  runsOf: (agentId: string) => Promise<Run[]>;
+  /** Lines of the newest run. */
+  logs: (agentId: string, ...args: string[]) => Promise<string[]>;
+  /** Waits until that line is in the log. */
+  said: (agentId: string, line: string) => Promise<true>;
+  /** Events of one run, `<type> <phase>`, in order. */
+  eventsOf: (runId: string) => string[];
+};
+
+export function actsIn(home: () => CoreHome): AgentActs {
+  const info = (agentId: string): Promise<AgentInfo> => home().json<AgentInfo>(["agents", "info", agentId]);
+  const newest = async (agentId: string): Promise<Run> => (await info(agentId)).run;
+  const logs = async (agentId: string, ...args: string[]): Promise<string[]> => {
+    const records = await home().jsonLines<LogRecordJson>(["agents", "logs", agentId, ...args]);
+    return records.map(({ line }) => line);
+  };
+  return {
+    enabled: async (agentId, files, changes = {}) =>
+      void (await smallAgentAt(home(), agentId, "enabled", changes, files)),
+    run: (agentId, ...args) => home().json<Run>(["agents", "run", agentId, ...args]),
+    stop: (agentId) => home().json<Run>(["agents", "stop", agentId]),
+    info,
+    newest,
+    ended: (agentId) =>
+      eventually(async () => {
+        const run = await newest(agentId);
+        return run.status === "stopped" || run.status === "crashed" ? run : undefined;
+      }, `the run of ${agentId} to be over`),
+    runsOf: async (agentId) => {
+      const { items } = await home().json<{ items: Run[] }>(["agents", "ps", "--all"]);
+      return items.filter((one) => one.agent_id === agentId).toReversed();
+    },
+    logs,
+    said: (agentId, line) =>
+      eventually(async () => (await logs(agentId)).includes(line), `${agentId} to say "${line}"`),
+    eventsOf: (runId) =>
+      auditRows(home())
+        .filter(({ subject }) => subject === runId)
+        .map(({ type, metadata }) => `${type} ${String(metadata["phase"])}`),
+  };
+}
