@@ -38,8 +38,20 @@ const QUALIFIERS = new Set(
   "base value plain plaintext raw b64 base64 old new prod production staging dev live backup".split(" "),
 );
 
+/** Names that were judged before: Core's own keys come with every event. Names from outside must not make it grow. */
+const judged = new Map<string, boolean>();
+const MOST_JUDGED = 1_000;
+
 /** Whether a key, variable, header or option of this name usually carries a secret. */
 export function isSecretName(name: string): boolean {
+  const known = judged.get(name);
+  if (known !== undefined) return known;
+  const isSecret = judge(name);
+  if (judged.size < MOST_JUDGED && name.length <= 64) judged.set(name, isSecret);
+  return isSecret;
+}
+
+function judge(name: string): boolean {
   const words = wordsOf(name);
   if (words.length > 1 && QUALIFIERS.has(words.at(-1) ?? "")) words.pop();
   const last = words.at(-1) ?? "";
