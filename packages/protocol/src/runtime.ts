@@ -9,10 +9,10 @@
 import type { z } from "zod";
 import { CoreError, type ErrorCode } from "./errors.ts";
 import { encodeFrame } from "./frame.ts";
-import { envelope, type Envelope, type ECHOED_IDS, type WireError } from "./runtime/envelope.ts";
+import { envelope, usualEnvelope, type Envelope, type ECHOED_IDS, type WireError } from "./runtime/envelope.ts";
 import * as session from "./runtime/session-messages.ts";
 import * as tools from "./runtime/tool-messages.ts";
-import { parseWireObject } from "./wire-json.ts";
+import { parseWireObject, type ForwardedMember } from "./wire-json.ts";
 
 export { FrameDecoder, encodeFrame, MAX_FRAME_BYTES } from "./frame.ts";
 export { ECHOED_IDS, PROTOCOL_VERSIONS, type Envelope, type WireError } from "./runtime/envelope.ts";
@@ -59,7 +59,7 @@ export type Message<T extends Table> = {
     type: K;
     payload: Payload<T, K>;
     /** Bytes of one member of the payload as they came: to be forwarded without serialising them again. */
-    payloadBytes(key: string): Uint8Array | undefined;
+    payloadBytes(member: ForwardedMember): Uint8Array | undefined;
   };
 }[keyof T & string];
 export type AgentMessage = Message<typeof AGENT_MESSAGES>;
@@ -85,14 +85,19 @@ export class MessageError extends CoreError {
 export function decodeMessage<T extends Table>(body: Uint8Array, table: T): Message<T> {
   const { value, payloadBytes } = parseWireObject(body);
   const about = typeof value["id"] === "string" && value["id"].length <= 200 ? value["id"] : undefined;
-  const parsed = envelope.safeParse(value);
-  if (!parsed.success) throw invalid(parsed.error, about);
-  const { type, payload } = parsed.data;
+  const head = usualEnvelope(value) ?? judgedEnvelope(value, about);
+  const { type, payload } = head;
   const schema = Object.hasOwn(table, type) ? table[type] : undefined;
-  if (schema === undefined) throw unknownType(type, about, parsed.data.in_reply_to !== undefined);
+  if (schema === undefined) throw unknownType(type, about, head.in_reply_to !== undefined);
   const judged = schema.safeParse(payload);
   if (!judged.success) throw invalid(judged.error, about, `${type}: payload.`);
-  return { ...parsed.data, type, payload: judged.data, payloadBytes } as Message<T>;
+  return { ...head, type, payload: judged.data, payloadBytes } as Message<T>;
+}
+
+function judgedEnvelope(value: Record<string, unknown>, about: string | undefined): Envelope {
+  const parsed = envelope.safeParse(value);
+  if (!parsed.success) throw invalid(parsed.error, about);
+  return parsed.data;
 }
 
 function unknownType(type: string, about: string | undefined, isAnswer: boolean): MessageError {

@@ -1,58 +1,70 @@
 /**
- * One JSON object from a peer that is not trusted, parsed once (docs/protocol.md, "Envelope").
+ * One JSON object from a peer that is not trusted (docs/protocol.md, "Envelope").
  *
- * JSON.parse decides what is JSON and what a value is. A second look at the same bytes finds what it lets through:
- * nesting that would exhaust a stack later, numbers that are not finite, keys named `__proto__`. The same look notes
- * where members of the payload stand, so that a forwarded input or output is spliced, not serialised again.
+ * JSON.parse decides what is JSON and what a value is. One look at the same bytes finds what it lets through: nesting that
+ * would exhaust memory or a stack later, numbers that are not finite, keys named `__proto__`. The same look notes where
+ * members of the payload stand, so that a forwarded input or output is spliced, not serialised again.
+ *
+ * The look comes first, so that a frame of nothing but brackets costs no memory; it must therefore end on bytes that are
+ * no JSON as well. What it finds counts only once JSON.parse has agreed.
  */
 import { CoreError } from "./errors.ts";
 
 /** Objects and lists inside each other, the outermost counted. */
 export const MAX_DEPTH = 64;
 
+/** Members of a payload whose bytes somebody forwards. */
+export type ForwardedMember = "input" | "output" | "data";
+
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 export type WireObject = {
   value: Record<string, unknown>;
-  /** The bytes of `payload[key]` as they came, or serialised again where something had to be left out of them. */
-  payloadBytes(key: string): Uint8Array | undefined;
+  /** The bytes of `payload[member]` as they came, or serialised again where something had to be left out of them. */
+  payloadBytes(member: ForwardedMember): Uint8Array | undefined;
 };
 
 /** Throws `protocol.invalid_frame`: no UTF-8, no JSON, no object, too deep, a number that is not finite. */
 export function parseWireObject(bytes: Uint8Array): WireObject {
-  const value = parse(bytes);
+  const text = decoded(bytes);
   const scan = new Scan(bytes);
+  const value = parsed(text);
   if (scan.hasProtoKey) {
     dropProtoKeys(value);
-    return { value, payloadBytes: (key) => serialised(value, key) };
+    return { value, payloadBytes: (member) => serialised(value, member) };
   }
-  return {
-    value,
-    payloadBytes: (key) => {
-      const span = scan.payload.get(key);
-      return span === undefined ? undefined : bytes.subarray(span[0], span[1]);
-    },
-  };
+  return { value, payloadBytes: (member) => scan.spanOf(member) };
 }
 
-function parse(bytes: Uint8Array): Record<string, unknown> {
+function decoded(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw invalidFrame("a frame is not UTF-8");
+  }
+}
+
+function parsed(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(decoder.decode(bytes));
-  } catch (error) {
-    const what = error instanceof SyntaxError ? "JSON" : error instanceof RangeError ? "JSON of a sane depth" : "UTF-8";
-    throw new CoreError("protocol.invalid_frame", `a frame is not ${what}`);
+    value = JSON.parse(text);
+  } catch {
+    throw invalidFrame("a frame is not JSON");
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new CoreError("protocol.invalid_frame", "a frame is not one JSON object");
+  throw invalidFrame("a frame is not one JSON object");
 }
 
-function serialised(value: Record<string, unknown>, key: string): Uint8Array | undefined {
+function invalidFrame(message: string): CoreError {
+  return new CoreError("protocol.invalid_frame", message);
+}
+
+function serialised(value: Record<string, unknown>, member: string): Uint8Array | undefined {
   const payload: unknown = value["payload"];
   if (typeof payload !== "object" || payload === null) return undefined;
-  const member: unknown = Reflect.get(payload, key);
-  return member === undefined ? undefined : encoder.encode(JSON.stringify(member));
+  const found: unknown = Object.hasOwn(payload, member) ? Reflect.get(payload, member) : undefined;
+  return found === undefined ? undefined : encoder.encode(JSON.stringify(found));
 }
 
 /** The depth is bounded by then. */
@@ -66,128 +78,154 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const COMMA = 0x2c;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** Below so many bytes a loop finds the end of a string sooner than a native search. */
+const SHORT = 48;
+/** A number of fewer characters and without an exponent is finite. */
+const LONG_NUMBER = 300;
 
-/** Members whose bytes somebody forwards, and the keys that lead there. */
-const KNOWN_KEYS: readonly (readonly [string, Uint8Array])[] = [
-  "payload",
-  "input",
-  "output",
-  "data",
-  "error",
-  "__proto__",
-].map((name) => [name, encoder.encode(name)] as const);
+const PAYLOAD = encoder.encode("payload");
+const PROTO = encoder.encode("__proto__");
+const MEMBERS = (["input", "output", "data"] as const).map((name) => ({ name, bytes: encoder.encode(name) }));
 
-/** Walks bytes that are known to be JSON. */
+/** Walks bytes that JSON.parse has yet to judge: ends on any bytes, is right about those that are JSON. */
 class Scan {
   hasProtoKey = false;
-  /** Member of the payload → where its value begins and ends. */
-  readonly payload = new Map<string, [number, number]>();
   readonly #bytes: Uint8Array;
+  /** Where members of the payload begin and end. */
+  #spans: { member: ForwardedMember; from: number; to: number }[] = [];
   #at = 0;
   #depth = 0;
   /** Whether the object at depth 1 is at its member `payload`. */
   #isPayload = false;
-  #member: string | undefined;
+  #member: ForwardedMember | undefined;
   #memberStart = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    while (this.#at < bytes.length) this.#token(bytes[this.#at] ?? 0);
-  }
-
-  #token(byte: number): void {
-    if (byte === QUOTE) this.#string();
-    else if (byte === 0x7b || byte === 0x5b) this.#open();
-    else if (byte === 0x7d || byte === 0x5d) this.#close();
-    else if (byte === 0x2d || (byte >= 0x30 && byte <= 0x39)) this.#number();
-    else {
-      if (byte === COMMA && this.#depth === 2) this.#endMember();
-      this.#at += 1;
+    const end = bytes.length;
+    let at = 0;
+    while (at < end) {
+      const byte = bytes[at] ?? 0;
+      if (byte === QUOTE) at = this.#string(at);
+      else if (byte === 0x7b || byte === 0x5b) {
+        this.#depth += 1;
+        if (this.#depth > MAX_DEPTH) throw invalidFrame(`a frame nests deeper than ${MAX_DEPTH}`);
+        at += 1;
+      } else if (byte === 0x7d || byte === 0x5d) {
+        if (this.#depth === 2) this.#endMember(at);
+        this.#depth -= 1;
+        at += 1;
+      } else if ((byte >= ZERO && byte <= NINE) || byte === 0x2d) at = this.#number(at);
+      else {
+        if (byte === COMMA && this.#depth === 2) this.#endMember(at);
+        at += 1;
+      }
     }
   }
 
-  #open(): void {
-    this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) {
-      throw new CoreError("protocol.invalid_frame", `a frame nests deeper than ${MAX_DEPTH}`);
-    }
-    this.#at += 1;
+  spanOf(member: ForwardedMember): Uint8Array | undefined {
+    // The last of two equal keys wins, here as in JSON.parse.
+    const span = this.#spans.findLast((one) => one.member === member);
+    return span === undefined ? undefined : this.#bytes.subarray(span.from, span.to);
   }
 
-  #close(): void {
-    if (this.#depth === 2) this.#endMember();
-    this.#depth -= 1;
-    this.#at += 1;
-  }
-
-  #endMember(): void {
+  #endMember(at: number): void {
     if (this.#member === undefined) return;
-    this.payload.set(this.#member, [this.#memberStart, this.#at]);
+    this.#spans.push({ member: this.#member, from: this.#memberStart, to: at });
     this.#member = undefined;
   }
 
-  #string(): void {
-    const start = this.#at;
-    let end = this.#bytes.indexOf(QUOTE, start + 1);
-    while (this.#isEscaped(end)) end = this.#bytes.indexOf(QUOTE, end + 1);
-    this.#at = end + 1;
-    const colon = this.#afterSpace(this.#at);
-    if (this.#bytes[colon] !== COLON) return;
-    this.#at = this.#afterSpace(colon + 1);
-    this.#key(start, end);
+  /** Where what follows the string begins; if it is a key, where its value begins. */
+  #string(start: number): number {
+    const bytes = this.#bytes;
+    const end = this.#endOfString(start + 1);
+    let next = end + 1;
+    if (bytes[next] !== COLON) {
+      next = this.#afterSpace(next);
+      if (bytes[next] !== COLON) return next;
+    }
+    next = this.#afterSpace(next + 1);
+    if (this.#depth <= 2 || end - start >= PROTO.length) this.#key(start + 1, end, next);
+    return next;
   }
 
-  #key(start: number, end: number): void {
-    const key = this.#knownKey(start + 1, end);
-    if (key === "__proto__") this.hasProtoKey = true;
-    if (this.#depth === 1) {
-      this.#isPayload = key === "payload";
-      // The last of two equal keys wins, here as in JSON.parse.
-      if (this.#isPayload) this.payload.clear();
-    } else if (this.#depth === 2 && this.#isPayload) {
-      this.#member = key;
-      this.#memberStart = this.#at;
+  /** Of the closing quote; behind the bytes where there is none. */
+  #endOfString(from: number): number {
+    const bytes = this.#bytes;
+    const short = Math.min(from + SHORT, bytes.length);
+    let at = from;
+    while (at < short) {
+      const byte = bytes[at];
+      if (byte === QUOTE) return at;
+      at += byte === BACKSLASH ? 2 : 1;
+    }
+    for (;;) {
+      const quote = bytes.indexOf(QUOTE, at);
+      if (quote === -1) return bytes.length;
+      let slash = quote;
+      while (slash > at && bytes[slash - 1] === BACKSLASH) slash -= 1;
+      if ((quote - slash) % 2 === 0) return quote;
+      at = quote + 1;
     }
   }
 
-  /** The key between the quotes if it is one that matters here. */
-  #knownKey(start: number, end: number): string | undefined {
-    const bytes = this.#bytes.subarray(start, end);
+  #key(from: number, to: number, valueStart: number): void {
+    const key = this.#plainKey(from, to);
+    if (same(key, PROTO)) this.hasProtoKey = true;
+    if (this.#depth === 1) {
+      this.#isPayload = same(key, PAYLOAD);
+      if (this.#isPayload) this.#spans = [];
+    } else if (this.#depth === 2 && this.#isPayload) {
+      this.#member = MEMBERS.find(({ bytes }) => same(key, bytes))?.name;
+      this.#memberStart = valueStart;
+    }
+  }
+
+  /** The bytes of a key without escapes. */
+  #plainKey(from: number, to: number): Uint8Array {
+    const bytes = this.#bytes.subarray(from, to);
     // SECURITY: a key may be spelled with escapes ("inp\u0075t"). What is validated (the parsed value) and what is
     // forwarded (these bytes) must be the same member. Pinned by "what is forwarded is what was parsed".
-    if (bytes.includes(BACKSLASH)) {
-      const key: unknown = JSON.parse(`"${decoder.decode(bytes)}"`);
-      return KNOWN_KEYS.find(([name]) => name === key)?.[0];
+    if (!bytes.includes(BACKSLASH)) return bytes;
+    try {
+      return encoder.encode(JSON.parse(`"${decoder.decode(bytes)}"`) as string);
+    } catch {
+      // No JSON; JSON.parse will say so of the whole.
+      return bytes;
     }
-    return KNOWN_KEYS.find(
-      ([, known]) => known.length === bytes.length && known.every((byte, at) => byte === bytes[at]),
-    )?.[0];
   }
 
-  #number(): void {
-    const start = this.#at;
+  #number(start: number): number {
+    const bytes = this.#bytes;
+    let at = start;
     let mayOverflow = false;
-    for (; this.#at < this.#bytes.length; this.#at += 1) {
-      const byte = this.#bytes[this.#at] ?? 0;
+    for (; at < bytes.length; at += 1) {
+      const byte = bytes[at] ?? 0;
+      if (byte >= ZERO && byte <= NINE) continue;
       if (byte === 0x65 || byte === 0x45) mayOverflow = true;
-      else if ((byte < 0x30 || byte > 0x39) && byte !== 0x2e && byte !== 0x2b && byte !== 0x2d) break;
+      else if (byte !== 0x2e && byte !== 0x2b && byte !== 0x2d) break;
     }
-    if (!mayOverflow && this.#at - start < 300) return;
-    const value = Number(decoder.decode(this.#bytes.subarray(start, this.#at)));
-    if (!Number.isFinite(value))
-      throw new CoreError("protocol.invalid_frame", "a frame holds a number that is not finite");
-  }
-
-  #isEscaped(quote: number): boolean {
-    let at = quote - 1;
-    while (this.#bytes[at] === BACKSLASH) at -= 1;
-    return (quote - at) % 2 === 0;
+    if (!mayOverflow && at - start < LONG_NUMBER) return at;
+    const value = Number(decoder.decode(bytes.subarray(start, at)));
+    if (!Number.isFinite(value)) throw invalidFrame("a frame holds a number that is not finite");
+    return at;
   }
 
   #afterSpace(from: number): number {
+    const bytes = this.#bytes;
     let at = from;
-    while (this.#bytes[at] === 0x20 || this.#bytes[at] === 0x0a || this.#bytes[at] === 0x0d || this.#bytes[at] === 0x09)
+    for (;;) {
+      const byte = bytes[at];
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
       at += 1;
-    return at;
+    }
   }
+}
+
+function same(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return false;
+  return true;
 }

@@ -49,5 +49,38 @@ export const envelope = z.object({
 });
 export type Envelope = z.infer<typeof envelope>;
 
+/**
+ * The envelope of the usual message, without the cost of a schema; undefined for every other, of which the schema decides.
+ * It accepts nothing that the schema would not, and like the schema leaves out fields that are not known.
+ */
+export function usualEnvelope(value: Record<string, unknown>): Envelope | undefined {
+  const { v, type, id, ts, payload } = value;
+  const isUsual =
+    v === 1 &&
+    isText(type, 100) &&
+    isText(id, MAX_ID) &&
+    typeof ts === "string" &&
+    ts.length <= 40 &&
+    RFC_3339.test(ts) &&
+    typeof payload === "object" &&
+    payload !== null &&
+    !Array.isArray(payload) &&
+    value["actor"] === undefined &&
+    value["error"] === undefined;
+  if (!isUsual) return undefined;
+  const usual: Envelope = { v, type, id, ts, payload: payload as Record<string, unknown> };
+  for (const name of ["in_reply_to", ...ECHOED_IDS] as const) {
+    const other = value[name];
+    if (other === undefined) continue;
+    if (!isText(other, MAX_ID)) return undefined;
+    usual[name] = other;
+  }
+  return usual;
+}
+
+function isText(value: unknown, max: number): value is string {
+  return typeof value === "string" && value.length > 0 && value.length <= max;
+}
+
 /** The ids that an agent repeats on everything it sends for a call. */
 export const ECHOED_IDS = ["request_id", "correlation_id", "causation_id"] as const;
