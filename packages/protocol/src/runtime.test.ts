@@ -35,7 +35,7 @@ describe("encodeMessage", () => {
   }, 60_000);
 
   test("splices into an empty payload and one whose members are all undefined", () => {
-    for (const payload of [{}, { call_id: undefined, error: undefined }]) {
+    for (const payload of [{}, { call_id: undefined, error: undefined } as object]) {
       const frame = encodeMessage("agent.tool.result", payload, { ...ABOUT, splice: ["output", bytesOf({ a: 1 })] });
       expect(JSON.parse(decoder.decode(bodyOf(frame)))).toEqual({
         v: 1,

@@ -1,11 +1,14 @@
 /**
- * The agent's side of its one connection to Core: frames in and out, the handshake, heartbeats. It knows no tools.
- * A lost connection is the end of the session: there is no second one, and Core ends the run.
+ * The agent's side of its one connection to Core: frames in and out, and the handshake. It knows no tools.
+ *
+ * A lost connection is the end of the session: there is no second one, and Core ends the run. Core is trusted no further than
+ * it must be: what is no frame or no message ends the connection or is left out, and what Core does not read is bounded.
  */
 import { connect, type Socket } from "node:net";
 import {
   CORE_MESSAGES,
   decodeMessage,
+  encodeFrame,
   encodeMessage,
   FrameDecoder,
   MessageError,
@@ -18,9 +21,16 @@ import type { AgentEnvironment } from "./agent-environment.ts";
 
 /** Core answers a hello at once; behind that nobody is there, in ms. */
 const WELCOME_MS = 10_000;
+/** What may wait for a Core that does not read, in bytes; a Core that lets more wait is gone. */
+const MAX_WAITING_BYTES = 33_554_432;
+/** How long Core may take to read the last of what was sent, in ms. */
+const END_MS = 1_000;
+/** A shorter one could stand in any text by chance. */
+const MIN_TOKEN = 16;
 const SDK = { name: "@opensentience/sdk", version: "0.1.0" };
 
 export type ConnectionEvents = {
+  /** After the welcome, or that itself. */
   onMessage: (message: CoreMessage) => void;
   /** Once. `why` says what Core said last, or that it is gone. */
   onClosed: (why: string) => void;
@@ -30,15 +40,22 @@ export class CoreConnection {
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder();
   readonly #events: ConnectionEvents;
+  readonly #token: string;
   #sent = 0;
-  #goodbye: string | undefined;
+  #isWelcome = false;
+  #lastWords: string | undefined;
 
-  constructor(socketPath: string, events: ConnectionEvents) {
+  constructor(environment: AgentEnvironment, events: ConnectionEvents) {
     this.#events = events;
-    this.#socket = connect(socketPath);
+    const { sessionToken } = environment;
+    // As it would stand inside of JSON.
+    this.#token = sessionToken.length < MIN_TOKEN ? "" : JSON.stringify(sessionToken).slice(1, -1);
+    this.#socket = connect(environment.socketPath);
     this.#socket.on("data", (chunk: Uint8Array) => this.#read(chunk));
-    this.#socket.on("error", (error) => (this.#goodbye ??= error.message));
-    this.#socket.on("close", () => events.onClosed(this.#goodbye ?? "Core closed the connection"));
+    this.#socket.on("error", (error) => (this.#lastWords ??= error.message));
+    this.#socket.on("close", () => events.onClosed(this.#lastWords ?? "Core closed the connection"));
+    // Who waits for room must hear of it one by one; there is no limit to how many calls may.
+    this.#socket.setMaxListeners(0);
   }
 
   /** Bytes that wait because Core does not read. */
@@ -50,23 +67,31 @@ export class CoreConnection {
     type: K,
     payload: Parameters<typeof encodeMessage<K>>[1],
     extras: Extras = {},
-  ): string {
+  ): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#sent += 1;
-    const id = `agent-${this.#sent}`;
-    this.#socket.write(encodeMessage(type, payload, { ...extras, id, ts: new Date().toISOString() }));
-    return id;
+    const frame = encodeMessage(type, payload, { ...extras, id: `agent-${this.#sent}`, ts: new Date().toISOString() });
+    this.#socket.write(type === "agent.hello" ? frame : this.#withoutToken(frame));
+    if (this.waitingBytes > MAX_WAITING_BYTES) this.close("Core does not read its socket");
   }
 
-  /** Resolves when Core has read what was sent before. */
+  /** Resolves when Core has read what was sent before, or is gone. */
   drained(): Promise<void> {
-    if (!this.#socket.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve) => this.#socket.once("drain", resolve).once("close", resolve));
+    if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#socket.off("drain", done).off("close", done);
+        resolve();
+      };
+      this.#socket.on("drain", done).on("close", done);
+    });
   }
 
   hello(environment: AgentEnvironment, agentVersion: string, capabilities: string[]): void {
-    const timer = setTimeout(() => this.close("Core did not answer the hello"), WELCOME_MS);
-    this.#socket.once("data", () => clearTimeout(timer));
-    this.#socket.once("close", () => clearTimeout(timer));
+    const timer = setTimeout(() => {
+      if (!this.#isWelcome) this.close("Core did not answer the hello");
+    }, WELCOME_MS);
+    timer.unref();
     this.send("agent.hello", {
       session_token: environment.sessionToken,
       agent_id: environment.agentId,
@@ -76,16 +101,39 @@ export class CoreConnection {
     });
   }
 
+  /** Says nothing more; resolves when Core has what was sent, or has had a while. */
+  async end(): Promise<void> {
+    if (this.#socket.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, END_MS).unref();
+    this.#socket.once("close", resolve);
+    this.#socket.end(resolve);
+    await promise;
+  }
+
   close(why: string): void {
-    this.#goodbye ??= why;
+    this.#lastWords ??= why;
     this.#socket.destroy();
+  }
+
+  /**
+   * SECURITY: the session token is this run's identity. A handler that returns, streams or throws it by mistake (its whole
+   * environment, say) must not hand it to a caller. Pinned by "the session token leaves with the hello alone".
+   */
+  #withoutToken(frame: Uint8Array): Uint8Array {
+    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    if (this.#token === "" || !bytes.includes(this.#token)) return frame;
+    return encodeFrame([Buffer.from(bytes.toString("utf8", 4).replaceAll(this.#token, "[redacted]"))]);
   }
 
   #read(chunk: Uint8Array): void {
     try {
-      for (const body of this.#decoder.push(chunk)) this.#message(body);
+      for (const body of this.#decoder.push(chunk)) {
+        if (this.#socket.destroyed) return;
+        this.#message(body);
+      }
     } catch (error) {
-      this.close(error instanceof Error ? error.message : "Core sent something that is no frame");
+      this.close(error instanceof Error ? `Core sent something wrong: ${error.message}` : "Core sent something wrong");
     }
   }
 
@@ -98,7 +146,10 @@ export class CoreConnection {
       if (error instanceof MessageError) return;
       throw error;
     }
-    if (message.type === "core.goodbye") this.#goodbye = message.payload.reason;
+    if (message.type === "core.goodbye") this.#lastWords ??= message.payload.reason;
+    // A second welcome is as wrong as a call before the first.
+    if ((message.type === "core.welcome") === this.#isWelcome) return;
+    this.#isWelcome = true;
     if (message.type === "core.ping") this.send("agent.pong", {}, { in_reply_to: message.id });
     else this.#events.onMessage(message);
   }
