@@ -6,13 +6,16 @@ import {
   coreStatusJson,
   logRecordJson,
 } from "@opensentience/protocol";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commandName, COMMANDS } from "../../packages/core/src/cli/commands.ts";
-import { type CoreHome, newHome } from "../support/core-home.ts";
+import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following } from "../support/terminal.ts";
 
 const ID = "com.example.shapes";
+const TOOLS_ID = "org.opensentience.examples.hello-tools";
+const TOOL = `${TOOLS_ID}/hello_world`;
 
 type Schema = { parse: (value: unknown) => unknown };
 type Shape = { args: string[]; schema?: Schema; keys?: string[]; lines?: true; codes?: number[] };
@@ -52,6 +55,10 @@ const SHAPES: Record<string, Shape> = {
     keys: ["code", "exit_code", "http_status", "kind", "meaning", "what_to_do"],
   },
   help: { args: ["agents", "run"] },
+  "agents new": { args: ["DIR"], keys: ["agent_id", "files", "name", "next_step", "path"] },
+  "tools list": { args: [], schema: CONTROL_ROUTES.list_tools.response },
+  "tools info": { args: [TOOL], schema: CONTROL_ROUTES.get_tool.response },
+  "tools call": { args: [TOOL], schema: CONTROL_ROUTES.call_tool.response },
   "agents remove": { args: [ID, "--yes"], schema: agentDetailJson },
   "core stop": { args: [], keys: ["home", "pid", "running", "socket_path", "was_running"] },
 };
@@ -65,6 +72,18 @@ beforeAll(async () => {
 });
 afterAll(() => home.dispose());
 
+/** Late, so that nothing before it meets a second agent. */
+async function runHelloTools(): Promise<void> {
+  const repository = await gitRepository("hello", { copyOf: join(EXAMPLES, "hello-tools") });
+  await home.json(["agents", "install", repository.url, "--allow-local"]);
+  await home.json(["agents", "build", TOOLS_ID, "--yes"]);
+  await home.json(["agents", "enable", TOOLS_ID, "--all"]);
+  await home.json(["agents", "run", TOOLS_ID]);
+  const isThere = async (): Promise<boolean> =>
+    (await home.json<{ items: unknown[] }>(["tools", "list"])).items.length === 5;
+  await eventually(isThere, "the tools");
+}
+
 test("no command is left out", () => {
   const all = COMMANDS.map((command) => commandName(command));
   expect([...Object.keys(SHAPES), "serve"].sort()).toEqual(all.sort());
@@ -74,7 +93,8 @@ describe("--json of", () => {
   test.each(Object.entries(SHAPES))("%s", async (name, { args, schema, keys, lines }) => {
     const event = async (): Promise<string> =>
       (await home.json<{ items: { event_id: string }[] }>(["audit", "list", "--limit", "1"])).items[0]?.event_id ?? "";
-    const own = args[0] === "EVENT" ? [await event()] : args;
+    const own = args[0] === "EVENT" ? [await event()] : args[0] === "DIR" ? [join(home.projects, "new")] : args;
+    if (name === "tools list") await runHelloTools();
     const command = [...name.split(" "), ...own];
     const documents = lines === true ? await home.jsonLines(command) : [await home.json(command)];
     expect(documents.length).toBeGreaterThan(0);

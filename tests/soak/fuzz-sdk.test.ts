@@ -37,8 +37,8 @@ function message(): Record<string, unknown> {
 }
 
 /** One member somewhere becomes something else, or is gone. */
-function mutated(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || random() < 0.2)
+function mutated(value: unknown, kept = 0.8): unknown {
+  if (typeof value !== "object" || value === null || random() >= kept)
     return one<unknown>(
       null,
       0,
@@ -60,8 +60,8 @@ function mutated(value: unknown): unknown {
 
 /** Bytes for the wire; true with them when a decoder may rightly end the connection. */
 function frame(): { bytes: Uint8Array; isBroken: boolean } {
-  const text = JSON.stringify(random() < 0.6 ? mutated(message()) : message()) ?? "null";
-  if (random() < 0.97) return { bytes: encodeFrame([Buffer.from(text)]), isBroken: !text.startsWith("{") };
+  const text = JSON.stringify(random() < 0.6 ? mutated(message(), 1) : message()) ?? "null";
+  if (random() < 0.99) return { bytes: encodeFrame([Buffer.from(text)]), isBroken: !text.startsWith("{") };
   const bytes = Buffer.from(encodeFrame([Buffer.from(text)]));
   for (let change = 0; change <= below(4); change += 1) bytes[below(bytes.length)] = below(256);
   const isCut = random() < 0.3;

@@ -6,10 +6,12 @@ import type {
   DriftJson,
   PermissionJson,
   PsItemJson,
+  ToolJson,
 } from "@opensentience/protocol";
 import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
-import { runRows } from "./run-view.ts";
+import { HEALTH_COLORS, runRows } from "./run-view.ts";
+import { toolsTable } from "./tool-view.ts";
 
 const ENFORCEMENT: Record<PermissionJson["enforcement"], string> = {
   enforced: "held by the kernel",
@@ -64,7 +66,11 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
   ]);
 }
 
-export type AgentHistory = { runs: readonly PsItemJson[]; events: readonly AuditEventJson[] };
+export type AgentHistory = {
+  runs: readonly PsItemJson[];
+  events: readonly AuditEventJson[];
+  tools: readonly ToolJson[];
+};
 
 /** The page of one agent: what it may do, what it has done, what changed since its approval. */
 export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHistory): string {
@@ -88,10 +94,14 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["held", agent.held],
       ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
       ["unknown fields", agent.unknown_fields.join(", ")],
+      ...sessionFields(history.runs[0]),
     ]),
     "",
     style.paint("bold", "What may it do"),
     mayDo(style, agent),
+    ...(history.tools.length === 0
+      ? []
+      : ["", style.paint("bold", "What it offers"), toolsTable(style, history.tools)]),
     "",
     style.paint("bold", "What has it done"),
     hasDone(style, history),
@@ -99,6 +109,16 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
     style.paint("bold", "What changed since its approval"),
     changes(style, agent),
   ].join("\n");
+}
+
+/** Of the newest run, while it has a session. */
+function sessionFields(run: PsItemJson | undefined): [string, Cell | null][] {
+  if (run === undefined || run.health === null) return [];
+  const heard = run.last_heartbeat_at === null ? "" : `, heard of ${shortTime(run.last_heartbeat_at)}`;
+  return [
+    ["health", { text: run.health, color: HEALTH_COLORS[run.health] }],
+    ["session", `${run.session_id ?? ""}${heard}`],
+  ];
 }
 
 /** The semantic difference between the approved state and the present one, indented. */

@@ -48,6 +48,18 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
   },
   {
     noun: "agents",
+    verb: "new",
+    summary: "Write a new agent with one tool, to begin with; needs no Core and runs nothing",
+    positionals: [{ name: "DIR", summary: "a new or empty folder", required: true }],
+    options: {
+      id: { type: "string", value: "ID", summary: "id of the agent (default: local. and the folder's name)" },
+      name: { type: "string", value: "NAME", summary: "a name people read (default: the folder's)" },
+    },
+    examples: ["opensentience agents new ~/Projects/tide --id com.example.tide"],
+    load: () => import("./commands/agents-new.ts"),
+  },
+  {
+    noun: "agents",
     verb: "install",
     summary: "Fetch an agent from git; executes nothing of it",
     positionals: [

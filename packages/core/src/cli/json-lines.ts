@@ -4,7 +4,8 @@
  */
 import { CoreError } from "@opensentience/protocol";
 
-const MAX_LINE_CHARACTERS = 4 * 1024 * 1024;
+/** The output of a tool has 3 MiB, and may be spelled longer: 1e20 becomes 21 digits. */
+const MAX_LINE_CHARACTERS = 32 * 1024 * 1024;
 
 /** Yields each line parsed; fails with `core.internal` on a line that is no JSON or too long. */
 export async function* jsonLines(chunks: AsyncIterable<string>, limit = MAX_LINE_CHARACTERS): AsyncGenerator<unknown> {

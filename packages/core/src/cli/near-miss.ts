@@ -35,6 +35,7 @@ const OTHER_WORDS: Record<string, Record<string, string>> = {
     log: "logs",
     changes: "diff",
   },
+  tools: { ls: "list", show: "info", describe: "info", run: "call", exec: "call", invoke: "call" },
   core: { up: "start", run: "start", down: "stop", kill: "stop", shutdown: "stop", info: "status", reload: "restart" },
   audit: { ls: "list", log: "list", events: "list", check: "verify", follow: "tail", info: "show", delete: "erase" },
 };

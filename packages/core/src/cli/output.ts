@@ -71,6 +71,11 @@ export class Output {
     if (!this.json && !this.quiet) this.#stderr.write(`${text}\n`);
   }
 
+  /** Why the result is no success, on stderr also with `--quiet`; made safe here. */
+  problem(text: string): void {
+    this.#stderr.write(`${this.#errorStyle.paint("red", "error:")} ${oneLine(text)}\n`);
+  }
+
   /** What Ctrl-C left behind; on a terminal it replaces the `^C`. */
   interrupted(outcome: string): void {
     this.note(`${this.progressIsShown ? "\r\u001b[K" : ""}${outcome}`);

@@ -12,9 +12,12 @@ const STATUS_COLORS = {
   crashed: "red",
 } as const;
 
+export const HEALTH_COLORS = { ok: "green", degraded: "yellow", unhealthy: "red" } as const;
+
 const COLUMNS: readonly Column[] = [
   { name: "AGENT", gives: "middle" },
   { name: "STATUS" },
+  { name: "HEALTH", gives: "spare" },
   { name: "PID" },
   { name: "CPU%", gives: "spare" },
   { name: "MEMORY", gives: "spare" },
@@ -30,6 +33,7 @@ export function runRows(style: Style, runs: readonly PsItemJson[]): string {
     run.logs_degraded
       ? { text: `${run.status} (logs degraded)`, color: "yellow" }
       : { text: run.status, color: STATUS_COLORS[run.status] },
+    run.health === null ? "-" : { text: run.health, color: HEALTH_COLORS[run.health] },
     run.pid === null ? "-" : String(run.pid),
     run.cpu_percent === null ? "-" : run.cpu_percent.toFixed(1),
     size(run.memory_bytes),

@@ -7,10 +7,15 @@ import {
   type ToolJson,
   type ToolStreamJson,
 } from "@opensentience/protocol";
-import type { Style } from "./format.ts";
+import type { Cell, Style } from "./format.ts";
+import { HEALTH_COLORS } from "./run-view.ts";
 
 export function toolsTable(style: Style, tools: readonly ToolJson[]): string {
-  const rows = tools.map((tool) => [tool.tool_id, tool.health, tool.description]);
+  const rows = tools.map((tool): Cell[] => [
+    tool.tool_id,
+    { text: tool.health, color: HEALTH_COLORS[tool.health] },
+    tool.description,
+  ]);
   return style.table(["TOOL", "HEALTH", "DESCRIPTION"], rows);
 }
 
@@ -32,6 +37,11 @@ export function toolPage(style: Style, tool: ToolDetailJson): string {
 export function callOutcome(call: ToolCallJson): string {
   if (call.status !== "succeeded") return "";
   return typeof call.output === "string" ? safeLines(call.output) : safeJson(call.output, 2);
+}
+
+/** Text and code of a call that is no success. */
+export function callProblem({ error }: ToolCallJson): string {
+  return `${error?.message ?? "no reason was given"} (${error?.code ?? "tool.failed"})`;
 }
 
 export function streamedText({ channel, text, json }: Extract<ToolStreamJson, { stream: unknown }>["stream"]): string {

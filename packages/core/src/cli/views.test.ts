@@ -165,7 +165,7 @@ describe("what an agent is", () => {
     requested_permissions: [],
   } as unknown as AgentDetailJson;
   const source = (changes: object): string | undefined =>
-    /source +(.*)/.exec(agentPage(plain, { ...agent, ...changes }, { runs: [], events: [] }))?.[1];
+    /source +(.*)/.exec(agentPage(plain, { ...agent, ...changes }, { runs: [], events: [], tools: [] }))?.[1];
 
   test("not built has no time, built has one", () => {
     expect(agentState(plain, agent)).toMatch(/build +not built$/m);
@@ -215,7 +215,7 @@ test("the page of an agent says what it may do, has done, and what changed, with
     ],
   } as unknown as AgentDetailJson;
   const narrow = new Style({ color: false, width: 40 });
-  const text = agentPage(narrow, agent, { runs: [RUN], events: [] });
+  const text = agentPage(narrow, agent, { runs: [RUN], events: [], tools: [] });
   for (const part of [
     "two lines",
     "it broke",
@@ -229,5 +229,5 @@ test("the page of an agent says what it may do, has done, and what changed, with
     expect(text).toContain(part);
   expect(text).not.toContain("\u001b");
   const revoked = { ...agent, approval: { status: "revoked" } } as unknown as AgentDetailJson;
-  expect(agentPage(narrow, revoked, { runs: [], events: [] })).toContain("its approval is revoked");
+  expect(agentPage(narrow, revoked, { runs: [], events: [], tools: [] })).toContain("its approval is revoked");
 });

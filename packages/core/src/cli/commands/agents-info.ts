@@ -8,10 +8,12 @@ export async function run(context: CommandContext): Promise<void> {
   const client = await context.connect();
   const agent = await client.call("get_agent", { params: { agent_id: agentId } });
   if (context.output.json) return context.output.result(agent, () => "");
-  const [runs, events] = await Promise.all([
+  const [runs, events, tools] = await Promise.all([
     client.call("list_runs", { query: { agent: agent.agent_id, all: true, limit: SHOWN } }),
     client.call("list_audit", { query: { agent: agent.agent_id, limit: SHOWN } }),
+    client.call("list_tools", { query: { agent: agent.agent_id } }),
   ]);
-  context.output.result(agent, (style) => agentPage(style, agent, { runs: runs.items, events: events.items }));
+  const known = { runs: runs.items, events: events.items, tools: tools.items };
+  context.output.result(agent, (style) => agentPage(style, agent, known));
   context.output.nextStep(agent.next_step);
 }

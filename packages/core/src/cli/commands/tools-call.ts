@@ -3,17 +3,22 @@ import { text } from "node:stream/consumers";
 import { CoreError, type ToolCallJson } from "@opensentience/protocol";
 import { type CommandContext, required } from "../context.ts";
 import { Interrupted } from "../interrupted.ts";
-import { toolParams } from "../tool-id.ts";
-import { callOutcome, streamedText } from "../tool-view.ts";
+import type { ControlClient } from "../control-client.ts";
+import type { Output } from "../output.ts";
+import type { RequestOf } from "../routes.ts";
+import { type ToolParams, withTool } from "../tool-id.ts";
+import { callOutcome, callProblem, streamedText } from "../tool-view.ts";
 
 const MAX_SECONDS = 86_400;
 const HELP = "opensentience help tools call";
 
-/** The output on stdout, what is streamed on stderr; 1 for a call that failed, 130 for one that was canceled. */
+/**
+ * The output on stdout, what is streamed on stderr; with --json and --stream one line each, the result last.
+ * 1 for a call that failed, 130 for one that was canceled.
+ */
 export async function run(context: CommandContext): Promise<number> {
   const { options, output } = context;
   const toolId = required(context, 0);
-  const params = toolParams(toolId);
   const seconds = options.count("timeout", 1, MAX_SECONDS);
   const key = options.text("idempotency-key");
   const body = {
@@ -22,24 +27,31 @@ export async function run(context: CommandContext): Promise<number> {
     ...(key === undefined ? {} : { idempotency_key: key }),
   };
   const client = await context.connect();
-  const call = async (): Promise<ToolCallJson> => {
-    if (!options.flag("stream")) return client.call("call_tool", { params, body });
-    for await (const line of client.lines("stream_tool_call", { params, body })) {
-      if ("result" in line) return line.result;
-      output.ask(output.json ? "" : streamedText(line.stream));
-    }
-    throw new CoreError("core.unreachable", "Core ended the connection before the call had its result", {
-      nextStep: "opensentience core status",
-    });
-  };
-  const result = await call().catch((error: unknown) => {
+  const isStreamed = options.flag("stream");
+  const call = (params: ToolParams): Promise<ToolCallJson> =>
+    isStreamed ? streamed(client, { params, body }, output) : client.call("call_tool", { params, body });
+  const result = await withTool(context, client, toolId, call).catch((error: unknown) => {
     throw error instanceof Interrupted ? new Interrupted(`the call of ${toolId} is canceled`) : error;
   });
-  output.result(result, () => callOutcome(result));
+  if (!(isStreamed && output.json)) output.result(result, () => callOutcome(result));
   if (result.status === "succeeded") return 0;
-  if (!output.json)
-    output.note(`${result.status}: ${result.error?.message ?? ""} (${result.error?.code ?? "tool.failed"})`);
+  if (!output.json) output.problem(`${result.status}: ${callProblem(result)}`);
   return result.status === "canceled" ? 130 : 1;
+}
+
+async function streamed(
+  client: ControlClient,
+  request: RequestOf<"stream_tool_call">,
+  output: Output,
+): Promise<ToolCallJson> {
+  for await (const line of client.lines("stream_tool_call", request)) {
+    if (output.json) output.jsonLine(line);
+    if ("result" in line) return line.result;
+    if (!output.json && !output.quiet) output.ask(streamedText(line.stream));
+  }
+  throw new CoreError("core.unreachable", "Core ended the connection before the call had its result", {
+    nextStep: "opensentience core status",
+  });
 }
 
 async function inputOf(given: string | undefined): Promise<Record<string, unknown>> {

@@ -1,0 +1,99 @@
+/** What `agents new` writes: its README and next step are done word by word, and its tool answers. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { BINARY, type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { typeNextStep } from "../support/terminal.ts";
+
+const ID = "local.my-tide";
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome();
+});
+afterAll(() => home.dispose());
+
+/** The indented command lines of a README, block by block. */
+function blocks(readme: string): string[][] {
+  return [...readme.matchAll(/(?:^ {4}.+\n)+/gm)].map(([block]) =>
+    block
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.trim()),
+  );
+}
+
+/** A line as its reader types it, in a shell; Ada's git knows who she is. */
+async function typed(line: string, cwd: string): Promise<string> {
+  const identity = { GIT_AUTHOR_NAME: "Ada", GIT_AUTHOR_EMAIL: "ada@example.invalid" };
+  const committer = { GIT_COMMITTER_NAME: "Ada", GIT_COMMITTER_EMAIL: "ada@example.invalid" };
+  const command = line.replace(/^opensentience /, `'${BINARY}' `);
+  const env = { ...home.env, ...identity, ...committer };
+  const result = await runTool(["/bin/sh", "-c", command], { cwd, env, timeoutMs: 60_000, maxBytes: 1024 * 1024 });
+  if (result.exitCode !== 0) throw new Error(`${line} ended with ${result.exitCode}: ${result.stderr.toString()}`);
+  return result.stdout.toString();
+}
+
+test("a new agent installs, runs and answers, in place and from git", { timeout: 180_000 }, async () => {
+  const folder = join(home.projects, "My Tide");
+  const made = await home.json<{ next_step: string; agent_id: string }>(["agents", "new", folder, "--no-start"]);
+  expect(made).toMatchObject({
+    agent_id: ID,
+    name: "My tide",
+    path: folder,
+    next_step: `opensentience agents install --dev '${folder}'`,
+  });
+  // No Core was needed for it.
+  expect(readdirSync(home.folder)).toEqual([]);
+  expect((await home.cli(["agents", "new", join(home.projects, "other")])).stderr).toContain(
+    `install --dev ${join(home.projects, "other")}`,
+  );
+
+  const readme = readFileSync(join(folder, "README.md"), "utf8");
+  const [inPlace = [], fromGit = []] = blocks(readme);
+  expect([inPlace.length, fromGit.length]).toEqual([5, 8]);
+  await typed(made.next_step, home.projects);
+  for (const line of inPlace.slice(1)) {
+    if (line.includes("tools call")) await isOffered();
+    const output = await typed(line, folder);
+    if (line.includes("tools call")) expect(JSON.parse(output)).toEqual({ greeting: "Hello, Ada!" });
+  }
+  await typeNextStep(home, `opensentience agents restart ${ID}`);
+  await home.json(["agents", "stop", ID]);
+  for (const line of fromGit) await typed(line, folder);
+  await isOffered();
+  expect(await home.json(["tools", "call", "hello", "--input", '{"name":"Bo"}'])).toMatchObject({
+    output: { greeting: "Hello, Bo!" },
+  });
+});
+
+async function isOffered(): Promise<void> {
+  const list = async (): Promise<boolean> =>
+    (await home.json<{ items: unknown[] }>(["tools", "list", "--agent", ID])).items.length === 1;
+  await eventually(list, "the new tool");
+}
+
+test("it writes into no folder that holds something, and refuses an id that Core would refuse", async () => {
+  const full = join(home.projects, "full");
+  mkdirSync(full);
+  writeFileSync(join(full, "precious"), "");
+  expect(await home.fails(["agents", "new", full])).toMatchObject({
+    code: 2,
+    error: { message: expect.stringContaining("is not empty") as unknown },
+  });
+  expect(readdirSync(full)).toEqual(["precious"]);
+  const file = await home.fails(["agents", "new", join(full, "precious")]);
+  expect(file).toMatchObject({ code: 2, error: { message: expect.stringContaining("EEXIST") as unknown } });
+  for (const args of [
+    ["--id", "Tide"],
+    ["--id", "tide"],
+    ["--id", "a.b\u202e"],
+    ["--name", ""],
+    ["--name", "a\u001bb"],
+  ]) {
+    const { code, error } = await home.fails(["agents", "new", join(home.projects, "bad"), ...args]);
+    expect([code, error.code, error.message.startsWith(`${args[0]}: `)]).toEqual([2, "usage.invalid", true]);
+  }
+  expect((await home.fails(["agents", "new", join(home.projects, "---")])).error.message).toMatch(/^--id: /);
+});

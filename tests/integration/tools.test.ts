@@ -1,0 +1,233 @@
+/** Tools of real agents through the command line: what is listed, called, streamed, canceled, refused and recorded. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { AgentDetailJson, AuditEventJson, ToolCallJson } from "@opensentience/protocol";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CoreHome, eventually, EXAMPLES, type Files, gitRepository, newHome } from "../support/core-home.ts";
+import { manifestText } from "../support/small-agent.ts";
+import { Following, onTerminal } from "../support/terminal.ts";
+
+const HELLO = "org.opensentience.examples.hello-tools";
+const CALLER = "com.example.caller";
+const SDK = join(EXAMPLES, "hello-tools/opensentience-sdk.js");
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome({ settings: { "runtime.call_idle_ms": 20_000 } });
+  const repository = await gitRepository("hello", { copyOf: join(EXAMPLES, "hello-tools") });
+  await running(HELLO, repository.url, 5);
+}, 120_000);
+afterAll(() => home.dispose());
+
+async function running(agentId: string, url: string, tools: number): Promise<void> {
+  await home.json(["agents", "install", url, "--allow-local"]);
+  await home.json(["agents", "build", agentId, "--yes"]);
+  await home.json(["agents", "enable", agentId, "--all"]);
+  await started(agentId, tools);
+}
+
+async function started(agentId: string, tools: number): Promise<void> {
+  await home.json(["agents", "run", agentId]);
+  const isThere = async (): Promise<boolean> =>
+    (await home.json<{ items: unknown[] }>(["tools", "list", "--agent", agentId])).items.length === tools;
+  await eventually(isThere, `the tools of ${agentId}`);
+}
+
+function toolAgent(agentId: string, program: string, permissions: string[] = []): Files {
+  return {
+    "opensentience.agent.json": manifestText(agentId, {
+      entrypoint: { type: "command", value: "node", args: ["main.mjs"] },
+      capabilities: ["tools"],
+      permissions,
+    }),
+    "main.mjs": `import { defineAgent, tool } from "./opensentience-sdk.mjs";
+      const any = { description: "Any.", inputSchema: { type: "object" } };
+      defineAgent({ version: "1.0.0", tools: { ${program} } }).run();`,
+    "opensentience-sdk.mjs": readFileSync(SDK, "utf8"),
+  };
+}
+
+const call = (tool: string, input: unknown, more: string[] = []): Promise<ToolCallJson> =>
+  home.json(["tools", "call", `${HELLO}/${tool}`, "--input", JSON.stringify(input), ...more], { codes: [0, 1, 130] });
+
+/** A call that goes on until the test ends it; resolves when the agent works on it. */
+async function underWay(tool: string, input: unknown, more: string[] = ["--json"]): Promise<Following> {
+  const before = await routed(tool);
+  const following = new Following(home, [
+    "tools",
+    "call",
+    `${HELLO}/${tool}`,
+    "--input",
+    JSON.stringify(input),
+    ...more,
+  ]);
+  await eventually(async () => (await routed(tool)) > before, `the call of ${tool}`);
+  return following;
+}
+
+async function routed(tool: string): Promise<number> {
+  return (await events("tool.call_routed")).filter((event) => event.subject_id === `${HELLO}/${tool}`).length;
+}
+
+async function events(type: string): Promise<AuditEventJson[]> {
+  return (await home.json<{ items: AuditEventJson[] }>(["audit", "list", "--type", type, "--limit", "500"])).items;
+}
+
+describe("tools", { timeout: 120_000 }, () => {
+  test("are listed and shown, with their agent's health", async () => {
+    const listed = await home.cli(["tools", "list"]);
+    expect(listed.stdout).toMatch(new RegExp(`${HELLO}/hello_world +ok +Greets`));
+    const shown = await home.cli(["tools", "info", "hello_world"]);
+    expect(shown.stdout).toContain('"greeting"');
+    expect(shown.stderr).toContain(`hello_world is ${HELLO}/hello_world`);
+    const info = await home.cli(["agents", "info", "hello-tools"]);
+    expect(info.stdout).toMatch(/health +ok/);
+    expect(info.stdout).toMatch(/session +ses_/);
+    expect(info.stdout).toContain(`${HELLO}/stream_counter`);
+    expect((await home.cli(["agents", "ps"])).stdout).toMatch(/HEALTH[\s\S]*running +ok/);
+    const { run } = await home.json<AgentDetailJson>(["agents", "info", HELLO]);
+    expect(run).toMatchObject({ health: "ok", session_id: expect.stringMatching(/^ses_/) as unknown });
+  });
+
+  test("are called with JSON, a file and stdin, by their short name too", async () => {
+    expect(await call("hello_world", { name: "Ada" })).toMatchObject({
+      status: "succeeded",
+      output: { greeting: "Hello, Ada!" },
+    });
+    const piped = await home.json(["tools", "call", "hello-tools/hello_world", "--input", "-"], {
+      input: '{"name":"Bo"}',
+    });
+    expect(piped).toMatchObject({ output: { greeting: "Hello, Bo!" }, tool_id: `${HELLO}/hello_world` });
+    const manifest = join(EXAMPLES, "hello-tools/opensentience.agent.json");
+    const filed = await home.cli(["tools", "call", `${HELLO}/hello_world`, "--input", `@${manifest}`]);
+    expect([filed.code, JSON.parse(filed.stdout)]).toEqual([0, { greeting: "Hello, Hello tools!" }]);
+  });
+
+  test("are refused with what was meant", async () => {
+    const near = await home.fails(["tools", "call", `${HELLO}/helo_world`]);
+    expect(near).toMatchObject({
+      code: 3,
+      error: { code: "tool.not_found", next_step: `opensentience tools info ${HELLO}/hello_world` },
+    });
+    const invalid = await home.fails(["tools", "call", `${HELLO}/sleep`, "--input", '{"ms":"long"}']);
+    expect(invalid).toMatchObject({
+      code: 1,
+      error: { code: "tool.invalid_input", details: { issues: [{ path: "/ms", rule: "type" }] } },
+    });
+    for (const input of ["nothing", "[]", "@/nowhere", '"x"'])
+      expect(await home.fails(["tools", "call", `${HELLO}/sleep`, "--input", input])).toMatchObject({
+        code: 2,
+        error: { code: "usage.invalid" },
+      });
+    const absent = await home.fails(["tools", "call", "com.example.absent/x"]);
+    expect(absent).toMatchObject({ code: 1, error: { code: "tool.agent_unavailable" } });
+  });
+
+  test("that fail, take too long or answer too much say so", async () => {
+    expect(await call("invalid_input", {})).toMatchObject({ status: "failed", error: { code: "hello.refused" } });
+    const people = await home.cli(["tools", "call", `${HELLO}/invalid_input`]);
+    expect(people).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("this tool refuses every input (hello.refused)") as unknown,
+    });
+    expect(await call("sleep", { ms: 60_000 }, ["--timeout", "1"])).toMatchObject({
+      status: "failed",
+      error: { code: "tool.timeout" },
+    });
+    expect(await call("large_output", { bytes: 4_000_000 })).toMatchObject({
+      error: { code: "tool.output_too_large" },
+    });
+    expect(String((await call("large_output", { bytes: 3_000_000 })).output).length).toBeGreaterThan(0);
+    expect(await call("hello_world", {})).toMatchObject({ status: "succeeded" });
+  });
+
+  test("stream to stderr, or as lines of JSON with the result last", async () => {
+    const args = ["tools", "call", `${HELLO}/stream_counter`, "--input", '{"to":3}', "--stream"];
+    const people = await home.cli(args);
+    expect([people.stderr.endsWith("1\n2\n3\n"), JSON.parse(people.stdout)]).toEqual([true, { counted: 3 }]);
+    const lines = await home.jsonLines<Record<string, unknown>>(args);
+    expect(lines.slice(0, 3)).toEqual(
+      [1, 2, 3].map((seq) => ({ stream: { seq, channel: "stdout", text: `${seq}\n` } })),
+    );
+    expect(lines[3]).toMatchObject({ result: { status: "succeeded", output: { counted: 3 } } });
+    expect(lines).toHaveLength(4);
+  });
+
+  test("are canceled by Ctrl-C, which says so, also on a terminal", async () => {
+    const following = await underWay("sleep", { ms: 600_000 }, []);
+    expect(await following.interrupt()).toMatchObject({
+      code: 130,
+      stdout: "",
+      stderr: expect.stringMatching(/the call of .*\/sleep is canceled/) as unknown,
+    });
+    const args = ["tools", "call", `${HELLO}/stream_counter`, "--input", '{"to":1000000,"pause_ms":50}', "--stream"];
+    const { code, text } = await onTerminal(home, args, [{ when: /^3$/m, type: "\u0003" }]);
+    expect([code, text]).toEqual([130, expect.stringMatching(/the call of .* is canceled/)]);
+    const isRecorded = async (): Promise<boolean> =>
+      (await events("tool.call_completed")).filter(({ metadata }) => metadata?.["status"] === "canceled").length >= 2;
+    await eventually(isRecorded, "the two canceled calls to be recorded");
+  });
+
+  test("leave a pair of records per call, and nothing of its content", async () => {
+    await call("hello_world", { name: "content-that-nobody-records" });
+    const pairs = async (): Promise<boolean> => {
+      const [begun, done] = [await events("tool.call_routed"), await events("tool.call_completed")];
+      const of = (rows: AuditEventJson[]): string[] => rows.map(({ metadata }) => String(metadata?.["call_id"])).sort();
+      return begun.length > 5 && JSON.stringify(of(begun)) === JSON.stringify(of(done));
+    };
+    await eventually(pairs, "a completed record for each routed one");
+    const all = JSON.stringify(await home.jsonLines(["audit", "export"]));
+    expect([all.includes("content-that-nobody-records"), all.includes("input_digest")]).toEqual([false, true]);
+    const [done] = await events("tool.call_completed");
+    const [begun] = await events("tool.call_routed");
+    expect(done).toMatchObject({ causation_id: begun?.event_id, outcome: "ok", subject_type: "tool" });
+  });
+});
+
+test("one agent calls another's tool only with the permission", { timeout: 120_000 }, async () => {
+  const program = `ask: tool(any, async ({ tool: id, input }, { call }) => ({ answer: await call(id, input) })),
+    text: tool(any, () => "\\u001b[31mred\\u202e <b>\\r\\u0000"),`;
+  const permission = `tool:invoke:${HELLO}/hello_world`;
+  const repository = await gitRepository("caller", toolAgent(CALLER, program, [permission]));
+  await running(CALLER, repository.url, 2);
+  const ask = (tool: string): Promise<ToolCallJson> => {
+    const input = JSON.stringify({ tool: `${HELLO}/${tool}`, input: { name: "agent" } });
+    return home.json(["tools", "call", "caller/ask", "--input", input], { codes: [0, 1] });
+  };
+  expect(await ask("hello_world")).toMatchObject({ output: { answer: { greeting: "Hello, agent!" } } });
+  expect(await ask("invalid_input")).toMatchObject({ status: "failed", error: { code: "tool.permission_denied" } });
+  const byAgent = (await events("tool.call_routed")).filter(({ actor_type }) => actor_type === "agent");
+  expect(byAgent).toEqual([expect.objectContaining({ actor_id: CALLER, subject_id: `${HELLO}/hello_world` })]);
+  // What a tool answers is text, whatever it holds.
+  const { stdout } = await home.cli(["tools", "call", `${CALLER}/text`]);
+  expect(stdout).toBe(String.raw`\x1b[31mred\u202e <b>\r\x00` + "\n");
+});
+
+test("a call ends at once when its agent goes or loses its approval", { timeout: 120_000 }, async () => {
+  const stopped = await underWay("sleep", { ms: 600_000 });
+  const pid = (await home.json<{ items: { agent_id: string; pid: number }[] }>(["agents", "ps"])).items.find(
+    ({ agent_id }) => agent_id === HELLO,
+  )?.pid;
+  process.kill(pid ?? 0, "SIGKILL");
+  const ended = await Promise.race([stopped.end(), delay(10_000)]);
+  expect(ended).toMatchObject({ code: 1 });
+  expect(JSON.parse(ended?.lines.join("\n") ?? "")).toMatchObject({
+    status: "failed",
+    error: { code: "tool.agent_unavailable" },
+  });
+  const isOver = async (): Promise<boolean> =>
+    (await home.json<AgentDetailJson>(["agents", "info", HELLO])).run?.status === "crashed";
+  await eventually(isOver, "the run to be over");
+  expect((await home.fails(["tools", "call", `${HELLO}/hello_world`])).error.code).toBe("tool.agent_unavailable");
+
+  await started(HELLO, 5);
+  const revoked = await underWay("sleep", { ms: 600_000 });
+  await home.json(["agents", "revoke", HELLO]);
+  const after = await revoked.end();
+  expect(after.code).not.toBe(0);
+  expect(JSON.parse(after.lines.join("\n"))).toMatchObject({
+    status: expect.stringMatching(/failed|canceled/) as unknown,
+  });
+});
