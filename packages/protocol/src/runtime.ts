@@ -23,12 +23,12 @@ export { MAX_DEPTH, parseWireObject } from "./wire-json.ts";
 export const AGENT_MESSAGES = {
   "agent.hello": session.agentHello,
   "agent.tools.register": tools.agentToolsRegister,
-  "agent.tools.unregister": tools.agentToolsUnregister,
-  "agent.tool.stream": tools.agentToolStream,
-  "agent.tool.result": tools.agentToolResult,
+  "agent.tools.unregister": tools.toolIds,
+  "agent.tool.stream": tools.toolStream,
+  "agent.tool.result": tools.toolResult,
   "agent.tool.cancel_ack": tools.agentToolCancelAck,
-  "agent.tool.call": tools.agentToolCall,
-  "agent.tool.cancel": tools.coreToolCancel,
+  "agent.tool.call": tools.toolCall,
+  "agent.tool.cancel": tools.toolCancel,
   "agent.heartbeat": session.agentHeartbeat,
   "agent.pong": session.agentPong,
 } as const;
@@ -38,11 +38,11 @@ export const CORE_MESSAGES = {
   "core.welcome": session.coreWelcome,
   "core.goodbye": session.coreGoodbye,
   "core.tools.registered": tools.coreToolsRegistered,
-  "core.tools.unregistered": tools.coreToolsUnregistered,
-  "core.tool.call": tools.coreToolCall,
-  "core.tool.cancel": tools.coreToolCancel,
-  "core.tool.stream": tools.coreToolStream,
-  "core.tool.result": tools.coreToolResult,
+  "core.tools.unregistered": tools.toolIds,
+  "core.tool.call": tools.toolCall,
+  "core.tool.cancel": tools.toolCancel,
+  "core.tool.stream": tools.toolStream,
+  "core.tool.result": tools.toolResult,
   "core.ping": session.corePing,
   "core.error": session.coreError,
 } as const;
@@ -59,7 +59,7 @@ export type Message<T extends Table> = {
     type: K;
     payload: Payload<T, K>;
     /** Bytes of one member of the payload as they came: to be forwarded without serialising them again. */
-    payloadBytes(member: ForwardedMember): Uint8Array | undefined;
+    payloadBytes: (member: ForwardedMember) => Uint8Array | undefined;
   };
 }[keyof T & string];
 export type AgentMessage = Message<typeof AGENT_MESSAGES>;
@@ -127,7 +127,7 @@ type AnyTable = typeof AGENT_MESSAGES & typeof CORE_MESSAGES;
 const encoder = new TextEncoder();
 
 /** A whole frame. `id` names the message, `ts` is the sender's clock. */
-export function encodeMessage<K extends keyof AnyTable & string>(
+export function encodeMessage<K extends keyof AnyTable>(
   type: K,
   payload: Partial<Payload<AnyTable, K>>,
   { id, ts, ...extras }: Extras & { id: string; ts: string },

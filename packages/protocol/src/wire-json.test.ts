@@ -190,9 +190,9 @@ describe("parseWireObject", () => {
     const texts = fc.array(pieces, { maxLength: 30 }).map((parts) => encoder.encode(parts.join("")));
     const property = fc.property(fc.oneof(texts, fc.uint8Array({ maxLength: 60 })), (bytes) => {
       try {
-        return typeof parseWireObject(bytes).value === "object";
+        expect(parseWireObject(bytes).value).toBeTypeOf("object");
       } catch (error) {
-        return (error as { code?: unknown }).code === "protocol.invalid_frame";
+        expect(error).toMatchObject({ code: "protocol.invalid_frame" });
       }
     });
     fc.assert(property, { numRuns: 1_000 });

@@ -22,7 +22,7 @@ const encoder = new TextEncoder();
 export type WireObject = {
   value: Record<string, unknown>;
   /** The bytes of `payload[member]` as they came, or serialised again where something had to be left out of them. */
-  payloadBytes(member: ForwardedMember): Uint8Array | undefined;
+  payloadBytes: (member: ForwardedMember) => Uint8Array | undefined;
 };
 
 /** Throws `protocol.invalid_frame`: no UTF-8, no JSON, no object, too deep, a number that is not finite. */
@@ -95,7 +95,6 @@ class Scan {
   readonly #bytes: Uint8Array;
   /** Where members of the payload begin and end. */
   #spans: { member: ForwardedMember; from: number; to: number }[] = [];
-  #at = 0;
   #depth = 0;
   /** Whether the object at depth 1 is at its member `payload`. */
   #isPayload = false;

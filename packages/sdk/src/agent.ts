@@ -9,22 +9,12 @@
  */
 import { TOOL_NAME, type CoreMessage } from "@opensentience/protocol";
 import { agentEnvironment, type AgentEnvironment } from "./agent-environment.ts";
-import type { CallContext } from "./call-context.ts";
 import { CoreConnection } from "./connection.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import { onStop } from "./on-stop.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
+import type { Tool } from "./tool.ts";
 import { complain, jsonBytes } from "./what-leaves.ts";
-
-export type Tool = {
-  description: string;
-  /** JSON Schema 2020-12 of an object. */
-  inputSchema: Record<string, unknown>;
-  outputSchema?: Record<string, unknown>;
-  /** What the agent must have approved for this tool to be called. */
-  permissions?: string[];
-  handler: (input: never, context: CallContext) => unknown;
-};
 
 export type AgentDefinition = {
   version: string;
@@ -38,14 +28,6 @@ const MAX_SCHEMA_BYTES = 65_536;
 /** Tools in one message: even the largest fit a frame. */
 const TOOLS_AT_ONCE = 25;
 const HEARTBEAT_MS = { least: 100, usual: 5_000, most: 60_000 };
-
-/** Gives a handler's input its type; Core has checked it against the schema before the handler sees it. */
-export function tool<Input extends Record<string, unknown>>(
-  about: Omit<Tool, "handler">,
-  handler: (input: Input, context: CallContext) => unknown,
-): Tool {
-  return { ...about, handler };
-}
 
 /** Throws on a tool that Core would refuse for its name, or that cannot be sent. */
 export function defineAgent(definition: AgentDefinition): { run: () => void } {

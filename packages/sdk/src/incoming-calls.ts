@@ -4,11 +4,11 @@
  * What a handler returns is the output; what it throws a safe error. An aborted call is canceled when its handler ends, or
  * after a while when it does not: nothing can end a function that does not want to, but nobody waits for it.
  */
-import type { CoreMessage, Extras, WireError } from "@opensentience/protocol";
-import type { Tool } from "./agent.ts";
+import type { CoreMessage, WireError } from "@opensentience/protocol";
 import { callContext, CallStream } from "./call-context.ts";
 import type { CoreConnection } from "./connection.ts";
 import type { OutgoingCalls } from "./outgoing-calls.ts";
+import type { Tool } from "./tool.ts";
 import { complain, jsonBytes, safeError, ToolError } from "./what-leaves.ts";
 
 type CallMessage = Extract<CoreMessage, { type: "core.tool.call" }>;

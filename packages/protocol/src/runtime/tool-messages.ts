@@ -33,11 +33,11 @@ export const coreToolsRegistered = z.object({
   registered: z.array(z.string()),
   rejected: z.array(z.object({ tool_id: z.string(), error: wireError })).optional(),
 });
-export const agentToolsUnregister = z.object({ tool_ids: z.array(z.string().max(300)).max(MAX_TOOLS) });
-export const coreToolsUnregistered = agentToolsUnregister;
+/** Agent → Core, and as the answer which of them were there. */
+export const toolIds = z.object({ tool_ids: z.array(z.string().max(300)).max(MAX_TOOLS) });
 
 /** Core → agent; and, as `agent.tool.call`, an agent that calls another agent's tool through Core. */
-export const coreToolCall = z.object({
+export const toolCall = z.object({
   call_id: wireId,
   tool_id: z.string().min(1).max(300),
   input: wireObject,
@@ -46,22 +46,20 @@ export const coreToolCall = z.object({
   caller: z.object({ type: z.enum(["human", "agent", "system"]), id: text(300) }).optional(),
   context: wireObject.optional(),
 });
-export const agentToolCall = coreToolCall;
 
 export const STREAM_CHANNELS = ["stdout", "stderr", "log", "partial_result", "status"] as const;
 
 /** Agent → Core, any number per call, before its result; `seq` from 1, without a gap. */
-export const agentToolStream = z.object({
+export const toolStream = z.object({
   call_id: wireId,
   seq: z.int().positive(),
   channel: z.enum(STREAM_CHANNELS),
   data: z.union([z.object({ text: z.string() }), z.object({ json: z.unknown() })]),
   done: z.boolean().optional(),
 });
-export const coreToolStream = agentToolStream;
 
 /** Agent → Core, exactly one per call; and, as `core.tool.result`, what an agent's own call came to. */
-export const agentToolResult = z.object({
+export const toolResult = z.object({
   call_id: wireId,
   status: z.enum(["succeeded", "failed", "canceled"]),
   output: z.unknown().optional(),
@@ -70,10 +68,9 @@ export const agentToolResult = z.object({
   finished_at: wireTime.optional(),
   metrics: wireObject.optional(),
 });
-export const coreToolResult = agentToolResult;
 
 /** Core → agent (`agent.tool.cancel`: an agent takes back its own call). The call still ends with one result. */
-export const coreToolCancel = z.object({
+export const toolCancel = z.object({
   call_id: wireId,
   reason: text(1000).optional(),
   deadline_ms: z.int().nonnegative().optional(),
