@@ -28,7 +28,7 @@ export type WireObject = {
 /** Throws `protocol.invalid_frame`: no UTF-8, no JSON, no object, too deep, a number that is not finite. */
 export function parseWireObject(bytes: Uint8Array): WireObject {
   const text = decoded(bytes);
-  const scan = new Scan(bytes);
+  const scan = new Scan(bytes, text);
   const value = parsed(text);
   if (scan.hasProtoKey) {
     dropProtoKeys(value);
@@ -93,6 +93,8 @@ const MEMBERS = (["input", "output", "data"] as const).map((name) => ({ name, by
 class Scan {
   hasProtoKey = false;
   readonly #bytes: Uint8Array;
+  /** The same as text, where a byte is a character: searching it is several times faster. */
+  readonly #ascii: string | undefined;
   /** Where members of the payload begin and end. */
   #spans: { member: ForwardedMember; from: number; to: number }[] = [];
   #depth = 0;
@@ -101,8 +103,9 @@ class Scan {
   #member: ForwardedMember | undefined;
   #memberStart = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, text: string) {
     this.#bytes = bytes;
+    this.#ascii = text.length === bytes.length ? text : undefined;
     const end = bytes.length;
     let at = 0;
     while (at < end) {
@@ -161,7 +164,7 @@ class Scan {
       at += byte === BACKSLASH ? 2 : 1;
     }
     for (;;) {
-      const quote = bytes.indexOf(QUOTE, at);
+      const quote = this.#ascii === undefined ? bytes.indexOf(QUOTE, at) : this.#ascii.indexOf('"', at);
       if (quote === -1) return bytes.length;
       let slash = quote;
       while (slash > at && bytes[slash - 1] === BACKSLASH) slash -= 1;
