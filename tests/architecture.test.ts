@@ -48,8 +48,8 @@ const ARROWS: Rules["arrows"] = {
     "manifest",
     "sandbox",
     "type:host/config",
-    // services.ts makes it; the page's API only calls it.
-    "type:runtime",
+    // services.ts makes it; the API only calls and counts it.
+    "runtime",
   ],
   cli: [
     "host/paths",
@@ -72,7 +72,7 @@ const CAPABILITIES: Rules["capabilities"] = {
   "node:sqlite": [`${CORE}/storage/`],
   sql: [`${CORE}/storage/`, `${CORE}/*/store.ts`],
   // The audit log is the only way to change governed state: a change without its record cannot be written.
-  ".transaction()": [`${CORE}/audit-log/`],
+  ".transaction()": [`${CORE}/audit-log/`, `${CORE}/storage/storage.ts`],
   "node:net": [`${CORE}/host/pipe.ts`, `${CORE}/runtime/runtime.ts`, "packages/sdk/src/connection.ts"],
   "node:http": [`${CORE}/web/`, `${CORE}/cli/control-client.ts`],
   // Ajv makes code out of schemas that agents chose: one file knows what it may be given.
