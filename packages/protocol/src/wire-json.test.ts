@@ -98,6 +98,26 @@ describe("parseWireObject", () => {
     ["a payload spelled with escapes", String.raw`{"payload":{"input":1},"p\u0061yload":{"input":2}}`, 2],
     ["not that of another object", '{"payload":{"x":{"input":1},"input":2},"x":{"input":3}}', 2],
     ["not what stands in a text", String.raw`{"payload":{"a":"\",\"input\":1,","input":2}}`, 2],
+    ...["x", "é"].flatMap((letter) => {
+      const long = letter.repeat(100);
+      return [
+        [
+          "not what stands in a long text",
+          String.raw`{"payload":{"a":"${long}\",\"input\":1,\"${long}","input":2}}`,
+          2,
+        ],
+        [
+          "what is behind a long text with a backslash at its end",
+          String.raw`{"payload":{"a":"${long}\\","input":2}}`,
+          2,
+        ],
+        [
+          "what is behind a long text with an escaped quote at its end",
+          String.raw`{"payload":{"a":"${long}\\\"","input":2}}`,
+          2,
+        ],
+      ] as [string, string, unknown][];
+    }),
     [
       "what is left when __proto__ is dropped",
       '{"payload":{"input":{"__proto__":{"x":1},"b":[{"__proto__":0}]}}}',
