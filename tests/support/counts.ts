@@ -7,7 +7,7 @@ import { appendFileSync } from "node:fs";
 const report = process.env["SOAK_REPORT"];
 
 /** Whether the full counts run. */
-const isSoak: boolean = report !== undefined;
+export const isSoak: boolean = report !== undefined;
 
 /** The seed of everything random in this run; named in every failure, so that `SEED=n` repeats it. */
 export const seed: number = Number(process.env["SEED"] ?? (isSoak ? Date.now() % 2 ** 31 : 20_260_102));

@@ -73,7 +73,7 @@ export class Output {
 
   /** Why the result is no success, on stderr also with `--quiet`; made safe here. */
   problem(text: string): void {
-    this.#stderr.write(`${this.#errorStyle.paint("red", "error:")} ${oneLine(text)}\n`);
+    this.#stderr.write(`${this.askStyle.paint("red", "error:")} ${oneLine(text)}\n`);
   }
 
   /** What Ctrl-C left behind; on a terminal it replaces the `^C`. */
