@@ -1,6 +1,7 @@
 export * from "./control-shapes.ts";
 export * from "./control.ts";
 export * from "./display.ts";
+export * from "./entrypoint-command.ts";
 export * from "./error-advice.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";

@@ -7,6 +7,7 @@ import { AGENTS_COMMANDS } from "./agents-commands.ts";
 import { TOOLS_COMMANDS } from "./tools-commands.ts";
 import { AUDIT_COMMANDS } from "./audit-commands.ts";
 import type { CommandSpec, OptionSpec } from "./context.ts";
+import { PROTOCOL_TEST } from "./protocol-command.ts";
 
 export { GLOBAL_OPTIONS } from "./options.ts";
 
@@ -23,6 +24,7 @@ export const NOUNS: Record<string, string> = {
   core: "Core in the background",
   agents: "find, install, build, approve and run agents",
   tools: "what running agents offer",
+  protocol: "check that an agent speaks as Core does",
   audit: "the record of what was done",
   doctor: "what is right and wrong on this machine",
   completion: "completion for your shell",
@@ -80,6 +82,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   ...AGENTS_COMMANDS,
   ...TOOLS_COMMANDS,
+  PROTOCOL_TEST,
   ...AUDIT_COMMANDS,
   {
     noun: "doctor",

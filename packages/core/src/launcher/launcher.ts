@@ -6,8 +6,8 @@
  * starts and stops; the database refuses a second live run. A stop cancels a pending restart. When Core stops, every
  * agent is stopped first, newest first; when Core dies, the kernel ends the trees and the next start closes the rows.
  *
- * The environment is built from nothing (env.ts), the argument vector from the approved entrypoint
- * (command-builder.ts), output goes through the redactor into a bounded file (logs). Nobody but the operator's doors
+ * The environment is built from nothing (env.ts), the argument vector from the approved entrypoint,
+ * output goes through the redactor into a bounded file (logs). Nobody but the operator's doors
  * (web) and Core itself call this.
  */
 import { rm } from "node:fs/promises";

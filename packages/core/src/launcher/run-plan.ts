@@ -1,7 +1,7 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { newIdAfter, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
+import { entrypointCommand, newIdAfter, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
@@ -10,7 +10,6 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
 import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
-import { buildCommand } from "./command-builder.ts";
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
@@ -86,7 +85,7 @@ export async function makePlan(
   const runId = newIdAfter("run", store.newestRunId(deps.storage));
   const own = folders.agent(agent.agentId);
   const source = agent.installPath ?? own.source;
-  const [program = "", ...rest] = buildCommand(manifest.manifest.entrypoint, args);
+  const [program = "", ...rest] = entrypointCommand(manifest.manifest.entrypoint, args);
   const path = await checkProgram(program, source, settings.toolPath);
   if (program.includes("/")) await checkInside(path, source);
   const pipeFolder = join(folders.runAgents, shortId(runId));

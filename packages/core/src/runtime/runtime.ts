@@ -21,7 +21,7 @@ import { ToolRouter, type CallAnswer, type CallRequest } from "./tool-router.ts"
 export type { CallAnswer, CallRequest } from "./tool-router.ts";
 export { DURATION_BUCKETS_MS, type CallCounts } from "./call-counts.ts";
 export type { Health } from "./session.ts";
-export type { Tool } from "./tool-catalog.ts";
+export { ToolSet, type Tool } from "./tool-catalog.ts";
 
 /** Refused handshakes of one run that are answered; behind that its socket takes no more. */
 const MAX_REFUSALS = 16;
