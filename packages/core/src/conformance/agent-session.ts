@@ -110,13 +110,10 @@ export class AgentSession {
       const reply = { in_reply_to: message?.["id"] };
       const payload = payloadOf(heard);
       if (message?.["type"] === "agent.tools.register" && Array.isArray(payload["tools"])) {
-        const outcome = set.register(payload["tools"], payload["replace"] === true);
-        this.peer.send({ type: "core.tools.registered", ...reply, payload: outcome });
-        this.tools = set.list().map(({ toolId, definition }) => ({
-          name: toolId.split("/")[1] ?? "",
-          inputSchema: definition.input_schema,
-          hasSideEffects: hasSideEffects(definition.side_effects),
-        }));
+        void set.register(payload["tools"], payload["replace"] === true).then((outcome) => {
+          this.peer.send({ type: "core.tools.registered", ...reply, payload: outcome });
+          this.#took(set);
+        });
       } else if (message?.["type"] === "agent.tools.unregister") {
         this.peer.send({ type: "core.tools.unregistered", ...reply, payload: { tool_ids: [] } });
       } else if (message?.["type"] === "agent.tool.call") {
@@ -125,6 +122,15 @@ export class AgentSession {
         this.peer.send({ type: "core.tool.result", ...reply, payload: result });
       }
     }
+  }
+
+  #took(set: ToolSet): void {
+    this.tools = set.list().map(({ toolId, definition }) => ({
+      name: toolId.split("/")[1] ?? "",
+      inputSchema: definition.input_schema,
+      hasSideEffects: hasSideEffects(definition.side_effects),
+    }));
+    this.peer.wake();
   }
 }
 

@@ -49,8 +49,8 @@ export type SuiteOptions = {
 const STEP_MS = 5_000;
 /** How long is listened for what must not come, in ms. */
 const QUIET_MS = 150;
-/** Long enough that heartbeats are not in the way, short enough that a session is seen to be alive, in ms. */
-const CALM_HEARTBEAT_MS = 2_000;
+/** Of the welcome: short, so that it is seen whether an agent keeps to it, in ms. */
+const HEARTBEAT_MS = 300;
 
 /** In the order they are played: what others rest on comes first. */
 export function agentCases(): AgentCase[] {
@@ -119,21 +119,21 @@ class Suite {
   }
 
   async #sessionFor(one: AgentCase): Promise<AgentSession> {
-    if (one.start === "raw") return this.#begin(one);
-    if (one.own === true) return this.#open(one);
+    if (one.start === "raw") return this.#begin();
+    if (one.own === true) return this.#open();
     if (this.#shared === undefined || this.#shared.peer.ended !== undefined) {
       await this.#dropShared();
-      this.#shared = await this.#open(one);
+      this.#shared = await this.#open();
     }
     return this.#shared;
   }
 
-  #begin(one: Pick<AgentCase, "heartbeat_interval_ms">): Promise<AgentSession> {
-    return AgentSession.begin(this.#options.program, one.heartbeat_interval_ms ?? CALM_HEARTBEAT_MS, this.#all);
+  #begin(): Promise<AgentSession> {
+    return AgentSession.begin(this.#options.program, HEARTBEAT_MS, this.#all);
   }
 
-  async #open(one: Pick<AgentCase, "heartbeat_interval_ms">): Promise<AgentSession> {
-    const session = await this.#begin(one);
+  async #open(): Promise<AgentSession> {
+    const session = await this.#begin();
     try {
       await session.open(this.#patience.stepMs, this.#registers);
     } catch (error) {
@@ -155,7 +155,7 @@ class Suite {
     if (one.tool === undefined && one.capability === undefined) return undefined;
     if (this.#survey === undefined) {
       await this.#dropShared();
-      this.#shared = await this.#open({});
+      this.#shared = await this.#open();
     }
     const { capabilities, tools } = this.#survey ?? { capabilities: [], tools: [] };
     if (one.capability !== undefined && !capabilities.includes(one.capability)) {

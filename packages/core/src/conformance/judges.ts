@@ -8,7 +8,7 @@ import { shown, type Step } from "./transcript.ts";
 type Judge = Extract<Step, { judge: unknown }>["judge"];
 
 /** Throws `Disappointed`. */
-export function judge(what: Judge, session: AgentSession): void {
+export async function judge(what: Judge, session: AgentSession): Promise<void> {
   if (what === "definitions") return judgeDefinitions(session);
   for (const one of session.all) {
     if (what === "envelopes") one.heard.forEach(judgeEnvelope);
@@ -18,12 +18,13 @@ export function judge(what: Judge, session: AgentSession): void {
 }
 
 /** The judge is Core's own. */
-function judgeDefinitions(session: AgentSession): void {
+async function judgeDefinitions(session: AgentSession): Promise<void> {
   const set = new ToolSet(session.agentId);
   for (const { message } of session.heard.filter((heard) => heard.message?.["type"] === "agent.tools.register")) {
     const tools: unknown = (message?.["payload"] as Record<string, unknown> | undefined)?.["tools"];
     if (!Array.isArray(tools)) throw new Disappointed("payload.tools is no list");
-    const [rejected] = set.register(tools, false).rejected;
+    const { rejected: all } = await set.register(tools, false);
+    const [rejected] = all;
     if (rejected !== undefined) {
       throw new Disappointed(`${rejected.tool_id} is rejected: ${rejected.error.message} (${rejected.error.code})`);
     }

@@ -102,15 +102,16 @@ export class Peer {
       this.#socket.destroy();
     }
     this.onHeard();
-    this.#wakeAll();
+    this.wake();
   }
 
   #end(why: string): void {
     this.ended ??= why;
-    this.#wakeAll();
+    this.wake();
   }
 
-  #wakeAll(): void {
+  /** Whoever waits looks again. */
+  wake(): void {
     const waiting = this.#wake;
     this.#wake = [];
     for (const wake of waiting) wake();

@@ -123,7 +123,9 @@ export class Player {
 
   async #heartbeats(count: number, like: Message): Promise<void> {
     const intervalMs = this.#session.heartbeatIntervalMs;
-    const beats = (): Heard[] => this.#peer.heard.filter((heard) => heard.message?.["type"] === "agent.heartbeat");
+    const from = this.#peer.heard.length;
+    const beats = (): Heard[] =>
+      this.#peer.heard.slice(from).filter((heard) => heard.message?.["type"] === "agent.heartbeat");
     for (let number = 1; number <= count; number += 1) {
       // As patient as Core: three intervals in a row without one.
       const beat = await this.#peer.waitFor(() => beats()[number - 1], intervalMs * 3 + this.#patience.quietMs);

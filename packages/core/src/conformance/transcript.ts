@@ -53,9 +53,8 @@ const agentCase = z.strictObject({
   says: z.string(),
   /** `raw`: begins with the agent's hello. `open`: hands are shaken and tools registered. */
   start: z.enum(["raw", "open"]),
-  /** Has a session of its own, because it ends the session or could spoil it. */
+  /** Has a session of its own, because it ends the session. */
   own: z.boolean().optional(),
-  heartbeat_interval_ms: z.int().optional(),
   /** Only for agents whose hello names it. */
   capability: z.string().optional(),
   /** Only for agents that register this tool; `*` is whatever tool can be called. */
