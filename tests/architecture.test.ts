@@ -59,7 +59,11 @@ const ARROWS: Rules["arrows"] = {
     "host/child-process",
     "host/private-file",
     "host/random-bytes",
+    // The suite is no act of Core's: it needs no Core and no home, so the command loads it instead of asking for it.
+    "conformance",
   ],
+  // Plays Core with any agent. It judges definitions with what judges them in Core, and reads manifests as Core does.
+  conformance: ["runtime", "manifest", "host"],
   daemon: ["*"],
   services: ["*"],
   bin: ["cli", "dynamic:daemon", "dynamic:host/memory"],
@@ -73,7 +77,12 @@ const CAPABILITIES: Rules["capabilities"] = {
   sql: [`${CORE}/storage/`, `${CORE}/*/store.ts`],
   // The audit log is the only way to change governed state: a change without its record cannot be written.
   ".transaction()": [`${CORE}/audit-log/`, `${CORE}/storage/storage.ts`],
-  "node:net": [`${CORE}/host/pipe.ts`, `${CORE}/runtime/runtime.ts`, "packages/sdk/src/connection.ts"],
+  "node:net": [
+    `${CORE}/host/pipe.ts`,
+    `${CORE}/runtime/runtime.ts`,
+    `${CORE}/conformance/trial.ts`,
+    "packages/sdk/src/connection.ts",
+  ],
   "node:http": [`${CORE}/web/`, `${CORE}/cli/control-client.ts`],
   // Ajv makes code out of schemas that agents chose: one file knows what it may be given.
   ajv: [`${CORE}/runtime/input-schema.ts`],
@@ -115,6 +124,9 @@ const RULES: Rules = {
     "packages/sdk": ["@opensentience/protocol", "node:net"],
     "packages/core": [
       "@opensentience/protocol",
+      "@opensentience/protocol/conformance/agent-calls.json",
+      "@opensentience/protocol/conformance/agent-frames.json",
+      "@opensentience/protocol/conformance/agent-session.json",
       "node:",
       "zod",
       "hono",

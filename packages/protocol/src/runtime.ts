@@ -15,7 +15,13 @@ import * as tools from "./runtime/tool-messages.ts";
 import { parseWireObject, type ForwardedMember } from "./wire-json.ts";
 
 export { FrameDecoder, encodeFrame, MAX_FRAME_BYTES } from "./frame.ts";
-export { ECHOED_IDS, PROTOCOL_VERSIONS, type Envelope, type WireError } from "./runtime/envelope.ts";
+export {
+  ECHOED_IDS,
+  envelope as MESSAGE_ENVELOPE,
+  PROTOCOL_VERSIONS,
+  type Envelope,
+  type WireError,
+} from "./runtime/envelope.ts";
 export { MAX_TOOLS, STREAM_CHANNELS, TOOL_NAME, toolDefinition, type ToolDefinition } from "./runtime/tool-messages.ts";
 export { MAX_DEPTH, parseWireObject } from "./wire-json.ts";
 
