@@ -24,6 +24,7 @@ import { parseAgentCases, type AgentCase } from "./transcript.ts";
 import type { Program } from "./trial.ts";
 
 export { programOfCommand, programOfFolder } from "./program.ts";
+export type { AgentCase } from "./transcript.ts";
 export type { Program } from "./trial.ts";
 
 export type CaseOutcome = {

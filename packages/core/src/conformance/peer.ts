@@ -3,6 +3,7 @@
  * It trusts nothing and corrects nothing; judging is others' work.
  */
 import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { encodeFrame, FrameDecoder } from "@opensentience/protocol";
 
 export type Heard = {
@@ -53,11 +54,11 @@ export class Peer {
     if (!this.#socket.destroyed) this.#socket.write(bytes);
   }
 
-  /** Each piece leaves on its own and has left before the next one does. */
-  async writePieces(pieces: readonly Uint8Array[]): Promise<void> {
+  /** Each piece leaves on its own, and the other side gets so long to read it alone. */
+  async writePieces(pieces: readonly Uint8Array[], pauseMs: number): Promise<void> {
     for (const piece of pieces) {
-      if (this.#socket.destroyed) return;
-      await new Promise<void>((resolve) => this.#socket.write(piece, () => setImmediate(resolve)));
+      this.write(piece);
+      await delay(pauseMs);
     }
   }
 

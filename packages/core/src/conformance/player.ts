@@ -13,6 +13,8 @@ export type Patience = {
 
 type Message = Record<string, unknown>;
 
+const HEADER_BYTES = 4;
+
 export class Player {
   readonly #session: AgentSession;
   readonly #peer: Peer;
@@ -58,9 +60,10 @@ export class Player {
     if (step.padded_to !== undefined) message["payload"] = { padding: "x".repeat(step.padded_to) };
     const frame = this.#peer.frame(message);
     if (step.as === undefined || step.as === "whole") return this.#peer.write(frame);
-    const cuts = [...frame.keys()].slice(1).filter((at) => step.as === "bytes" || ((frame[at] ?? 0) & 0xc0) === 0x80);
+    const isInside = (at: number): boolean => at > HEADER_BYTES && ((frame[at] ?? 0) & 0xc0) === 0x80;
+    const cuts = [...frame.keys()].slice(1).filter((at) => step.as === "bytes" || isInside(at));
     const pieces = [0, ...cuts].map((from, index) => frame.subarray(from, cuts[index] ?? frame.length));
-    await this.#peer.writePieces(pieces);
+    await this.#peer.writePieces(pieces, step.as === "bytes" ? 1 : 10);
   }
 
   async #expect(step: Extract<Step, { expect: unknown }>): Promise<void> {
