@@ -90,7 +90,9 @@ export class MessageError extends CoreError {
  */
 export function decodeMessage<T extends Table>(body: Uint8Array, table: T): Message<T> {
   const { value, payloadBytes } = parseWireObject(body);
-  const about = typeof value["id"] === "string" && value["id"].length <= 200 ? value["id"] : undefined;
+  // An answer names it only when it is one that may be named.
+  const { id } = value;
+  const about = typeof id === "string" && id !== "" && id.length <= 200 ? id : undefined;
   const head = usualEnvelope(value) ?? judgedEnvelope(value, about);
   const { type, payload } = head;
   const schema = Object.hasOwn(table, type) ? table[type] : undefined;

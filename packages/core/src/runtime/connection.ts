@@ -30,6 +30,7 @@ export class Connection {
   readonly #decoder = new FrameDecoder();
   #frameTimer: NodeJS.Timeout | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
+  #endTimer: NodeJS.Timeout | undefined;
   #isCorked = false;
   #why: string | null = null;
 
@@ -71,7 +72,8 @@ export class Connection {
   end(why: string): void {
     this.#why ??= why;
     this.#socket.end();
-    this.#drainTimer ??= setTimeout(() => this.#socket.destroy(), DRAIN_MS);
+    // A timer of its own: what drains meanwhile must not save an agent that never closes its side.
+    this.#endTimer ??= setTimeout(() => this.#socket.destroy(), DRAIN_MS);
   }
 
   destroy(why: string): void {
@@ -80,6 +82,8 @@ export class Connection {
   }
 
   #read(chunk: Uint8Array): void {
+    // SECURITY: each piece behind a broken frame would be refused and recorded once more. Pinned by "frame.flood_behind".
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
     try {
       for (const body of this.#decoder.push(chunk)) {
         // A handler may have ended the connection: what is behind that is not looked at any more.
@@ -103,6 +107,7 @@ export class Connection {
 
   #closed(): void {
     clearTimeout(this.#frameTimer);
+    clearTimeout(this.#endTimer);
     this.#stopDrainTimer();
     this.#handlers.onClosed(this.#why);
   }
