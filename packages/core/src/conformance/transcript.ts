@@ -134,6 +134,9 @@ function mismatchOfSpecial(
     const has = Array.isArray(actual) && actual.includes(expected["$has"]);
     return { problem: has ? undefined : `${where} has no ${shown(expected["$has"])}` };
   }
+  if ("$first" in expected) {
+    return { problem: mismatch(expected["$first"], Array.isArray(actual) ? actual[0] : undefined, `${where}[0]`) };
+  }
   if ("$length" in expected) {
     const length = typeof actual === "string" ? actual.length : undefined;
     return { problem: length === expected["$length"] ? undefined : `${where} has length ${length ?? "none"}` };

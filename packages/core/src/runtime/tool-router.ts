@@ -202,8 +202,9 @@ export class ToolRouter {
     }
     const { agentId } = session.run;
     const deadlines = this.#deps.deadlines(agentId);
+    const totalMs = Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs);
     const call = new Call(
-      { ...deadlines, totalMs: Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs) },
+      { ...deadlines, totalMs },
       {
         sendCancel: (reason, deadline_ms) => session.send("core.tool.cancel", { call_id: callId, reason, deadline_ms }),
         onStream: request.onStream,
@@ -219,7 +220,7 @@ export class ToolRouter {
       {
         call_id: callId,
         tool_id: tool.toolId,
-        timeout_ms: deadlines.totalMs,
+        timeout_ms: totalMs,
         caller: request.act.actor,
         idempotency_key: request.idempotencyKey,
         context: request.context,
