@@ -25,6 +25,11 @@ export { ToolSet, type Tool } from "./tool-catalog.ts";
 
 /** Refused handshakes of one run that are answered; behind that its socket takes no more. */
 const MAX_REFUSALS = 16;
+/**
+ * Connections to one run's socket at once. SECURITY: an agent must not use up Core's descriptors, which are everybody's.
+ * Pinned by "a run's socket holds so many connections".
+ */
+const MAX_CONNECTIONS = 8;
 
 export type RunToServe = RunIdentity & {
   socketPath: string;
@@ -82,6 +87,7 @@ export class Runtime {
       if (served === undefined || served.refusals >= MAX_REFUSALS) socket.destroy();
       else session.accept(socket);
     });
+    server.maxConnections = MAX_CONNECTIONS;
     server.on("error", (error) => this.#deps.onFault(`the socket of ${run.agentId}`, error));
     const gate = new CallGate(limitsOf(run.executionLimits, this.#deps.settings.limits), performance.now());
     const calls = new RunCalls(this.router, session, (error, what) => this.#deps.onFault(what, error));

@@ -60,7 +60,7 @@ export class Session {
   #connection: Connection | undefined;
   #lastHeartbeatMs = 0;
   #heartbeatTimer: NodeJS.Timeout | undefined;
-  readonly #handshakeTimer: NodeJS.Timeout | undefined;
+  readonly #handshakeTimer: NodeJS.Timeout;
   readonly #settings: SessionSettings;
   readonly #server: { core_version: string; instance_id: string };
   readonly #events: SessionEvents;
@@ -77,10 +77,14 @@ export class Session {
     this.#settings = settings;
     this.#server = server;
     this.#events = events;
-    if (!run.hasTools) return;
-    this.#handshakeTimer = setTimeout(() => {
-      if (this.#state === "waiting") this.#lose(`no handshake within ${settings.handshakeTimeoutMs / 1000} s`);
-    }, settings.handshakeTimeoutMs);
+    this.#handshakeTimer = setTimeout(() => this.#expire(), settings.handshakeTimeoutMs);
+  }
+
+  /** SECURITY: a token that nobody used stays no secret for ever. Pinned by "the token is void behind its time". */
+  #expire(): void {
+    this.#token = undefined;
+    if (!this.run.hasTools || this.#state !== "waiting") return;
+    this.#lose(`no handshake within ${this.#settings.handshakeTimeoutMs / 1000} s`);
   }
 
   get isOpen(): boolean {
@@ -211,6 +215,8 @@ export class Session {
       ),
     );
     connection.end(error.message);
+    // At once, not when the agent closes its side: no call may be sent into a connection that ends.
+    if (connection === this.#connection) this.#lose(error.message);
   }
 
   #heartbeat(message: Extract<AgentMessage, { type: "agent.heartbeat" }>): void {
