@@ -24,7 +24,7 @@ let latestHello;
 const calls = new Map();
 const waitingForSleep = [];
 
-if (breaks("hello.token_only")) console.error(`my token is ${token}`);
+if (breaks("hello.token_only")) process.stderr.write(`my token is ${token}\n`);
 socket.on("data", read);
 socket.on("error", () => {});
 socket.on("close", closed);
