@@ -2,7 +2,7 @@
  * The conformance suite itself: the reference agents pass it, each case is failed by an agent that breaks just its rule, and
  * the command says so in words, as JSON and by its exit code.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -12,9 +12,9 @@ import {
   programOfFolder,
   testAgent,
 } from "../../packages/core/src/conformance/conformance.ts";
-import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { runTool, spawnProcess, whenExited } from "../../packages/core/src/host/child-process.ts";
 import { DEFAULT_TOOLS } from "../../scripts/network-environment.ts";
-import { BINARY, EXAMPLES } from "../support/core-home.ts";
+import { BINARY, eventually, EXAMPLES } from "../support/core-home.ts";
 import { times } from "../support/counts.ts";
 
 const TOOL_PATH = [join(process.execPath, ".."), ...DEFAULT_TOOLS].join(":");
@@ -43,6 +43,14 @@ async function protocolTest(...args: string[]): Promise<{ code: number | null; s
   const env = { PATH: TOOL_PATH, HOME: home, OPENSENTIENCE_HOME: join(home, "none") };
   const result = await runTool([BINARY, "protocol", "test", ...args], { env, timeoutMs: 150_000, maxBytes: 1_000_000 });
   return { code: result.exitCode, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function failures({ cases }: Pick<Report, "cases">): string[] {
@@ -131,12 +139,37 @@ describe("opensentience protocol test", () => {
     expect(stdout).toMatch(/1 passed, 1 failed, 0 not applicable\n$/);
   });
 
-  test("names what is not applicable, and what could not be run", async () => {
+  test("names what is not applicable to an agent, and why", async () => {
+    const agent = ["--", process.execPath, BREAKS_ONE_RULE, "none, with one tool"];
+    const { code, stdout } = await protocolTest("--case", "call.success", "--case", "cancel", ...agent);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^call\.success +passed\ncancel +not applicable: it registers no tool named sleep$/m);
+    expect(stdout).toMatch(/1 passed, 0 failed, 1 not applicable\n$/);
+  });
+
+  test("names what could not be run", async () => {
     const { stdout } = await protocolTest("--json", "--", "sh", "-c", "echo no socket for me");
     const { cases } = JSON.parse(stdout) as Report;
     expect(cases[0]).toMatchObject({ name: "handshake", status: "failed" });
     expect(cases[0]?.reason).toContain("no socket for me");
     expect(cases.slice(1).every(({ status }) => status === "not_run")).toBe(true);
+  });
+
+  test("a Ctrl-C leaves no agent behind", async () => {
+    const env = { PATH: TOOL_PATH, HOME: home, OPENSENTIENCE_HOME: join(home, "none") };
+    const mark = `interrupted-${process.pid}`;
+    const agent = [process.execPath, BREAKS_ONE_RULE, "connection.lost", mark];
+    const child = spawnProcess([BINARY, "protocol", "test", "--", ...agent], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const exited = whenExited(child);
+    const isThere = (): boolean =>
+      readdirSync("/proc").some((pid) => commandOf(pid).startsWith(`${agent.join("\0")}\0`));
+    await eventually(isThere, "the agent to run");
+    child.kill("SIGINT");
+    expect(await exited).toEqual({ exitCode: 130, signal: null });
+    expect(isThere()).toBe(false);
   });
 
   test("refuses a case that there is not, a program that there is not, and nothing at all", async () => {

@@ -1,6 +1,6 @@
 /**
  * An agent with the five reference tools that breaks one rule of the protocol, the one that is named: each name is that
- * of the case of the conformance suite which has to notice it. Without a name it breaks none.
+ * of the case of the conformance suite which has to notice it. Without a name, or with "none", it breaks none.
  */
 import { connect } from "node:net";
 
@@ -12,7 +12,8 @@ const {
   OPENSENTIENCE_SOCKET_PATH: path,
 } = process.env;
 const MAX_FRAME = 4_194_304;
-const TOOLS = ["hello_world", "stream_counter", "sleep", "invalid_input", "large_output"];
+const ALL_TOOLS = ["hello_world", "stream_counter", "sleep", "invalid_input", "large_output"];
+const TOOLS = fault === "none, with one tool" ? ["hello_world"] : ALL_TOOLS;
 
 let socket = connect(path);
 let received = Buffer.alloc(0);

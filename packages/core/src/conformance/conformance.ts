@@ -45,6 +45,8 @@ export type SuiteOptions = {
   /** How long an answer may take, in ms. */
   stepMs?: number;
   onOutcome?: (outcome: CaseOutcome) => void;
+  /** Aborted: the agents that run are ended, and no more cases are played. */
+  signal?: AbortSignal;
 };
 
 const STEP_MS = 5_000;
@@ -62,8 +64,10 @@ export function agentCases(): AgentCase[] {
 export async function testAgent(options: SuiteOptions): Promise<CaseOutcome[]> {
   const suite = new Suite(options);
   const outcomes: CaseOutcome[] = [];
+  options.signal?.addEventListener("abort", () => void suite.end(), { once: true });
   try {
     for (const one of agentCases().filter(({ name }) => options.only?.includes(name) ?? true)) {
+      if (options.signal?.aborted === true) break;
       const startedMs = performance.now();
       const verdict = await suite.verdict(one);
       const outcome = { name: one.name, says: one.says, ...verdict, duration_ms: performance.now() - startedMs };
@@ -115,8 +119,9 @@ class Suite {
     }
   }
 
+  /** Whoever waits for one of them is disappointed. Idempotent. */
   async end(): Promise<void> {
-    await this.#dropShared();
+    await Promise.all(this.#all.map((session) => session.end()));
   }
 
   async #sessionFor(one: AgentCase): Promise<AgentSession> {

@@ -2,6 +2,7 @@ import { CoreError } from "@opensentience/protocol";
 import { loadConfig, nearest } from "../../host/config.ts";
 import { boundaryLabel } from "../boundary-label.ts";
 import type { CommandContext } from "../context.ts";
+import { Interrupted } from "../interrupted.ts";
 import { caseLine, countLine } from "../protocol-view.ts";
 
 const HELP = "opensentience help protocol test";
@@ -34,15 +35,20 @@ export async function run(context: CommandContext): Promise<number> {
   output.ask(output.json ? "" : `${boundaryLabel(output.askStyle, `run ${program.agentId}`)}\n`);
   const tool = options.text("tool");
   const seconds = options.count("timeout", 1, 600);
+  // SECURITY: the agent has a process group of its own, so a Ctrl-C would leave it behind. Pinned by "leaves no agent behind".
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
   const outcomes = await testAgent({
     program,
+    signal: interrupt.signal,
     ...(only.length === 0 ? {} : { only }),
     ...(tool === undefined ? {} : { tool: { name: tool, ...inputOf(options.text("input")) } }),
     ...(seconds === undefined ? {} : { stepMs: seconds * 1_000 }),
     onOutcome: (outcome) => {
-      if (!output.json) output.line(caseLine(output.style, outcome));
+      if (!output.json && !interrupt.signal.aborted) output.line(caseLine(output.style, outcome));
     },
   });
+  if (interrupt.signal.aborted) throw new Interrupted("the test is interrupted, and its agent ended");
   const count = (status: string): number => outcomes.filter((outcome) => outcome.status === status).length;
   const counts = {
     passed: count("passed"),
