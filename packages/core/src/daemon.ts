@@ -179,7 +179,7 @@ export class Core {
     this.#audit = audit;
     if (audit.problem !== null) throw notIntact(audit.problem, this.#paths.stateFolder);
     const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
-    const { install, build, launcher, enablement } = services;
+    const { install, build, launcher, enablement, runtime } = services;
     this.#services = services;
     audit.record({
       type: "core.started",
@@ -192,12 +192,14 @@ export class Core {
         isolation: describeHeld(this.#probe).isolation,
       },
     });
+    const startSeq = audit.head.seq;
     killPoint("start.recorded");
     const installs = await install.reconcile();
     const builds = build.reconcile();
     const { closed, processesEnded } = await launcher.reconcile();
     const approvals = enablement.reconcile();
-    if (installs + builds + closed + approvals > 0) {
+    const calls = runtime.reconcile(startSeq);
+    if (installs + builds + closed + approvals + calls > 0) {
       audit.record({
         type: "core.reconciled",
         act: SYSTEM_ACT,
@@ -208,6 +210,7 @@ export class Core {
           builds_closed: builds,
           installs_closed: installs,
           approvals_closed: approvals,
+          calls_closed: calls,
         },
       });
     }

@@ -35,6 +35,7 @@ import {
   insertRow,
   newestIntent,
   newestRow,
+  openCalls,
   openIntents,
   recordCheckpoint,
   recordedCheckpoint,
@@ -200,6 +201,11 @@ export class AuditLog {
     const rows = rowsMatching(this.#deps.storage, filter, { order: "newest", before, limit: page.limit + 1 });
     const items = rows.slice(0, page.limit).map(toJson);
     return { items, next: rows.length > page.limit ? String(items.at(-1)?.seq) : null };
+  }
+
+  /** Calls that the Core before this one handed over and did not see the end of; `startSeq` is the row of this one's start. */
+  openCalls(startSeq: number): AuditEventJson[] {
+    return openCalls(this.#deps.storage, startSeq).map(toJson);
   }
 
   /** Intents of these types about agents that nothing followed, oldest first: what a crash left open. */

@@ -24,7 +24,14 @@ export const AUDIT_EVENTS = {
   "core.reconciled": {
     severity: "warn",
     meaning: "At its start Core closed what an earlier Core left half done.",
-    metadata: ["runs_closed", "processes_ended", "builds_closed", "installs_closed", "approvals_closed"],
+    metadata: [
+      "runs_closed",
+      "processes_ended",
+      "builds_closed",
+      "installs_closed",
+      "approvals_closed",
+      "calls_closed",
+    ],
   },
 
   "agent.connected": {

@@ -159,6 +159,27 @@ export function newestRow(storage: Storage, subject: { type: string; id: string 
   );
 }
 
+/**
+ * Calls that were handed over and have no outcome, oldest first, of the Core before this one: it closed those of the one
+ * before it at its own start. `startSeq` is the row of this Core's start.
+ */
+export function openCalls(storage: Storage, startSeq: number): AuditRow[] {
+  const previous = storage.get<{ seq: number }>(
+    "SELECT max(seq) AS seq FROM audit_events WHERE subject_type = 'core' AND event_type = 'core.started' AND seq < ?",
+    startSeq,
+  );
+  const [from, to] = [previous?.seq ?? 0, startSeq];
+  return storage.all(
+    `SELECT ${COLUMNS} FROM audit_events WHERE seq > ? AND seq < ? AND event_type = 'tool.call_routed'
+      AND event_id NOT IN (SELECT causation_id FROM audit_events WHERE seq > ? AND seq < ? AND event_type = 'tool.call_completed')
+      ORDER BY seq`,
+    from,
+    to,
+    from,
+    to,
+  );
+}
+
 /** Intents of agents, oldest first, that no later event names as its cause, or refuses under the same correlation. */
 export function openIntents(storage: Storage, types: readonly string[]): AuditRow[] {
   return storage.all(

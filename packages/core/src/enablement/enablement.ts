@@ -16,6 +16,7 @@ import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
+import { ApprovedNow, notEnabled } from "./approved-now.ts";
 import { approvable, chosenPermissions, drifted, type EnableRequest } from "./choice.ts";
 import { compare, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { parseExpiry } from "./expiry.ts";
@@ -41,9 +42,7 @@ export class Enablement {
   readonly #catalog: Catalog;
   readonly #treeFiles: (agentId: string) => TreeFiles;
   readonly #limits: TreeLimits;
-  readonly #changeListeners = new Set<() => void>();
-  /** What is approved now, per agent: asked at every tool call. */
-  readonly #approved = new Map<string, { permissions: readonly string[]; expiresAt: string | null }>();
+  readonly #approved: ApprovedNow;
   readonly #revokeListeners = new Set<(agentId: string, act: Act) => Promise<void>>();
   /** Drift already recorded, per approval: the state it was recorded for. */
   readonly #recordedDrift = new Map<string, string>();
@@ -56,6 +55,7 @@ export class Enablement {
     limits: TreeLimits;
   }) {
     this.#storage = deps.storage;
+    this.#approved = new ApprovedNow(deps.storage);
     this.#audit = deps.audit;
     this.#catalog = deps.catalog;
     this.#treeFiles = deps.treeFiles;
@@ -70,31 +70,12 @@ export class Enablement {
 
   /** What is approved for the agent at this moment. Throws `enablement.not_enabled` and `enablement.expired`. */
   approvedPermissions(agentId: string): readonly string[] {
-    const approved = this.#approved.get(agentId) ?? this.#remember(agentId);
-    if (approved.expiresAt === null || approved.expiresAt > new Date().toISOString()) return approved.permissions;
-    throw new CoreError("enablement.expired", `the approval of ${agentId} has expired`, {
-      nextStep: `opensentience agents enable ${agentId}`,
-    });
+    return this.#approved.permissionsOf(agentId);
   }
 
-  #remember(agentId: string): { permissions: readonly string[]; expiresAt: string | null } {
-    const approval = store.activeApproval(this.#storage, agentId);
-    if (approval === undefined) throw notEnabled(agentId, "enable");
-    const permissions = JSON.parse(approval.approved_permissions_json) as string[];
-    const approved = { permissions, expiresAt: approval.expires_at };
-    this.#approved.set(agentId, approved);
-    return approved;
-  }
-
-  /** Called right after any approval was given, ended or put back. */
+  /** `listener` is called right after any approval was given, ended or put back. */
   onChanged(listener: () => void): void {
-    this.#changeListeners.add(listener);
-  }
-
-  /** SECURITY: what is remembered must never outlive the row. Pinned by "narrowing an approval ends the calls it allowed". */
-  #changed(agentId: string): void {
-    this.#approved.delete(agentId);
-    for (const listener of this.#changeListeners) listener();
+    this.#approved.onChanged(listener);
   }
 
   /** null without an active approval or when nothing moved. Throws `agent.not_found`. */
@@ -227,7 +208,7 @@ export class Enablement {
         },
       });
     });
-    this.#changed(agentId);
+    this.#approved.changed(agentId);
   }
 
   /** Ends approvals whose time has come; called on a timer and before each run. */
@@ -345,7 +326,7 @@ export class Enablement {
         },
       });
     });
-    this.#changed(agent.agentId);
+    this.#approved.changed(agent.agentId);
     return toJson({ ...row, status: "active", revoked_at: null, revoked_by: null });
   }
 
@@ -360,7 +341,7 @@ export class Enablement {
         metadata: { approval_id: approval.id, reason: status },
       });
     });
-    this.#changed(approval.agent_id);
+    this.#approved.changed(approval.agent_id);
   }
 
   #recordDrift(
@@ -386,12 +367,6 @@ export class Enablement {
     });
     this.#recordedDrift.set(approval.id, state);
   }
-}
-
-function notEnabled(agentId: string, nextVerb: "enable" | "info"): CoreError {
-  return new CoreError("enablement.not_enabled", `${agentId} has no active approval`, {
-    nextStep: `opensentience agents ${nextVerb} ${agentId}`,
-  });
 }
 
 function toJson(row: store.ApprovalRow): ApprovalJson {

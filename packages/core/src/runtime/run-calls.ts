@@ -100,6 +100,6 @@ export class RunCalls {
 
 const NO_DATA = new TextEncoder().encode("{}");
 
-export function onWire(error: CoreError): WireError {
+function onWire(error: CoreError): WireError {
   return { code: error.code, message: error.message, details: error.details };
 }

@@ -73,6 +73,22 @@ export class Runtime {
     });
   }
 
+  /** At Core's start: calls whose end an earlier Core did not see get their outcome. Answers how many. */
+  reconcile(startSeq: number): number {
+    const open = this.#deps.audit.openCalls(startSeq);
+    for (const call of open) {
+      const metadata = call.metadata ?? {};
+      this.#deps.audit.record({
+        type: "tool.call_completed",
+        act: { ...SYSTEM_ACT, causationId: call.event_id },
+        subject: { type: "tool", id: call.subject_id },
+        outcome: "failed",
+        metadata: { ...metadata, status: "failed", code: "core_lost" },
+      });
+    }
+    return open.length;
+  }
+
   /** Listens on the run's socket. Rejects when it cannot be made. */
   async open(run: RunToServe): Promise<void> {
     const session = new Session(run, this.#deps.settings, this.#deps.server, {
@@ -177,7 +193,6 @@ export class Runtime {
     const served = this.#served.get(run.agentId);
     if (served === undefined) return;
     const { session } = served;
-    const reply = { in_reply_to: message.id };
     switch (message.type) {
       case "agent.tools.register":
       case "agent.tools.unregister":
@@ -208,7 +223,6 @@ export class Runtime {
     session: Session,
     message: Extract<AgentMessage, { type: "agent.tools.register" | "agent.tools.unregister" }>,
   ): Promise<void> {
-    const reply = { in_reply_to: message.id };
     session.pause();
     try {
       if (message.type === "agent.tools.unregister") {

@@ -17,8 +17,8 @@ import type { Session } from "./session.ts";
 import type { Tool } from "./tool-catalog.ts";
 
 /** Bytes of an input and of an output as JSON. */
-export const MAX_INPUT_BYTES = 1_048_576;
-export const MAX_OUTPUT_BYTES = 3_145_728;
+const MAX_INPUT_BYTES = 1_048_576;
+const MAX_OUTPUT_BYTES = 3_145_728;
 
 export type CallRequest = {
   toolId: string;
