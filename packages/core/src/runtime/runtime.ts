@@ -223,6 +223,7 @@ export class Runtime {
     session: Session,
     message: Extract<AgentMessage, { type: "agent.tools.register" | "agent.tools.unregister" }>,
   ): Promise<void> {
+    const reply = { in_reply_to: message.id };
     session.pause();
     try {
       if (message.type === "agent.tools.unregister") {
