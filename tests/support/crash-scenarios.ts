@@ -77,8 +77,11 @@ export class CrashPlace {
     )[0];
   }
 
+  /** For what is installed now: an update moves on from an approval, and so does a rollback that was cut short. */
   #isApproved(agentId: string): boolean {
-    const sql = `SELECT id FROM permission_approvals WHERE status = 'active' AND agent_id = '${agentId}'`;
+    const sql = `SELECT p.id FROM permission_approvals p JOIN agents a USING (agent_id)
+      WHERE p.status = 'active' AND agent_id = '${agentId}'
+      AND p.source_commit IS a.source_commit AND p.manifest_hash = a.manifest_hash`;
     return rows(this.home, sql).length > 0;
   }
 
