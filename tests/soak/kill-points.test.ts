@@ -131,6 +131,7 @@ const CASES: Record<KillPoint, Case[]> = {
   "group.killed": [[scenarios.stopStubborn, { kind: "groups" }]],
   "run.folders_made": [[scenarios.runAndStop]],
   "run.logs_pruned": [[scenarios.runAndStop]],
+  "run.socket_listening": [[scenarios.runAndStop]],
   "run.intent_written": [[scenarios.runAndStop]],
   "run.box_spawned": [[scenarios.runAndStop]],
   "run.pid_recorded": [[scenarios.runAndStop], [scenarios.runAndStop, { kind: "groups" }]],

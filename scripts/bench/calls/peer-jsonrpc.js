@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { measured } from "./measured.ts";
 
-const { default: rpc } = await import(`${process.env.PEERS}/node_modules/vscode-jsonrpc/node.js`);
+const { default: rpc } = await import(`${process.env.PEERS}/node_modules/vscode-jsonrpc/lib/node/main.js`);
 const { createMessageConnection, StreamMessageReader, StreamMessageWriter } = rpc;
 if (process.argv[2] === "server") {
   const connection = createMessageConnection(

@@ -93,6 +93,7 @@ export const KILL_POINTS = {
   "group.killed": "every member got SIGKILL, without bubblewrap",
   "run.folders_made": "the folders of a run are made",
   "run.logs_pruned": "logs of older runs are deleted",
+  "run.socket_listening": "the run's own socket is open, its start not recorded",
   "run.intent_written": "the intent is committed",
   "run.box_spawned": "the process tree stands, its pid not recorded",
   "run.pid_recorded": "pid and start are committed, the agent waits",

@@ -223,6 +223,7 @@ export class Launcher {
           if (this.#policy(agentId) !== "never") live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT);
         },
       });
+      killPoint("run.socket_listening");
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
       killPoint("run.intent_written");
       await live.start({ ...act, causationId }, () => this.#deps.enablement.confirmUnchanged(runnable, act), {

@@ -30,8 +30,18 @@ export type SchemaCheck = (value: unknown) => Issue[];
 
 class TooCostly extends Error {}
 
-/** The schemas of one session: what Ajv keeps of them goes with it. */
+/** Schemas after which a compiler is replaced: Ajv keeps a little of each. */
+const MAX_COMPILED = 2_000;
+let shared: SchemaCompiler | undefined;
+
+/** One for all sessions: its own schemas cost a megabyte. */
+export function sharedCompiler(): SchemaCompiler {
+  if (shared === undefined || shared.compiled > MAX_COMPILED) shared = new SchemaCompiler();
+  return shared;
+}
+
 export class SchemaCompiler {
+  compiled = 0;
   readonly #ajv: Ajv2020;
   #steps = 0;
   #patterns = 0;
@@ -84,6 +94,7 @@ export class SchemaCompiler {
   }
 
   #compiled(schema: Record<string, unknown>): ValidateFunction {
+    this.compiled += 1;
     const own = priced(schema) as Record<string, unknown>;
     [this.#steps, this.#patterns] = [0, 0];
     try {

@@ -8,7 +8,7 @@ import {
   type ToolDefinition,
   type WireError,
 } from "@opensentience/protocol";
-import { SchemaCompiler, type SchemaCheck } from "./input-schema.ts";
+import type { SchemaCheck, SchemaCompiler } from "./input-schema.ts";
 
 /** Registrations of one session, those of the same tool counted each time. */
 const MAX_JUDGED = 10_000;
@@ -26,7 +26,6 @@ export type Registration = { registered: string[]; rejected: { tool_id: string; 
 /** Of one session. */
 export class ToolSet {
   readonly #agentId: string;
-  readonly #schemas = new SchemaCompiler();
   #tools = new Map<string, Tool>();
   #judged = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -53,12 +52,14 @@ export class ToolSet {
   }
 
   async #register(definitions: readonly unknown[], replace: boolean): Promise<Registration> {
+    // A Core whose agents offer no tools need not hold a validator.
+    const { sharedCompiler } = await import("./input-schema.ts");
     const before = replace ? new Map<string, Tool>() : new Map(this.#tools);
     const outcome: Registration = { registered: [], rejected: [] };
     for (const [index, raw] of definitions.entries()) {
       await nextTurn();
       try {
-        const tool = this.#judge(raw);
+        const tool = this.#judge(raw, sharedCompiler());
         if (before.has(tool.toolId)) throw new CoreError("tool.duplicate", "a tool of that id is registered already");
         before.set(tool.toolId, tool);
         outcome.registered.push(tool.toolId);
@@ -83,7 +84,7 @@ export class ToolSet {
     return done;
   }
 
-  #judge(raw: unknown): Tool {
+  #judge(raw: unknown, schemas: SchemaCompiler): Tool {
     this.#judged += 1;
     if (this.#judged > MAX_JUDGED) throw new CoreError("limit.rate", `a session registers at most ${MAX_JUDGED} tools`);
     const parsed = toolDefinition.safeParse(raw);
@@ -104,8 +105,8 @@ export class ToolSet {
       toolId: definition.tool_id,
       agentId,
       definition,
-      checkInput: this.#schemas.compile(definition.input_schema),
-      checkOutput: definition.output_schema === undefined ? undefined : this.#schemas.compile(definition.output_schema),
+      checkInput: schemas.compile(definition.input_schema),
+      checkOutput: definition.output_schema === undefined ? undefined : schemas.compile(definition.output_schema),
     };
   }
 }
