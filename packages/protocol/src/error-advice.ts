@@ -158,6 +158,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "limit.rate": "Wait as long as the details say, then call again.",
   "limit.concurrency": "Wait until one of the agent's calls is over, then call again.",
   "limit.inflight": "Wait until one of the agent's calls is over, then call again.",
+  "limit.stream": "Read faster, or call the tool without `--stream`.",
   "agent.unhealthy":
     "See what it is doing with `opensentience agents logs ID`, or start it again with `opensentience agents restart ID`.",
 };

@@ -56,6 +56,7 @@ export class Session {
   health: Health = "ok";
   #state: "waiting" | "open" | "closed" = "waiting";
   #sent = 0;
+  #pauses = 0;
   #token: Buffer | undefined;
   #connection: Connection | undefined;
   #lastHeartbeatMs = 0;
@@ -120,12 +121,15 @@ export class Session {
     return `core-${this.#sent}`;
   }
 
+  /** Nothing more is read until each `pause` has its `resume`. */
   pause(): void {
+    this.#pauses += 1;
     this.#connection?.pause();
   }
 
   resume(): void {
-    this.#connection?.resume();
+    this.#pauses -= 1;
+    if (this.#pauses === 0) this.#connection?.resume();
   }
 
   /** The run ends: says goodbye and closes. Idempotent. */

@@ -74,7 +74,7 @@ export async function streamToolCall(runtime: Runtime, input: Input): Promise<As
   let isRefused = false;
   const signal = AbortSignal.any([input.signal, overflow.signal]);
   const answered = runtime.call(request(input, signal, onStream)).then((answer) => {
-    waiting.push({ result: answerJson(answer) });
+    waiting.push({ result: overflow.signal.aborted ? notRead(answer) : answerJson(answer) });
     wake();
   });
   answered.catch(() => (isRefused = true));
@@ -93,6 +93,12 @@ export async function streamToolCall(runtime: Runtime, input: Input): Promise<As
       if ("result" in next) return;
     }
   })();
+}
+
+/** Canceled by Core, not by its caller: says why. */
+function notRead(answer: CallAnswer): ToolCallJson {
+  const error = { code: "limit.stream", message: "what the tool streamed was not read fast enough", details: {} };
+  return { ...answerJson(answer), status: "failed", output: null, error };
 }
 
 function request(input: Input, signal: AbortSignal, onStream: CallRequest["onStream"]): CallRequest {
