@@ -218,6 +218,25 @@ test("revoking stops a running agent at once, and it does not run until it is ap
   expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
 });
 
+test("a rollback brings back nothing from before a revocation", async () => {
+  const id = "com.example.withdrawn";
+  const permissions = ["filesystem:read:~/a/**", "network:egress:*"];
+  const repository = await smallAgentAt(home, id, "enabled", { permissions });
+  const narrow = ["agents", "enable", id, "--approve", permissions[0] ?? ""];
+  await home.json(narrow);
+  await home.json(["agents", "revoke", id]);
+  expect(approvalRows(home, id).map(({ status }) => status)).toEqual(["revoked", "revoked"]);
+  await repository.commit({ "notes.txt": "2\n" });
+  await home.json(["agents", "update", id, "--allow-local"]);
+  await home.json(["agents", "build", id, "--yes"]);
+  await home.json(narrow);
+  const agent = await home.json<AgentDetailJson>(["agents", "rollback", id]);
+  // The newer approval is for the other commit; nothing takes its place.
+  expect(agent.approval?.approved_permissions).toEqual([permissions[0]]);
+  expect(agent.drift?.layers).toContain("commit");
+  await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+});
+
 test("an approval is bound to its commit: the same one again needs a build and no approval", async () => {
   const id = "com.example.bound";
   const repository = await smallAgentAt(home, id, "enabled", {}, { "notes.txt": "1\n" });

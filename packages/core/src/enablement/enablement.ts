@@ -176,7 +176,9 @@ export class Enablement {
 
   /**
    * After a rollback: an approval that was only superseded and fits exactly what is on disk again needs no new
-   * decision, so it takes the place of the active one. A revoked or expired one never comes back.
+   * decision, so it takes the place of the active one. A revoked or expired one never comes back, and none from before it.
+   * SECURITY: a rollback must not bring back what the operator withdrew; pinned by "a rollback brings back nothing from
+   * before a revocation".
    */
   async reinstate(agentId: string, act: Act): Promise<void> {
     const agent = this.#catalog.get(agentId);
@@ -185,10 +187,11 @@ export class Enablement {
     const disk = await this.#disk(agent, BYTES);
     if (compare(agent, active, disk) === undefined) return;
     const now = new Date().toISOString();
+    // Only the newest that fits: what it narrowed, or where it ended, an older one must not undo.
     const fitting = store
       .supersededApprovals(this.#storage, agentId)
-      .find((row) => (row.expires_at === null || row.expires_at > now) && compare(agent, row, disk) === undefined);
-    if (fitting === undefined) return;
+      .find((row) => compare(agent, row, disk) === undefined);
+    if (fitting === undefined || (fitting.expires_at !== null && fitting.expires_at <= now)) return;
     this.#audit.transact((tx, record) => {
       store.endApproval(this.#storage, tx, agentId, "superseded", act.actor.id, now);
       store.reinstateApproval(this.#storage, tx, fitting.id);
@@ -333,6 +336,7 @@ export class Enablement {
   #end(approval: store.ApprovalRow, status: "revoked" | "expired", act: Act): void {
     this.#audit.transact((tx, record) => {
       store.endApproval(this.#storage, tx, approval.agent_id, status, act.actor.id, new Date().toISOString());
+      store.closeSuperseded(this.#storage, tx, approval.agent_id, status);
       this.#catalog.refresh(tx, approval.agent_id);
       record({
         type: "agent.permissions_revoked",

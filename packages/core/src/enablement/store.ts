@@ -88,6 +88,16 @@ export function insertApproval(
 }
 
 /** Ends the active approval, if any; returns how many rows that were (0 or 1). */
+/** What was approved before a revocation or an expiry ends with it: a rollback finds nothing to put back. */
+export function closeSuperseded(storage: Storage, tx: Tx, agentId: string, status: "revoked" | "expired"): void {
+  storage.run(
+    tx,
+    "UPDATE permission_approvals SET status = ? WHERE agent_id = ? AND status = 'superseded'",
+    status,
+    agentId,
+  );
+}
+
 export function endApproval(
   storage: Storage,
   tx: Tx,
