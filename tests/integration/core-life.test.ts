@@ -182,7 +182,14 @@ describe("kill -9 of Core", () => {
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
     expect(items.map((run) => run.run_id)).toEqual([resumed.run_id]);
     expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([
-      { runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0, approvals_closed: 0 },
+      {
+        runs_closed: 2,
+        processes_ended: 0,
+        builds_closed: 0,
+        installs_closed: 0,
+        approvals_closed: 0,
+        calls_closed: 0,
+      },
     ]);
     const crashes = auditRows(home, "agent.run_crashed");
     expect(crashes.map(({ subject, metadata }) => [subject, metadata["reason"]])).toEqual(

@@ -92,7 +92,7 @@ test("13 the pid of a lost run went to another process, before or after a reboot
         reason: "core_lost",
       });
     expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([
-      { runs_closed: 2, processes_ended: 0, builds_closed: 0, installs_closed: 0 },
+      expect.objectContaining({ runs_closed: 2, processes_ended: 0 }),
     ]);
     for (const agentId of ["pid.crash", "pid.boot"]) await stop(agentId);
     for (const { pid, startTime } of strangers) expect(isAlive({ pid, startTime })).toBe(true);

@@ -59,6 +59,10 @@ const SHAPES: Record<string, Shape> = {
   "tools list": { args: [], schema: CONTROL_ROUTES.list_tools.response },
   "tools info": { args: [TOOL], schema: CONTROL_ROUTES.get_tool.response },
   "tools call": { args: [TOOL], schema: CONTROL_ROUTES.call_tool.response },
+  "protocol test": {
+    args: [join(EXAMPLES, "hello-tools"), "--case", "handshake"],
+    keys: ["agent_id", "cases", "failed", "not_applicable", "not_run", "passed"],
+  },
   "agents remove": { args: [ID, "--yes"], schema: agentDetailJson },
   "core stop": { args: [], keys: ["home", "pid", "running", "socket_path", "was_running"] },
 };
