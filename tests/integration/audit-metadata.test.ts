@@ -79,7 +79,7 @@ test("a run that gives up leaves its output out of the audit log", async () => {
     "Core to give up",
   );
   expect(await home.json(["agents", "info", "meta.loop"])).toMatchObject({
-    last_error: "gave up after 1 restarts within 60 s; last: printed by the agent",
+    last_error: "gave up after 1 restarts within 60 s; last end: exited with code 3",
   });
   expect(JSON.stringify(await events())).not.toContain("printed by the agent");
 });

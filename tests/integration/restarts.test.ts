@@ -55,7 +55,7 @@ describe("an agent that crashes again and again", () => {
       const agent = await info(home, "loop.fail");
       return agent.last_error?.startsWith("gave up") === true ? agent : undefined;
     }, "Core to give up");
-    expect(lastError).toBe(`gave up after ${MAX_RESTARTS} restarts within 60 s; last: no settings`);
+    expect(lastError).toBe(`gave up after ${MAX_RESTARTS} restarts within 60 s; last end: exited with code 3`);
     expect(await info(home, "loop.fail")).toMatchObject({ status: "error", restart_policy: "on-failure" });
     const runs = await runsOf(home, "loop.fail");
     expect(runs.map((run) => [run.status, run.exit_code, run.restart_count])).toEqual(

@@ -12,7 +12,7 @@
  */
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, safeText, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
+import { CoreError, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
@@ -283,11 +283,10 @@ export class Launcher {
 
   #recordGiveUp(live: LiveRun, attempts: number): void {
     const reason = `gave up after ${attempts} restarts within ${this.#deps.settings.restart.windowMs / 1000} s`;
-    // SECURITY: what an agent prints never reaches the audit log, where it would stay for ever; the catalog's last
-    // error may show it, redacted and bounded. Pinned by "a run that gives up leaves its output out of the audit log".
-    const lastLine = safeText(live.lastLines.at(-1) ?? "no output").slice(0, 200);
+    // SECURITY: what an agent prints never reaches the audit log, where it would stay for ever, nor passes for a cause
+    // that Core found. Pinned by "a run that gives up leaves its output out of the audit log".
     this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.setLastError(tx, live.plan.agentId, `${reason}; last: ${lastLine}`);
+      this.#deps.catalog.setLastError(tx, live.plan.agentId, `${reason}; last end: ${live.reason ?? "unknown"}`);
       record({
         type: "agent.run_crashed",
         act: { ...SYSTEM_ACT, causationId: live.intentId },

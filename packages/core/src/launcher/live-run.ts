@@ -139,6 +139,11 @@ export class LiveRun {
     return this.#state.status;
   }
 
+  /** Why it is over; null until then. */
+  get reason(): string | null {
+    return this.#state.reason;
+  }
+
   /** The event that said that this run is about to start; what happens to the run names it as its cause. */
   get intentId(): string | null {
     return this.#intentId;

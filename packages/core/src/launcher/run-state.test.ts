@@ -34,6 +34,14 @@ describe("the story of a run", () => {
     expect(state).toEqual({ status: "stopped", reason: "killed after timeout" });
   });
 
+  test.each([
+    [1, "stopped; 1 process of it was killed after timeout"],
+    [2, "stopped; 2 processes of it were killed after timeout"],
+  ])("a first process that obeyed is not called killed for the %i that did not", (outlivedLeader, reason) => {
+    const { state } = play([RELEASED, STOP, end({ exitCode: 0, killedAfterTimeout: true, outlivedLeader })]);
+    expect(state).toEqual({ status: "stopped", reason });
+  });
+
   test("an end that nobody asked for is crashed, exit code 0 included", () => {
     expect(play([RELEASED, end({ exitCode: 0 })]).state).toEqual({ status: "crashed", reason: "exited with code 0" });
     expect(play([RELEASED, end({ exitCode: 3 })])).toEqual({

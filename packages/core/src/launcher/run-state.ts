@@ -14,7 +14,14 @@
  */
 export type RunStatus = "starting" | "running" | "stopping" | "stopped" | "crashed";
 
-export type RunEnd = { exitCode: number | null; signal: string | null; killedAfterTimeout: boolean; leaked: number[] };
+export type RunEnd = {
+  exitCode: number | null;
+  signal: string | null;
+  killedAfterTimeout: boolean;
+  /** How many processes were killed after the timeout although the first one had ended by itself. */
+  outlivedLeader?: number | undefined;
+  leaked: number[];
+};
 
 export type RunEvent =
   | { type: "released" }
@@ -63,8 +70,17 @@ export function isOver(state: RunState): boolean {
 
 function endReason(state: RunState, end: RunEnd): string {
   if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
-  if (state.status === "stopping") return end.killedAfterTimeout ? "killed after timeout" : "stopped";
+  if (state.status === "stopping") return stopReason(end);
   if (state.verdict !== undefined) return state.verdict;
   if (end.signal === "SIGKILL") return "killed by SIGKILL that Core did not send (out of memory?)";
   return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}` : `ended by ${end.signal}`;
+}
+
+/** An agent that obeyed is not called killed because something that it started did not. */
+function stopReason({ killedAfterTimeout, outlivedLeader }: RunEnd): string {
+  if (!killedAfterTimeout) return "stopped";
+  if (outlivedLeader === undefined || outlivedLeader === 0) return "killed after timeout";
+  return outlivedLeader === 1
+    ? "stopped; 1 process of it was killed after timeout"
+    : `stopped; ${outlivedLeader} processes of it were killed after timeout`;
 }

@@ -39,6 +39,8 @@ export type ProcessEnd = {
   signal: string | null;
   /** The grace period of a stop ran out and what was left got SIGKILL. */
   killedAfterTimeout: boolean;
+  /** How many that was, where the first process had ended by itself before; undefined where it had not. */
+  outlivedLeader?: number | undefined;
   /** Host pids that are still alive after everything was tried; empty is the promise, anything else must be shown. */
   leaked: number[];
 };

@@ -38,6 +38,7 @@ export class NamespaceBox implements BoxedProcess {
   #stopping = false;
   #deadline = Number.POSITIVE_INFINITY;
   #killedAfterTimeout = false;
+  #outlivedLeader: number | undefined;
   /** Resolved when init outlives its SIGKILL: bwrap waits for it, perhaps for ever, and nobody must wait with it. */
   readonly #stuck = Promise.withResolvers<Exit>();
 
@@ -104,6 +105,7 @@ export class NamespaceBox implements BoxedProcess {
       });
       if (isAlive(this.#init)) {
         this.#killedAfterTimeout = true;
+        this.#outlivedLeader = this.#membersWithoutLeader();
         await this.#killInit();
         killPoint("stop.killed");
       }
@@ -119,6 +121,11 @@ export class NamespaceBox implements BoxedProcess {
     if (!isAlive(this.#init)) return;
     this.#outer.kill("SIGKILL");
     this.#stuck.resolve({ exitCode: null, signal: null });
+  }
+
+  #membersWithoutLeader(): number | undefined {
+    if (isAlive({ pid: this.pid, startTime: this.pidStartTime })) return undefined;
+    return listDescendants(this.#init.pid).filter((info) => info.state !== "Z").length;
   }
 
   #outerIsStoppedOrGone(): boolean {
@@ -149,7 +156,7 @@ export class NamespaceBox implements BoxedProcess {
     const leaked = isAlive(this.#init)
       ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
       : [];
-    return { ...decodeExit(exit), killedAfterTimeout: this.#killedAfterTimeout, leaked };
+    return { ...decodeExit(exit), killedAfterTimeout: this.#killedAfterTimeout, outlivedLeader: this.#outlivedLeader, leaked };
   }
 }
 

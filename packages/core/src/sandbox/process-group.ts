@@ -69,6 +69,7 @@ class GroupBox implements BoxedProcess {
   #deadline = Number.POSITIVE_INFINITY;
   #killAsked = false;
   #killedAfterTimeout = false;
+  #outlivedLeader: number | undefined;
 
   constructor(leader: ChildProcess, exited: Promise<Exit>, marker: string, output: [Readable, Readable]) {
     this.#leader = leader;
@@ -109,7 +110,7 @@ class GroupBox implements BoxedProcess {
     // A stop that is under way owns the grace of the members that outlive the leader.
     await this.#grace;
     const leaked = await killAll(this.#members);
-    return { ...exit, killedAfterTimeout: this.#killedAfterTimeout, leaked };
+    return { ...exit, killedAfterTimeout: this.#killedAfterTimeout, outlivedLeader: this.#outlivedLeader, leaked };
   }
 
   async #stopWithGrace(): Promise<void> {
@@ -123,6 +124,8 @@ class GroupBox implements BoxedProcess {
       timeoutMs: Number.POSITIVE_INFINITY,
     });
     this.#killedAfterTimeout = !this.#killAsked && this.#members.areAlive();
+    const living = this.#killedAfterTimeout ? this.#members.living() : [];
+    if (living.length > 0 && !living.some((info) => info.pid === this.pid)) this.#outlivedLeader = living.length;
     this.#members.signal("SIGKILL");
     killPoint("group.killed");
   }
