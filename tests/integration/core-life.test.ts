@@ -7,7 +7,7 @@ import { isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
-import { marked, membersOf, misbehaving, stillAlive } from "../support/run-trees.ts";
+import { marked, membersOf, misbehaving, program, say, stillAlive } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following, typeNextStep } from "../support/terminal.ts";
 
@@ -196,6 +196,43 @@ describe("kill -9 of Core", () => {
       [stubborn, always].map((run) => [run.run_id, "core_lost"]),
     );
     expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+  });
+
+  test("what had arguments is not started again without them, whether it ran or its restart was pending", async () => {
+    await smallAgentAt(home, "lost.running", "enabled", {}, program('#!/bin/sh\necho "with $*"\nexec sleep 1000\n'));
+    await smallAgentAt(home, "lost.pending", "enabled", {}, misbehaving("ends-on-word.sh"));
+    await home.json(["agents", "run", "lost.running", "--restart", "always", "--", "late", "60"]);
+    await home.json(["core", "stop"]);
+    await home.json(["core", "start", "--set", "restart.initial_ms=600000", "--set", "restart.max_ms=600000"]);
+    await home.json(["agents", "run", "lost.running", "--", "late", "60"]);
+    await home.json(["agents", "run", "lost.pending", "--restart", "always", "--", "quick"]);
+    say(home, "lost.pending", "code 1");
+    const newestEnd = async (): Promise<Run> => (await home.json<{ run: Run }>(["agents", "info", "lost.pending"])).run;
+    await eventually(async () => (await newestEnd()).status === "crashed", "the end whose restart is pending");
+    await killCore();
+
+    type Info = { run: Run; last_error: string; next_step: string; status: string };
+    const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
+    expect(items).toEqual([]);
+    for (const id of ["lost.running", "lost.pending"]) {
+      const why = `not started again: its arguments are not kept, start it with \`opensentience agents run ${id} -- …\``;
+      const info = await home.json<Info>(["agents", "info", id]);
+      expect(info.last_error).toContain(why);
+      expect(info.next_step).toBe(`opensentience agents run ${id} -- …`);
+      expect(info.run.reason).toBe(id === "lost.running" ? `core_lost; ${why}` : "exited with code 1");
+      expect((await home.cli(["agents", "info", id])).stdout).toContain("its arguments are not kept");
+    }
+    const calledOff = auditRows(home, "agent.run_stopped").find(
+      ({ metadata }) => metadata["phase"] === "restart called off",
+    );
+    expect(calledOff?.metadata).toMatchObject({ agent_id: "lost.pending" });
+    // Another Core later finds nothing that it owes either.
+    await killCore();
+    expect((await home.json<{ items: Run[] }>(["agents", "ps"])).items).toEqual([]);
+    expect(await home.json(["agents", "run", "lost.running", "--", "late"])).toMatchObject({ status: "running" });
+    expect((await home.json<Info>(["agents", "info", "lost.running"])).next_step).toBe(
+      "opensentience agents logs lost.running",
+    );
   });
 
   test("during a build: its tree is gone, the build is closed as failed, and can be done again", async () => {

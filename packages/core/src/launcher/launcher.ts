@@ -29,6 +29,8 @@ const START_WINDOW_MS = 300;
 /** How long one agent may hold up the stop of the next when Core stops, in ms. */
 const ORDERLY_STOP_MS = 1_000;
 
+export { ARGUMENTS_NOT_KEPT } from "./reconcile.ts";
+
 export class Launcher {
   readonly #deps: LauncherDeps;
   readonly #queue = new AgentQueue();

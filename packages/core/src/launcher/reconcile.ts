@@ -1,7 +1,8 @@
 /**
  * What an earlier Core left behind, closed at the next start. Runs are ended by the kernel together with their Core; a
  * run that is still alive (no namespace was to be had) is ours only if pid, start time and boot fit, and is ended now.
- * Every run recorded as live is closed as `crashed` with reason `core_lost`.
+ * Every run recorded as live is closed as `crashed` with reason `core_lost`. Arguments are kept in memory only, so a run
+ * that had some is not started again: without them it would be another program than the one that was asked for.
  */
 import type { RestartPolicy } from "@opensentience/protocol";
 import { SYSTEM_ACT, type AuditLog } from "../audit-log/audit-log.ts";
@@ -23,10 +24,14 @@ export async function reconcileRuns(deps: {
     const leaked = await endLeftovers(run);
     processesEnded += leaked.found;
     killPoint("reconcile.leftovers_ended");
-    const reason =
-      leaked.leaked.length === 0
-        ? "core_lost"
-        : `core_lost; leaked: processes ${leaked.leaked.join(", ")} are still alive`;
+    // A stop that was asked for holds, whoever was lost meanwhile.
+    const isDue = run.stop_requested_at === null && deps.policyOf(run.agent_id) === "always";
+    const isStartedAgain = isDue && !hadArguments(deps.audit, run.run_id);
+    const notes = [
+      ...(leaked.leaked.length === 0 ? [] : [`leaked: processes ${leaked.leaked.join(", ")} are still alive`]),
+      ...(isDue && !isStartedAgain ? [notStartedAgain(run.agent_id)] : []),
+    ];
+    const reason = ["core_lost", ...notes].join("; ");
     deps.audit.transact((tx, record) => {
       store.setEnded(deps.storage, tx, run.run_id, {
         status: "crashed",
@@ -35,7 +40,7 @@ export async function reconcileRuns(deps: {
         signal: null,
         reason,
       });
-      deps.catalog.setLastError(tx, run.agent_id, "Core ended while the agent ran (core_lost)");
+      deps.catalog.setLastError(tx, run.agent_id, ["Core ended while the agent ran (core_lost)", ...notes].join("; "));
       deps.catalog.refresh(tx, run.agent_id);
       record({
         type: "agent.run_crashed",
@@ -47,8 +52,7 @@ export async function reconcileRuns(deps: {
           reason,
           leaked: leaked.leaked.length > 0 ? leaked.leaked : undefined,
           phase: "ended",
-          // A stop that was asked for holds, whoever was lost meanwhile.
-          restart_in_ms: run.stop_requested_at === null && deps.policyOf(run.agent_id) === "always" ? 0 : undefined,
+          restart_in_ms: isStartedAgain ? 0 : undefined,
         },
       });
     });
@@ -56,11 +60,45 @@ export async function reconcileRuns(deps: {
   return { closed: runs.length, processesEnded };
 }
 
-/** Whether the newest word on the run is that it is to be started again: no later run, stop or end of Core took it back. */
-export function awaitsRestart(deps: { storage: Storage; audit: AuditLog }, agentId: string): boolean {
+/** In the reason of what is not started again; the agent's next step goes by it. */
+export const ARGUMENTS_NOT_KEPT = "its arguments are not kept";
+
+function notStartedAgain(agentId: string): string {
+  return `not started again: ${ARGUMENTS_NOT_KEPT}, start it with \`opensentience agents run ${agentId} -- …\``;
+}
+
+/** Counted in the record of its start. Where that was erased nobody knows, which counts as yes. */
+function hadArguments(audit: AuditLog, runId: string): boolean {
+  const intent = audit.intentOf({ type: "run", id: runId }, "agent.run_started");
+  return intent !== null && audit.find(intent)?.metadata?.["args_count"] !== 0;
+}
+
+/** Of a restart that an earlier Core still owed: it will not come, and the agent's last error says why. */
+function callOffLost(deps: { audit: AuditLog; catalog: Catalog }, run: store.RunRow): void {
+  const reason = `Core was lost before its restart; ${notStartedAgain(run.agent_id)}`;
+  deps.audit.transact((tx, record) => {
+    deps.catalog.setLastError(tx, run.agent_id, `${run.reason ?? "end unknown"}; ${reason}`);
+    record({
+      type: "agent.run_stopped",
+      act: SYSTEM_ACT,
+      subject: { type: "run", id: run.run_id },
+      metadata: { agent_id: run.agent_id, phase: "restart called off", reason },
+    });
+  });
+}
+
+/**
+ * Whether the newest word on the run is that it is to be started again: no later run, stop or end of Core took it back.
+ * A restart that cannot be had, since its arguments are lost, is called off here.
+ */
+export function awaitsRestart(deps: { storage: Storage; audit: AuditLog; catalog: Catalog }, agentId: string): boolean {
   const run = store.newestRun(deps.storage, agentId);
   if (run?.status !== "crashed") return false;
-  return typeof deps.audit.newestAbout({ type: "run", id: run.run_id })?.metadata?.["restart_in_ms"] === "number";
+  const newest = deps.audit.newestAbout({ type: "run", id: run.run_id });
+  if (typeof newest?.metadata?.["restart_in_ms"] !== "number") return false;
+  if (!hadArguments(deps.audit, run.run_id)) return true;
+  callOffLost(deps, run);
+  return false;
 }
 
 /** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */

@@ -14,6 +14,7 @@ import {
 } from "@opensentience/protocol";
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
 import type { Domain, Services } from "./domain.ts";
 
 export function agentSummary(domain: Domain, agent: AgentRecord): AgentJson {
@@ -116,5 +117,6 @@ function nextStep(agent: AgentRecord, isEnabled: boolean, drift: DriftJson | nul
   if (agent.status === "running") return command("logs");
   if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   if (drift !== null) return command("diff");
-  return isEnabled ? command("run") : command("enable");
+  if (!isEnabled) return command("enable");
+  return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");
 }
