@@ -1,7 +1,7 @@
 /** Core's own life: one per home, an orderly end, and what a violent end leaves (nothing that runs, nothing half done). */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { CoreStatusJson, RunJson } from "@opensentience/protocol";
+import type { CoreStatusJson, PsItemJson, RunJson } from "@opensentience/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/host/process-tree.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -226,6 +226,11 @@ describe("kill -9 of Core", () => {
       ({ metadata }) => metadata["phase"] === "restart called off",
     );
     expect(calledOff?.metadata).toMatchObject({ agent_id: "lost.pending" });
+    // Nobody saw the end: the time until another Core closed the run is not its uptime.
+    const all = await home.json<{ items: PsItemJson[] }>(["agents", "ps", "--all"]);
+    const lost = all.items.find((run) => run.agent_id === "lost.running" && run.reason?.startsWith("core_lost"));
+    const wroteAfter = statSync(lost?.log_path ?? "").mtimeMs - Date.parse(lost?.started_at ?? "");
+    expect(lost).toMatchObject({ uptime_is_least: true, uptime_ms: Math.round(wroteAfter) });
     // Another Core later finds nothing that it owes either.
     await killCore();
     expect((await home.json<{ items: Run[] }>(["agents", "ps"])).items).toEqual([]);

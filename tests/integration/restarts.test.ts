@@ -8,6 +8,7 @@ import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
 import { misbehaving, program, say } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
+import { Following } from "../support/terminal.ts";
 
 const FIRST_DELAY_MS = 400;
 const MAX_RESTARTS = 3;
@@ -117,6 +118,29 @@ describe("the policy", () => {
   });
 });
 
+describe("following the logs", () => {
+  test("goes on with the run that follows, and says why nothing follows", async () => {
+    await smallAgentAt(home, "follow.on", "enabled", {}, misbehaving("ends-on-word.sh"));
+    await home.json(["agents", "run", "follow.on", "--restart", "on-failure"]);
+    const following = new Following(home, ["agents", "logs", "follow.on", "-f"]);
+    await following.until(/ready/);
+    say(home, "follow.on", "code 7");
+    await following.until(/core: — run ended: exited with code 7; the next run began —/);
+    await restarted(home, "follow.on", 1);
+    await home.json(["agents", "restart", "follow.on"]);
+    await following.until(/core: — run ended: stopped; the next run began —/);
+    await home.json(["agents", "stop", "follow.on"]);
+    const { code, lines, stderr } = await following.end();
+    expect([code, stderr]).toEqual([0, "run ended: stopped\n"]);
+    expect(lines.filter((line) => line.endsWith("ready"))).toHaveLength(3);
+
+    const over = await home.cli(["agents", "logs", "follow.on", "-f"]);
+    expect(over.code).toBe(0);
+    expect(over.stdout).toContain("ready");
+    expect(over.stderr).toMatch(/^follow\.on is not running; its last run ended .*\(stopped\)\n$/);
+  });
+});
+
 describe("a pending restart", () => {
   /** At least half of it passes before the restart: time enough to act on it. */
   const LONG_DELAY_MS = 4_000;
@@ -139,9 +163,41 @@ describe("a pending restart", () => {
     expect(slow.processes()).toEqual([]);
   });
 
+  test("is told wherever the agent is, and by the stop that calls it off", async () => {
+    const notice = (limit: string): RegExp =>
+      new RegExp(`will be started again in [1-4] s \\(restart 1 of ${limit}\\)`);
+    await smallAgentAt(slow, "pending.told", "enabled", {}, program("#!/bin/sh\nexit 3\n"));
+    const refused = await slow.cli(["agents", "run", "pending.told", "--restart", "on-failure"]);
+    expect([refused.code, refused.stdout]).toEqual([1, ""]);
+    expect(refused.stderr).toMatch(notice("5"));
+    expect(refused.stderr).toContain("next: opensentience agents logs pending.told -f");
+    const shown = await Promise.all(
+      [["ps"], ["info", "pending.told"], ["list"]].map((words) => slow.cli(["agents", ...words])),
+    );
+    for (const { stdout } of shown) expect(stdout).toMatch(notice("5"));
+    const { items } = await slow.json<{ items: RunJson[] }>(["agents", "ps"]);
+    const waiting = items.find((run) => run.agent_id === "pending.told");
+    expect(waiting).toMatchObject({ status: "crashed", restart_attempt: 1, restart_limit: 5 });
+    expect(Date.parse(waiting?.restart_at ?? "")).toBeGreaterThan(Date.parse(waiting?.stopped_at ?? ""));
+    expect(await slow.json(["agents", "info", "pending.told"])).toMatchObject({
+      restart_at: waiting?.restart_at,
+      restart_attempt: 1,
+      next_step: "opensentience agents logs pending.told -f",
+    });
+    const stopped = await slow.cli(["agents", "stop", "pending.told"]);
+    expect(stopped.code).toBe(0);
+    expect(stopped.stdout).toContain("its pending restart was called off");
+    expect(await info(slow, "pending.told")).toMatchObject({ restart_at: null, run: { restart_at: null } });
+  });
+
   test("is cancelled by a stop, which answers with the run that crashed", async () => {
     await crashed("pending.stop");
-    expect(await slow.json(["agents", "stop", "pending.stop"])).toMatchObject({ status: "crashed", exit_code: 1 });
+    expect(await slow.json(["agents", "stop", "pending.stop"])).toMatchObject({
+      status: "crashed",
+      exit_code: 1,
+      restart_called_off: true,
+    });
+    expect(await slow.json(["agents", "stop", "pending.stop"])).toMatchObject({ restart_called_off: false });
   });
 
   test("is cancelled by a revocation", async () => {

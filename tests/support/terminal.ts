@@ -152,12 +152,12 @@ export class Following {
     this.#child.stdout?.resume();
   }
 
-  /** Its end without our doing: the exit code and all whole lines of stdout. */
-  async end(): Promise<{ code: number | null; lines: string[] }> {
+  /** Its end without our doing: the exit code, all whole lines of stdout, and stderr. */
+  async end(): Promise<{ code: number | null; lines: string[]; stderr: string }> {
     const limit = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT_MS / 2);
     const [{ exitCode }] = await Promise.all([this.#ended, this.#closed]);
     clearTimeout(limit);
-    return { code: exitCode, lines: this.lines };
+    return { code: exitCode, lines: this.lines, stderr: this.#stderr };
   }
 
   /** The end of the terminal it was started in, or worse. */

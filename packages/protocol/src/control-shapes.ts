@@ -14,6 +14,12 @@ import {
 const timestamp = z.string().describe("RFC 3339, UTC");
 const nullableText = z.string().nullable();
 
+const pendingRestart = {
+  restart_at: timestamp.nullable().describe("when Core starts it again by itself; null where no restart is pending"),
+  restart_attempt: z.number().int().nullable().describe("which restart in a row that will be"),
+  restart_limit: z.number().int().nullable().describe("after how many of them Core gives up"),
+};
+
 export const runJson = z.object({
   run_id: z.string(),
   agent_id: z.string(),
@@ -25,6 +31,7 @@ export const runJson = z.object({
   signal: nullableText,
   reason: nullableText,
   restart_count: z.number().int(),
+  ...pendingRestart,
   log_path: nullableText,
   session_id: nullableText,
   last_heartbeat_at: timestamp.nullable(),
@@ -35,11 +42,20 @@ export const runJson = z.object({
   next_step: nullableText,
 });
 
+export const stoppedRunJson = runJson.extend({
+  restart_called_off: z.boolean().describe("true where the agent did not run and its pending restart was taken back"),
+});
+
 export const psItemJson = runJson.extend({
   cpu_percent: z.number().nullable(),
   memory_bytes: z.number().int().nullable(),
   processes: z.number().int().nullable(),
   uptime_ms: z.number().int(),
+  uptime_is_least: z
+    .boolean()
+    .describe(
+      "true of a run that was lost with Core: it wrote something that long after its start, its end is unknown",
+    ),
 });
 
 export const approvalJson = z.object({
@@ -97,6 +113,7 @@ export const agentJson = z.object({
   missing_since: timestamp.nullable(),
   keywords: z.array(z.string()),
   restart_policy: z.enum(RESTART_POLICIES),
+  ...pendingRestart,
   next_step: nullableText,
 });
 
@@ -251,6 +268,8 @@ export const logRecordJson = z.object({
 export const progressJson = z.object({ phase: z.string(), text: z.string() });
 
 export type RunJson = z.infer<typeof runJson>;
+export type PendingRestartJson = Pick<RunJson, keyof typeof pendingRestart>;
+export type StoppedRunJson = z.infer<typeof stoppedRunJson>;
 export type PsItemJson = z.infer<typeof psItemJson>;
 export type ApprovalJson = z.infer<typeof approvalJson>;
 export type PermissionJson = z.infer<typeof permissionJson>;

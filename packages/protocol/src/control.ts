@@ -23,6 +23,7 @@ import {
   logRecordJson,
   psItemJson,
   runJson,
+  stoppedRunJson,
   scanReportJson,
   toolCallJson,
   toolDetailJson,
@@ -206,10 +207,10 @@ export const CONTROL_ROUTES = {
   stop_agent: {
     method: "post",
     path: "/agents/{agent_id}/stop",
-    summary: "Stop the agent's whole process tree",
+    summary: "Stop the agent's whole process tree, or call its pending restart off",
     params: agentParams,
     body: empty,
-    response: runJson,
+    response: stoppedRunJson,
   },
   restart_agent: {
     method: "post",
@@ -237,7 +238,8 @@ export const CONTROL_ROUTES = {
   list_runs: {
     method: "get",
     path: "/runs",
-    summary: "Live runs with their use of the machine (all=true: ended ones too)",
+    summary:
+      "Live runs with their use of the machine, and those about to be started again (all=true: every ended one too)",
     query: z.object({ agent: z.string().max(200).optional(), all: flag, limit, cursor }),
     response: listOf(psItemJson),
   },

@@ -7,6 +7,7 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./permissions.ts";
+export * from "./restart-notice.ts";
 export * from "./run-environment.ts";
 export * from "./runtime.ts";
 export * from "./words.ts";

@@ -8,6 +8,7 @@ import type {
   PsItemJson,
   ToolJson,
 } from "@opensentience/protocol";
+import { restartNotice } from "@opensentience/protocol";
 import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
@@ -92,6 +93,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["entrypoint", agent.entrypoint === null ? null : [agent.entrypoint.value, ...agent.entrypoint.args].join(" ")],
       ["restart", agent.restart_policy],
       ["held", agent.held],
+      ["then", restartNotice(agent, Date.now())],
       ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
       ["unknown fields", agent.unknown_fields.join(", ")],
       ...sessionFields(history.runs[0]),

@@ -211,7 +211,7 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     summary: "Show the captured output of an agent",
     positionals: [AGENT],
     options: {
-      follow: FOLLOW,
+      follow: { ...FOLLOW, summary: "keep going, over restarts, until Ctrl-C or until nothing follows" },
       tail: { type: "string", value: "N", summary: "only the last N lines" },
       since: { type: "string", value: "TIME", summary: "from this time on: 10m, 2h, 3d, or 2026-01-31T12:00:00Z" },
       run: { type: "string", value: "RUN", summary: "of this run instead of the newest one" },
@@ -222,7 +222,7 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
   {
     noun: "agents",
     verb: "ps",
-    summary: "Show the live runs and what they use of the machine",
+    summary: "Show the live runs, what they use of the machine, and what is about to be started again",
     positionals: [],
     options: { all: { type: "boolean", summary: "ended runs too" } },
     examples: ["opensentience agents ps"],

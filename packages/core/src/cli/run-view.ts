@@ -1,6 +1,6 @@
 /** Runs and log records as text for people. Pure. */
-import type { LogRecordJson, PsItemJson, RunJson } from "@opensentience/protocol";
-import { safeText } from "@opensentience/protocol";
+import type { LogRecordJson, PendingRestartJson, PsItemJson, RunJson } from "@opensentience/protocol";
+import { restartNotice, safeText } from "@opensentience/protocol";
 import { type Column, fittedTable } from "./fitted-table.ts";
 import { type Cell, duration, oneLine, shortTime, size, type Style } from "./format.ts";
 
@@ -37,11 +37,25 @@ export function runRows(style: Style, runs: readonly PsItemJson[]): string {
     run.pid === null ? "-" : String(run.pid),
     run.cpu_percent === null ? "-" : run.cpu_percent.toFixed(1),
     size(run.memory_bytes),
-    duration(run.uptime_ms),
+    uptime(run),
     run.stopped_at === null ? "-" : endOf(run),
     run.run_id,
   ]);
   return fittedTable(style, COLUMNS, rows);
+}
+
+/** Of a run that was lost with Core only what its log proves is known. */
+function uptime(run: PsItemJson): string {
+  if (!run.uptime_is_least) return duration(run.uptime_ms);
+  return run.uptime_ms === 0 ? "unknown" : `≥ ${duration(run.uptime_ms)}`;
+}
+
+/** A line for each agent that Core is about to start again. */
+export function restartLines(waiting: readonly (PendingRestartJson & { agent_id: string })[]): string[] {
+  return waiting.flatMap((one) => {
+    const notice = restartNotice(one, Date.now());
+    return notice === null ? [] : [`${oneLine(one.agent_id)} ${notice}`];
+  });
 }
 
 export function runState(style: Style, run: RunJson): string {
@@ -53,6 +67,7 @@ export function runState(style: Style, run: RunJson): string {
     ["started", shortTime(run.started_at)],
     ["ended", run.stopped_at === null ? null : `${shortTime(run.stopped_at)}, ${endOf(run)}`],
     ["restarts", run.restart_count === 0 ? null : String(run.restart_count)],
+    ["then", restartNotice(run, Date.now())],
     ["log", run.log_path],
     ["held", run.isolation?.replaceAll("_", " ")],
     [

@@ -30,6 +30,9 @@ const RUN: PsItemJson = {
   signal: null,
   reason: "exited early",
   restart_count: 0,
+  restart_at: null,
+  restart_attempt: null,
+  restart_limit: null,
   log_path: "/l",
   session_id: null,
   last_heartbeat_at: null,
@@ -42,12 +45,15 @@ const RUN: PsItemJson = {
   memory_bytes: 2048,
   processes: 1,
   uptime_ms: 1000,
+  uptime_is_least: false,
 };
 
 test("runs show how they ended", () => {
   expect(endOf(RUN)).toBe("exit code 3 (exited early)");
   expect(endOf({ exit_code: null, signal: "SIGKILL", reason: null })).toBe("signal SIGKILL");
   expect(runRows(plain, [RUN])).toContain("2.0 KiB");
+  expect(runRows(plain, [{ ...RUN, uptime_ms: 5_000, uptime_is_least: true }])).toContain("≥ 5.0 s");
+  expect(runRows(plain, [{ ...RUN, uptime_ms: 0, uptime_is_least: true }])).toContain("unknown");
 });
 
 test("a log line cannot act on the terminal", () => {
@@ -161,6 +167,9 @@ describe("what an agent is", () => {
     discovered_path: "/p/a",
     unknown_fields: [],
     last_error: null,
+    restart_at: null,
+    restart_attempt: null,
+    restart_limit: null,
     missing_since: null,
     requested_permissions: [],
   } as unknown as AgentDetailJson;

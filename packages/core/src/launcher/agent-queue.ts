@@ -14,6 +14,11 @@ export class AgentQueue {
     return result;
   }
 
+  /** Resolves when nothing of the agent is under way any more. */
+  async settled(agentId: string): Promise<void> {
+    while (this.#tails.has(agentId)) await this.#tails.get(agentId);
+  }
+
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());

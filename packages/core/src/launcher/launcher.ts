@@ -12,12 +12,21 @@
  */
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, type PsItemJson, type RestartPolicy, type RunJson } from "@opensentience/protocol";
+import {
+  CoreError,
+  restartNotice,
+  type PendingRestartJson,
+  type PsItemJson,
+  type RestartPolicy,
+  type RunJson,
+  type StoppedRunJson,
+} from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
 import { LiveRun } from "./live-run.ts";
+import { PendingRestarts } from "./pending-restarts.ts";
 import { awaitsRestart, reconcileRuns } from "./reconcile.ts";
 import { decideRestart, NO_RESTARTS, type RestartDecision, type RestartHistory } from "./restart-policy.ts";
 import { psItem, runJson } from "./run-json.ts";
@@ -38,12 +47,13 @@ export class Launcher {
   readonly #history = new Map<string, RestartHistory>();
   /** The operator's own arguments of the last `run`: a restart has them too. In memory only: they may hold secrets. */
   readonly #arguments = new Map<string, string[]>();
-  readonly #pendingRestarts = new Map<string, NodeJS.Timeout>();
+  readonly #pendingRestarts: PendingRestarts;
   readonly #cpuSamples = new Map<string, { atMs: number; cpuMs: number }>();
   #stopping = false;
 
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
+    this.#pendingRestarts = new PendingRestarts(deps.settings.restart.maxAttempts);
     deps.enablement.onRevoked(async (agentId, act) => {
       if (this.#live.has(agentId) || this.#pendingRestarts.has(agentId)) await this.stop(agentId, act);
     });
@@ -56,7 +66,7 @@ export class Launcher {
    */
   async run(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, act: Act): Promise<RunJson> {
     const live = await this.#queue.run(agentId, async () => {
-      this.#cancelRestart(agentId);
+      this.#pendingRestarts.cancel(agentId);
       this.#history.delete(agentId);
       this.#arguments.set(agentId, request.args ?? []);
       return this.#start(agentId, request, 0, act);
@@ -66,10 +76,10 @@ export class Launcher {
   }
 
   /** Ends the whole tree. Idempotent: of an agent that does not run, the newest run is given. Throws run.not_found. */
-  async stop(agentId: string, act: Act): Promise<RunJson> {
-    this.#callRestartOff(agentId, act);
+  async stop(agentId: string, act: Act): Promise<StoppedRunJson> {
+    let isCalledOff = this.#callRestartOff(agentId, act);
     await this.#queue.run(agentId, async () => {
-      this.#callRestartOff(agentId, act);
+      isCalledOff = this.#callRestartOff(agentId, act) || isCalledOff;
       const live = this.#live.get(agentId);
       await live?.stop(this.#deps.settings.stopGraceMs, act);
       if (live !== undefined && live.leaked.length > 0) {
@@ -83,14 +93,14 @@ export class Launcher {
         );
       }
     });
-    return this.newest(agentId);
+    return { ...this.newest(agentId), restart_called_off: isCalledOff };
   }
 
   async restart(agentId: string, act: Act): Promise<RunJson> {
     const live = await this.#queue.run(agentId, async () => {
       // A healthy run is left alone when what would follow it is refused.
       await this.#deps.enablement.requireRunnable(agentId, act);
-      this.#cancelRestart(agentId);
+      this.#pendingRestarts.cancel(agentId);
       this.#history.delete(agentId);
       await this.#live.get(agentId)?.stop(this.#deps.settings.stopGraceMs, act);
       return this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, 0, act);
@@ -127,13 +137,36 @@ export class Launcher {
     items: PsItemJson[];
     next: string | null;
   } {
-    const rows = store.pageOfRuns(this.#deps.storage, filter, filter.cursor ?? "\u{10ffff}", filter.limit + 1);
+    const wanted = { ...filter, andRuns: this.#pendingRestarts.runIds() };
+    const rows = store.pageOfRuns(this.#deps.storage, wanted, filter.cursor ?? "\u{10ffff}", filter.limit + 1);
     const items = rows.slice(0, filter.limit).map((row) => {
       const live = this.#live.get(row.agent_id);
       const usage = live?.plan.runId === row.run_id ? live.usage() : undefined;
       return psItem(this.#json(row), live, usage, this.#cpuSamples);
     });
     return { items, next: rows.length > filter.limit ? (items.at(-1)?.run_id ?? null) : null };
+  }
+
+  /** The restart that Core owes the agent. */
+  pendingRestart(agentId: string): PendingRestartJson {
+    return this.#pendingRestarts.json(agentId);
+  }
+
+  /**
+   * The run that came after this one, as soon as it has begun: a start that is under way and a pending restart are
+   * waited for. Null when nothing follows, and on abort.
+   */
+  async next(run: Pick<RunJson, "run_id" | "agent_id">, signal: AbortSignal): Promise<RunJson | null> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    while (!signal.aborted) {
+      await Promise.race([this.#queue.settled(run.agent_id), aborted]);
+      const row = store.runAfter(this.#deps.storage, run.agent_id, run.run_id);
+      if (row !== undefined) return this.#json(row);
+      const over = this.#pendingRestarts.over(run.agent_id);
+      if (over === undefined) return null;
+      await Promise.race([over, aborted]);
+    }
+    return null;
   }
 
   liveCount(): number {
@@ -151,14 +184,16 @@ export class Launcher {
 
   /** Starts again what an earlier Core lost (policy `always`), or was about to start again. */
   resume(): void {
-    for (const { agentId } of this.#deps.catalog.all())
-      if (this.#policy(agentId) !== "never" && awaitsRestart(this.#deps, agentId)) this.#scheduleRestart(agentId, 0, 1);
+    for (const { agentId } of this.#deps.catalog.all()) {
+      const run = this.#policy(agentId) === "never" ? undefined : awaitsRestart(this.#deps, agentId);
+      if (run !== undefined) this.#scheduleRestart(agentId, { runId: run.run_id, delayMs: 0, attempt: 1 });
+    }
   }
 
   /** Ends every agent in order, newest first, and starts nothing any more. One that takes long holds the next up only briefly. */
   async stopAll(act: Act): Promise<void> {
     this.#stopping = true;
-    for (const agentId of this.#pendingRestarts.keys()) this.#callRestartOff(agentId, act);
+    for (const agentId of this.#pendingRestarts.agentIds()) this.#callRestartOff(agentId, act);
     await this.#queue.idle();
     const stops: Promise<void>[] = [];
     for (const live of [...this.#live.values()].toReversed()) {
@@ -247,12 +282,14 @@ export class Launcher {
     clearTimeout(timer);
     if (live.status !== "crashed") return;
     const run = this.get(live.plan.runId);
+    const notice = restartNotice(run, Date.now());
+    const follows = notice === null ? "" : `; it ${notice}`;
     throw new CoreError(
       "launcher.exited_early",
-      `${live.plan.agentId} ended right after its start: ${run.reason ?? "unknown reason"}`,
+      `${live.plan.agentId} ended right after its start: ${run.reason ?? "unknown reason"}${follows}`,
       {
         details: { run, last_lines: live.lastLines },
-        nextStep: `opensentience agents logs ${live.plan.agentId}`,
+        nextStep: `opensentience agents logs ${live.plan.agentId}${notice === null ? "" : " -f"}`,
       },
     );
   }
@@ -279,7 +316,8 @@ export class Launcher {
     if (decision.action === "give_up") this.#recordGiveUp(live, decision.attempts);
     if (decision.action !== "restart") return;
     this.#history.set(agentId, decision.history);
-    this.#scheduleRestart(agentId, decision.delayMs, decision.history.attemptsAtMs.length);
+    const attempt = decision.history.attemptsAtMs.length;
+    this.#scheduleRestart(agentId, { runId, delayMs: decision.delayMs, attempt });
     if (this.#stopping) this.#callRestartOff(agentId, SYSTEM_ACT);
   }
 
@@ -304,43 +342,38 @@ export class Launcher {
     return this.#deps.catalog.find(agentId)?.restartPolicy ?? this.#deps.settings.restartPolicy;
   }
 
-  #scheduleRestart(agentId: string, delayMs: number, restartCount: number): void {
-    const timer = setTimeout(() => {
-      this.#pendingRestarts.delete(agentId);
+  #scheduleRestart(agentId: string, due: { runId: string; delayMs: number; attempt: number }): void {
+    this.#pendingRestarts.schedule(agentId, due, () => {
       killPoint("restart.due");
       this.#queue
         .run(agentId, async () =>
           this.#live.has(agentId) || this.#stopping
             ? undefined
-            : this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, restartCount, SYSTEM_ACT),
+            : this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, due.attempt, SYSTEM_ACT),
         )
         .catch((error: unknown) => this.#deps.onFault(`a restart of ${agentId} was refused`, error));
-    }, delayMs);
-    this.#pendingRestarts.set(agentId, timer);
+    });
     killPoint("restart.scheduled");
   }
 
-  /** Recorded, so that no later Core takes it for pending. */
-  #callRestartOff(agentId: string, act: Act): void {
+  /** Recorded, so that no later Core takes it for pending. False where none was pending. */
+  #callRestartOff(agentId: string, act: Act): boolean {
     const run = this.#pendingRestarts.has(agentId) ? store.newestRun(this.#deps.storage, agentId) : undefined;
-    this.#cancelRestart(agentId);
-    if (run === undefined) return;
+    this.#pendingRestarts.cancel(agentId);
+    if (run === undefined) return false;
     this.#deps.audit.record({
       type: "agent.run_stopped",
       act,
       subject: { type: "run", id: run.run_id },
       metadata: { agent_id: agentId, phase: "restart called off" },
     });
-  }
-
-  #cancelRestart(agentId: string): void {
-    clearTimeout(this.#pendingRestarts.get(agentId));
-    this.#pendingRestarts.delete(agentId);
+    return true;
   }
 
   #json(row: store.RunRow): RunJson {
     const live = this.#live.get(row.agent_id);
-    if (live?.plan.runId !== row.run_id) return runJson(row, undefined, null);
-    return runJson(row, live, this.#deps.sockets.sessionOf(row.run_id));
+    const pending = this.#pendingRestarts.json(row.agent_id, row.run_id);
+    if (live?.plan.runId !== row.run_id) return runJson(row, undefined, null, pending);
+    return runJson(row, live, this.#deps.sockets.sessionOf(row.run_id), pending);
   }
 }

@@ -31,7 +31,7 @@ export async function reconcileRuns(deps: {
       ...(leaked.leaked.length === 0 ? [] : [`leaked: processes ${leaked.leaked.join(", ")} are still alive`]),
       ...(isDue && !isStartedAgain ? [notStartedAgain(run.agent_id)] : []),
     ];
-    const reason = ["core_lost", ...notes].join("; ");
+    const reason = [CORE_LOST, ...notes].join("; ");
     deps.audit.transact((tx, record) => {
       store.setEnded(deps.storage, tx, run.run_id, {
         status: "crashed",
@@ -59,6 +59,9 @@ export async function reconcileRuns(deps: {
   }
   return { closed: runs.length, processesEnded };
 }
+
+/** How the reason of a run begins that was lost with its Core: when it ended is not known, only when it was closed. */
+export const CORE_LOST = "core_lost";
 
 /** In the reason of what is not started again; the agent's next step goes by it. */
 export const ARGUMENTS_NOT_KEPT = "its arguments are not kept";
@@ -88,17 +91,20 @@ function callOffLost(deps: { audit: AuditLog; catalog: Catalog }, run: store.Run
 }
 
 /**
- * Whether the newest word on the run is that it is to be started again: no later run, stop or end of Core took it back.
+ * The newest run of the agent, if the newest word on it is that it is to be started again: no later run, stop or end of Core took it back.
  * A restart that cannot be had, since its arguments are lost, is called off here.
  */
-export function awaitsRestart(deps: { storage: Storage; audit: AuditLog; catalog: Catalog }, agentId: string): boolean {
+export function awaitsRestart(
+  deps: { storage: Storage; audit: AuditLog; catalog: Catalog },
+  agentId: string,
+): store.RunRow | undefined {
   const run = store.newestRun(deps.storage, agentId);
-  if (run?.status !== "crashed") return false;
+  if (run?.status !== "crashed") return undefined;
   const newest = deps.audit.newestAbout({ type: "run", id: run.run_id });
-  if (typeof newest?.metadata?.["restart_in_ms"] !== "number") return false;
-  if (!hadArguments(deps.audit, run.run_id)) return true;
+  if (typeof newest?.metadata?.["restart_in_ms"] !== "number") return undefined;
+  if (!hadArguments(deps.audit, run.run_id)) return run;
   callOffLost(deps, run);
-  return false;
+  return undefined;
 }
 
 /** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */

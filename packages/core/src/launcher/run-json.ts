@@ -1,12 +1,15 @@
 /** A run as the interfaces show it. */
-import type { PsItemJson, RunJson } from "@opensentience/protocol";
+import { statSync } from "node:fs";
+import type { PendingRestartJson, PsItemJson, RunJson } from "@opensentience/protocol";
 import type { LiveRun } from "./live-run.ts";
+import { CORE_LOST } from "./reconcile.ts";
 import type { RunRow } from "./store.ts";
 
 export function runJson(
   row: RunRow,
   live: LiveRun | undefined,
   session: { health: string; lastHeartbeatAt: string | null } | null,
+  pending: PendingRestartJson,
 ): RunJson {
   const isOver = row.status === "stopped" || row.status === "crashed";
   return {
@@ -20,6 +23,7 @@ export function runJson(
     signal: row.signal,
     reason: row.reason,
     restart_count: row.restart_count,
+    ...pending,
     log_path: row.log_path,
     session_id: row.session_id,
     last_heartbeat_at: session?.lastHeartbeatAt ?? row.last_heartbeat_at,
@@ -41,13 +45,22 @@ export function psItem(
   samples: Map<string, { atMs: number; cpuMs: number }>,
 ): PsItemJson {
   const nowMs = performance.now();
-  const endMs = run.stopped_at === null ? Date.now() : Date.parse(run.stopped_at);
+  const isLost = run.reason?.startsWith(CORE_LOST) === true;
+  const closedMs = run.stopped_at === null ? Date.now() : Date.parse(run.stopped_at);
+  const endMs = isLost ? Math.min(closedMs, lastWrittenMs(run.log_path)) : closedMs;
   const uptimeMs =
     usage === undefined || live === undefined
       ? Math.max(0, endMs - Date.parse(run.started_at))
       : nowMs - live.startedMs;
   if (usage === undefined || live === undefined)
-    return { ...run, cpu_percent: null, memory_bytes: null, processes: null, uptime_ms: Math.round(uptimeMs) };
+    return {
+      ...run,
+      cpu_percent: null,
+      memory_bytes: null,
+      processes: null,
+      uptime_ms: Math.round(uptimeMs),
+      uptime_is_least: isLost,
+    };
   const last = samples.get(run.run_id);
   const since = last !== undefined && nowMs - last.atMs >= SAMPLE_MS ? last : { atMs: live.startedMs, cpuMs: 0 };
   if (last === undefined || nowMs - last.atMs >= SAMPLE_MS)
@@ -59,5 +72,13 @@ export function psItem(
     memory_bytes: usage.memoryBytes,
     processes: usage.processes,
     uptime_ms: Math.round(uptimeMs),
+    uptime_is_least: false,
   };
+}
+
+/** The last that is known of a run whose end nobody saw; the beginning of time where it wrote nothing. */
+function lastWrittenMs(logPath: string | null): number {
+  if (logPath === null) return 0;
+  const file = statSync(logPath, { throwIfNoEntry: false });
+  return file === undefined || file.size === 0 ? 0 : file.mtimeMs;
 }

@@ -44,19 +44,25 @@ export function liveRunOf(storage: Storage, agentId: string): RunRow | undefined
   return storage.get("SELECT * FROM runs WHERE agent_id = ? AND status IN ('starting','running','stopping')", agentId);
 }
 
-/** Newest first; ids sort by time, so the cursor is the last id of the page before. */
+/** The run of the same agent that came right after it. */
+export function runAfter(storage: Storage, agentId: string, runId: string): RunRow | undefined {
+  return storage.get("SELECT * FROM runs WHERE agent_id = ? AND run_id > ? ORDER BY run_id LIMIT 1", agentId, runId);
+}
+
+/** `liveOnly` gives the runs named in `andRuns` too. Newest first; ids sort by time, so the cursor is the last id of the page before. */
 export function pageOfRuns(
   storage: Storage,
-  filter: { agentId?: string | undefined; liveOnly: boolean },
+  filter: { agentId?: string | undefined; liveOnly: boolean; andRuns: string[] },
   beforeId: string,
   limit: number,
 ): RunRow[] {
   return storage.all(
-    `SELECT * FROM runs WHERE (? IS NULL OR agent_id = ?) AND (? = 0 OR status IN ('starting','running','stopping')) AND run_id < ?
+    `SELECT * FROM runs WHERE (? IS NULL OR agent_id = ?) AND (? = 0 OR status IN ('starting','running','stopping') OR run_id IN (SELECT value FROM json_each(?))) AND run_id < ?
      ORDER BY run_id DESC LIMIT ?`,
     filter.agentId ?? null,
     filter.agentId ?? null,
     filter.liveOnly ? 1 : 0,
+    JSON.stringify(filter.andRuns),
     beforeId,
     limit,
   );

@@ -17,7 +17,7 @@ import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
 import type { Domain, Services } from "./domain.ts";
 
-export function agentSummary(domain: Domain, agent: AgentRecord): AgentJson {
+export function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
   return {
     agent_id: agent.agentId,
     name: agent.name,
@@ -37,6 +37,7 @@ export function agentSummary(domain: Domain, agent: AgentRecord): AgentJson {
     missing_since: agent.missingSince,
     keywords: agent.keywords,
     restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
+    ...services.launcher.pendingRestart(agent.agentId),
     next_step: nextStep(
       agent,
       agent.status === "enabled" || agent.status === "stopped" || agent.status === "running",
@@ -54,8 +55,11 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
   const isEnabled = approval?.status === "active";
   const { manifest } = agent;
   return {
-    ...agentSummary(domain, agent),
-    next_step: nextStep(agent, isEnabled, drift),
+    ...agentSummary(domain, services, agent),
+    next_step:
+      services.launcher.pendingRestart(agentId).restart_at === null
+        ? nextStep(agent, isEnabled, drift)
+        : `opensentience agents logs ${agentId} -f`,
     entrypoint: {
       type: manifest.entrypoint.type,
       value: manifest.entrypoint.value,

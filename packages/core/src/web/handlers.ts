@@ -2,9 +2,10 @@
 import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
 import { eventType, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
 import { checkHealth } from "../doctor/doctor.ts";
-import { followLog, readLog } from "../logs/logs.ts";
+import { readLog } from "../logs/logs.ts";
 import { agentDetail, agentSummary } from "./agents.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
+import { followRuns } from "./run-logs.ts";
 import { callTool, listTools, streamToolCall, toolDetail, toolId } from "./tools.ts";
 import type { Domain, Services } from "./domain.ts";
 
@@ -82,7 +83,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       status: query["status"] as string | undefined,
       ...page(query),
     });
-    return { items: items.map((agent) => agentSummary(domain, agent)), next };
+    return { items: items.map((agent) => agentSummary(domain, services(domain), agent)), next };
   },
   get_agent: detail,
   install_agent: async (domain, { body, act, signal, progress }) => {
@@ -189,7 +190,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       ...(since === undefined ? {} : { since }),
     };
     if (query.follow !== "true") return readLog(run.log_path, options);
-    return followLog(run.log_path, { ...options, signal: input.signal, isLive: () => launcher.isLive(run.run_id) });
+    return followRuns(launcher, run, { ...options, isOneRun: query.run !== undefined, signal: input.signal });
   },
   list_runs: (domain, { query }) =>
     services(domain).launcher.list({

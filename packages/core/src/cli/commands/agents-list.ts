@@ -15,5 +15,6 @@ export async function showAgents(context: CommandContext, q: string | undefined,
     return;
   }
   const { agentsTable } = await import("../agent-view.ts");
-  context.output.result(list, (style) => agentsTable(style, list.items));
+  const { restartLines } = await import("../run-view.ts");
+  context.output.result(list, (style) => [agentsTable(style, list.items), ...restartLines(list.items)].join("\n"));
 }

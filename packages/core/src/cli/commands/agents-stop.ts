@@ -15,11 +15,11 @@ export async function run(context: CommandContext): Promise<void> {
   const stopped = await interruptedAs("the stop goes on in the background", () =>
     client.call("stop_agent", { params: { agent_id: agentId } }).finally(progress.end),
   );
-  output.result(stopped, (style) =>
-    endedBefore(stopped, askedAt)
-      ? `${agentId} was not running; its last run ended ${shortTime(stopped.stopped_at)}, ${endOf(stopped)}`
-      : runState(style, stopped),
-  );
+  output.result(stopped, (style) => {
+    if (!endedBefore(stopped, askedAt)) return runState(style, stopped);
+    const calledOff = stopped.restart_called_off ? "its pending restart was called off; " : "";
+    return `${agentId} was not running; ${calledOff}its last run ended ${shortTime(stopped.stopped_at)}, ${endOf(stopped)}`;
+  });
   output.nextStep(stopped.next_step);
 }
 
