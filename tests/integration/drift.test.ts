@@ -106,7 +106,7 @@ test("the diff names files that were added, removed and changed, and both commit
   const commitMoved = { layers: ["commit"], narrowing: false };
   expect(await driftOf(id)).toEqual({
     ...commitMoved,
-    next_step: `opensentience agents install ${id} --allow-local`,
+    next_step: `opensentience agents build ${id}`,
     diff: { ...NOTHING, files: { added: ["c.txt"], removed: [], changed: ["a.txt"] } },
   });
   const to = await repository.commit({ "b.txt": null, "d.txt": "d\n" });
@@ -235,6 +235,34 @@ test("a rollback brings back nothing from before a revocation", async () => {
   expect(agent.approval?.approved_permissions).toEqual([permissions[0]]);
   expect(agent.drift?.layers).toContain("commit");
   await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+});
+
+test("a changed file is put right at the approved commit, though a wider version is out, and the build names it", async () => {
+  const id = "com.example.putright";
+  const repository = await smallAgentAt(home, id, "enabled");
+  const approved = repository.head;
+  await repository.commit({
+    [MANIFEST]: manifestText(id, { version: "2.0.0", permissions: ["filesystem:read:~/**"] }),
+  });
+  const names = Array.from({ length: 11 }, (_, index) => `planted-${index}\u001b[2J.js`);
+  writeFileSync(join(home.sourceOf(id), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+  const next = `opensentience agents build ${id}`;
+  await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, next, about: id });
+  expect((await driftOf(id))?.next_step).toBe(next);
+  expect(await home.json(["agents", "info", id])).toMatchObject({ next_step: `opensentience agents diff ${id}` });
+  expect(await typeNextStep(home, next)).toMatch(/put back 1 changed file: bin\/agent\n/);
+  const agent = await home.json<AgentDetailJson>(["agents", "info", id]);
+  expect(agent).toMatchObject({ version: "1.0.0", source_commit: approved, drift: null });
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  await home.json(["agents", "stop", id]);
+
+  for (const name of names) writeFileSync(join(home.sourceOf(id), name), "");
+  const { stdout } = await home.cli(["agents", "build", id, "--yes"]);
+  expect(stdout).toMatch(/^put back 11 changed files: planted-0.*, planted-\S+ and 1 more\nbuilt\n/);
+  expect(stdout).not.toContain("\u001b");
+  writeFileSync(join(home.sourceOf(id), "bin/agent"), "");
+  expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: ["bin/agent"] });
+  expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: [] });
 });
 
 test("an approval is bound to its commit: the same one again needs a build and no approval", async () => {

@@ -30,7 +30,7 @@ const SHAPES: Record<string, Shape> = {
   "agents search": { args: ["small"], schema: CONTROL_ROUTES.list_agents.response },
   "agents install": { args: [ID, "--allow-local"], schema: agentDetailJson },
   "agents info": { args: [ID], schema: agentDetailJson },
-  "agents build": { args: [ID, "--yes"], schema: agentDetailJson },
+  "agents build": { args: [ID, "--yes"], schema: CONTROL_ROUTES.build_agent.response },
   "agents enable": { args: [ID, "--all"], schema: agentDetailJson },
   "agents diff": { args: [ID], schema: CONTROL_ROUTES.diff_agent.response },
   "agents run": { args: [ID, "--yes"], schema: CONTROL_ROUTES.run_agent.response },

@@ -169,7 +169,7 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
     async ({ id, layers, isTampered, move }) => {
       await smallAgentAt(home, id, "enabled", { permissions: REQUESTED }, { "notes.txt": "notes\n" });
       move(home.sourceOf(id), id);
-      const next = isTampered ? `opensentience agents install ${id} --allow-local` : `opensentience agents diff ${id}`;
+      const next = isTampered ? `opensentience agents build ${id}` : `opensentience agents diff ${id}`;
       for (const verb of ["run", "restart"]) {
         const error = await refuse(home, ["agents", verb, id], {
           code: "enablement.drifted",
@@ -188,7 +188,7 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
       for (const layer of isTampered ? [] : layers) expect(shown).toContain(layer);
       if (!isTampered) return;
       // Approving cannot make other files those of the commit; the repository's own files run without a new approval.
-      await home.json(["agents", "build", id, "--yes"]);
+      expect(shown).toMatch(/put back 1 changed file: /);
       expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
     },
   );
@@ -211,7 +211,7 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
     const id = "com.example.approvetampered";
     await smallAgentAt(home, id, "built", {}, { "notes.txt": "notes\n" });
     writeFileSync(join(home.sourceOf(id), "notes.txt"), "other\n");
-    const next = `opensentience agents install ${id} --allow-local`;
+    const next = `opensentience agents build ${id}`;
     const expected = { code: "enablement.drifted", exit: 4, next, about: id } as const;
     await refuse(home, ["agents", "enable", id, "--all"], expected);
     await typeNextStep(home, next);

@@ -128,6 +128,10 @@ export const agentDetailJson = agentJson.extend({
   unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
 });
 
+export const builtAgentJson = agentDetailJson.extend({
+  put_back: z.array(z.string()).describe("files that were not those of the commit and were put back before the build"),
+});
+
 export const toolJson = z.object({
   tool_id: z.string(),
   agent_id: z.string(),

@@ -13,6 +13,7 @@
 import { z } from "zod";
 import {
   agentDetailJson,
+  builtAgentJson,
   agentJson,
   auditEventJson,
   buildPlanJson,
@@ -158,7 +159,7 @@ export const CONTROL_ROUTES = {
     summary: "Build; executes third-party code",
     params: agentParams,
     body: z.object({ expected_plan: z.string().max(64).optional() }).strict(),
-    response: agentDetailJson,
+    response: builtAgentJson,
     progress: true,
     boundary: true,
   },

@@ -63,6 +63,9 @@ export type BuildOptions = {
   progress?: (phase: string, text: string) => void;
 };
 
+/** Of the files that were put back. */
+const MAX_NAMES = 1_000;
+
 export class Build {
   readonly #deps: BuildDeps;
 
@@ -86,9 +89,10 @@ export class Build {
   /**
    * Runs the plan. Throws install.not_installed, install.running, build.plan_changed, build.source_changed,
    * build.tool_missing, build.failed, build.timeout, build.canceled, build.tracked_files_changed, build.link_outside,
-   * install.limit_exceeded; once it was begun the failure is recorded and `build_status` is `failed`.
+   * install.limit_exceeded; once it was begun the failure is recorded and `build_status` is `failed`. `putBack` names the
+   * files that were not those of the commit, so that a change by somebody else is not undone unseen.
    */
-  async build(agentId: string, act: Act, options: BuildOptions = {}): Promise<void> {
+  async build(agentId: string, act: Act, options: BuildOptions = {}): Promise<{ putBack: string[] }> {
     const release = this.#deps.catalog.claim(agentId);
     const startedMs = performance.now();
     const span = { startedMs, deadlineMs: startedMs + this.#deps.settings.timeoutMs, signal: options.signal };
@@ -108,6 +112,7 @@ export class Build {
       try {
         await this.#runSteps(agent, steps, span, options.progress);
         await this.#accept(agent, steps, ownAct, span);
+        return { putBack };
       } catch (error) {
         this.#recordFailure(agent, error, ownAct, startedMs);
         throw error;
@@ -154,14 +159,22 @@ export class Build {
     if (tracked !== undefined && found.hash === agent.treeHash) return [];
     await this.#deps.restoreSource(agent, span.signal);
     if (agent.buildStatus === "built" && found.hash === agent.builtTreeHash) return [];
-    const difference = diffTrees(tracked ?? [], found.entries);
-    return [...difference.added, ...difference.removed, ...difference.changed].slice(0, 20);
+    const expected = (await this.#built(agent)) ?? tracked ?? [];
+    const { added, removed, changed } = diffTrees(expected, found.entries);
+    return names([...added, ...removed, ...changed]);
   }
 
   /** The list of the commit's files, when it is the one that was installed: its own hash alone proves nothing. */
   async #tracked(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
     const entries = await loadEntries(this.#deps.folders.agent(agent.agentId).trackedEntries);
     return entries !== undefined && hashEntries(entries) === agent.treeHash ? entries : undefined;
+  }
+
+  /** What the last build left, when it ended well: its files were not put there by anybody else. */
+  async #built(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
+    if (agent.buildStatus !== "built") return undefined;
+    const entries = await loadEntries(this.#deps.folders.agent(agent.agentId).builtEntries);
+    return entries !== undefined && hashEntries(entries) === agent.builtTreeHash ? entries : undefined;
   }
 
   /** Never from the cache: this is what will be trusted. Throws build.canceled and build.timeout. */
@@ -294,7 +307,7 @@ export class Build {
         metadata: {
           commit: agent.commit,
           ...recordedPlan(steps, this.#deps.redactor),
-          put_back: putBack.length === 0 ? undefined : putBack,
+          put_back: putBack.length === 0 ? undefined : putBack.slice(0, 20),
           trust_boundary: TRUST_BOUNDARY,
         },
       });
@@ -329,6 +342,11 @@ export class Build {
     if (agent.installPath !== null) return agent;
     throw notInstalled(agent);
   }
+}
+
+/** The rest is only counted, in the last entry. */
+function names(list: string[]): string[] {
+  return list.length <= MAX_NAMES ? list : [...list.slice(0, MAX_NAMES), `… and ${list.length - MAX_NAMES} more`];
 }
 
 /** A folder that is run in place is built in place. */

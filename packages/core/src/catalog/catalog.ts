@@ -196,11 +196,13 @@ export class Catalog {
       commit: string | null;
       builtTreeHash?: string;
       lastError?: string;
+      /** When it was, if not now: a rollback brings back a build of before. */
+      at?: string;
     },
   ): void {
     store.setBuild(this.#storage, tx, agentId, {
       status: build.status,
-      at: new Date().toISOString(),
+      at: build.at ?? new Date().toISOString(),
       commit: build.status === "built" ? build.commit : null,
       builtTreeHash: build.builtTreeHash ?? null,
       lastError: build.lastError ?? null,
@@ -263,6 +265,14 @@ export function reinstallCommand(agent: AgentRecord): string {
     return `opensentience agents install --dev ${agent.installPath}`;
   const isLocal = agent.gitUrl?.startsWith("file:") === true || agent.gitUrl?.startsWith("/") === true;
   return `opensentience agents install ${agent.agentId}${isLocal ? " --allow-local" : ""}`;
+}
+
+/**
+ * The command that puts changed files back. A build begins with exactly the installed commit, so what was approved stays
+ * approved; installing again would move to the newest commit of its ref.
+ */
+export function repairCommand(agent: AgentRecord): string {
+  return agent.commit === null ? reinstallCommand(agent) : `opensentience agents build ${agent.agentId}`;
 }
 
 /** Another copy of an installed agent never changes what the catalog says about the installed one. */

@@ -1,6 +1,6 @@
 /** What an approval is refused for: the state of the agent, and the choice of permissions. */
 import { canonicalPermissions, CoreError, type DriftJson } from "@opensentience/protocol";
-import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { reinstallCommand, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { filesMoved, type DiskState } from "./drift.ts";
 
@@ -81,7 +81,7 @@ export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: 
     `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
     {
       details: { layers, diff: drift?.diff ?? { files: disk.files } },
-      nextStep: isTampered ? reinstallCommand(agent) : `opensentience agents ${review} ${agent.agentId}`,
+      nextStep: isTampered ? repairCommand(agent) : `opensentience agents ${review} ${agent.agentId}`,
     },
   );
 }

@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
-import { notInstalled, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { notInstalled, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { diffManifests, isNarrowing, MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
@@ -61,13 +61,13 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
     layers.push("permissions");
   if (after !== undefined && JSON.stringify(after.entrypoint) !== approval.entrypoint_json) layers.push("entrypoint");
   const commitMoved = agent.commit !== approval.source_commit;
-  const filesMoved = disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
-  if (commitMoved || filesMoved) layers.push("commit");
+  const isTampered = filesMoved(disk);
+  if (commitMoved || isTampered) layers.push("commit");
   if (layers.length === 0) return undefined;
   return {
     layers,
-    next_step: filesMoved ? reinstallCommand(agent) : `opensentience agents enable ${agent.agentId}`,
-    narrowing: difference !== undefined && isNarrowing(difference) && !commitMoved && !filesMoved,
+    next_step: isTampered ? repairCommand(agent) : `opensentience agents enable ${agent.agentId}`,
+    narrowing: difference !== undefined && isNarrowing(difference) && !commitMoved && !isTampered,
     diff: {
       permissions: difference?.permissions ?? { added: [], removed: [], widened: [], narrowed: [] },
       entrypoint: difference?.entrypoint ?? null,
@@ -83,7 +83,7 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
   };
 }
 
-/** What puts the files back when they are not those of the installed commit; approving again could not. */
+/** The files are not those of the installed commit; a build puts them back (`repairCommand`), approving again could not. */
 export function filesMoved(disk: DiskState): boolean {
   return disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
 }

@@ -7,7 +7,7 @@
  * `previous`. The manifest must carry the id that was asked for.
  *
  * A running agent is not replaced under its feet: `install.running`. Installing again is how an agent is updated to
- * another ref, and how a tampered source is put right.
+ * another ref; a tampered source is put right by a build, which stays at its commit.
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";

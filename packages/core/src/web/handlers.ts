@@ -136,12 +136,12 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
   plan_build: (domain, input) => services(domain).build.plan(id(input), input.act),
   build_agent: async (domain, input) => {
     const expectedPlan = input.body["expected_plan"] as string | undefined;
-    await services(domain).build.build(id(input), input.act, {
+    const { putBack } = await services(domain).build.build(id(input), input.act, {
       ...(expectedPlan === undefined ? {} : { expectedPlan }),
       signal: input.signal,
       progress: input.progress,
     });
-    return detail(domain, input);
+    return { ...(await detail(domain, input)), put_back: putBack };
   },
   enable_agent: async (domain, input) => {
     const request = input.body as {

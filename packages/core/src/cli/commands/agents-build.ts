@@ -2,9 +2,11 @@ import { type BuildPlanJson, CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { boundaryLabel } from "../boundary-label.ts";
 import { type CommandContext, required } from "../context.ts";
-import { oneLine, type Style } from "../format.ts";
+import { counted, oneLine, type Style } from "../format.ts";
 import { interruptedAs } from "../interrupted.ts";
 import { withBuildOutput } from "../with-progress.ts";
+
+const MOST_NAMES = 10;
 
 /** Shows the plan, asks (or needs --yes), then lets Core build. Returns 1 when the answer was no. */
 export async function run(context: CommandContext): Promise<number> {
@@ -26,7 +28,7 @@ export async function run(context: CommandContext): Promise<number> {
       client.call("build_agent", { params, body: { expected_plan: plan.digest } }, onProgress),
     ),
   );
-  output.result(agent, (style) => `built\n${agentState(style, agent)}`);
+  output.result(agent, (style) => `${putBackText(agent.put_back)}built\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
   return 0;
 }
@@ -55,6 +57,14 @@ async function isConfirmed(context: CommandContext, agentId: string, plan: Build
   }
   prompt.show(introduction);
   return prompt.confirm("Build now?");
+}
+
+/** Somebody had changed them: whoever repairs an agent wants to know what. */
+function putBackText(files: readonly string[]): string {
+  if (files.length === 0) return "";
+  const named = files.slice(0, MOST_NAMES).map(oneLine).join(", ");
+  const more = files.length > MOST_NAMES ? ` and ${files.length - MOST_NAMES} more` : "";
+  return `put back ${counted(files.length, "changed file")}: ${named}${more}\n`;
 }
 
 export function planText(style: Style, plan: BuildPlanJson): string {
