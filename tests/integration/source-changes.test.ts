@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AgentDetailJson, RunJson } from "@opensentience/protocol";
 import { auditRows } from "../support/audit-rows.ts";
-import { newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
+import { eventually, newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
 import { MANIFEST, manifestText, smallAgent, smallAgentAt } from "../support/small-agent.ts";
 
@@ -76,12 +76,31 @@ describe("rollback", () => {
       status: "active",
       approved_permissions: ["filesystem:read:~/a/**"],
     });
+    expect(back.build_last_at).toBe(first.build_last_at);
     expect((await home.json<RunJson>(["agents", "run", id])).status).toBe("running");
     await home.json(["agents", "stop", id]);
 
     const forth = await home.json<AgentDetailJson>(["agents", "rollback", id]);
     expect(forth).toMatchObject({ version: "2.0.0", source_commit: second.source_commit, drift: null });
     expect(forth.approval?.approval_id).toBe(second.approval?.approval_id);
+    expect(forth.build_last_at).toBe(second.build_last_at);
+    await home.json(["agents", "rollback", id]);
+    expect((await home.json<AgentDetailJson>(["agents", "revoke", id])).approval).toMatchObject({
+      approval_id: first.approval?.approval_id,
+      status: "revoked",
+    });
+  });
+
+  test("is the remedy of a version that crashes: the older one is not shown as an error", async () => {
+    const id = "org.example.crashes";
+    const repository = await smallAgentAt(home, id, "enabled");
+    await repository.commit({ "bin/agent": { text: "#!/bin/sh\nsleep 0.5\nexit 3\n", mode: 0o755 } });
+    await home.json(["agents", "update", id, "--allow-local"]);
+    await home.json(["agents", "build", id, "--yes"]);
+    await home.json(["agents", "enable", id, "--all"]);
+    await home.json(["agents", "run", id]);
+    await eventually(async () => (await info(id)).status === "error", "the run to have crashed");
+    expect(await home.json(["agents", "rollback", id])).toMatchObject({ status: "stopped", build_status: "built" });
   });
 
   test("never brings back a revoked approval", async () => {

@@ -195,7 +195,7 @@ export function setRestartPolicy(storage: Storage, tx: Tx, agentId: string, poli
 
 /**
  * Status is derived from facts, never set by hand: running > error > stopped > enabled > installed > local.
- * An error is the newest run having crashed or the newest build having failed; a later success clears it.
+ * An error is the newest run having crashed at the commit that is installed, or the newest build having failed; a later success clears it.
  */
 export function deriveStatus(storage: Storage, tx: Tx, agentId: string): void {
   storage.run(
@@ -203,8 +203,9 @@ export function deriveStatus(storage: Storage, tx: Tx, agentId: string): void {
     `UPDATE agents SET status = CASE
        WHEN EXISTS (SELECT 1 FROM runs r WHERE r.agent_id = agents.agent_id AND r.status IN ('starting','running','stopping')) THEN 'running'
        WHEN build_status = 'failed' THEN 'error'
-       WHEN (SELECT r.status = 'crashed' AND (build_last_at IS NULL OR build_last_at <= r.started_at)
-             FROM runs r WHERE r.agent_id = agents.agent_id ORDER BY r.run_id DESC LIMIT 1) THEN 'error'
+       WHEN (SELECT r.status = 'crashed' AND p.source_commit IS agents.source_commit AND (build_last_at IS NULL OR build_last_at <= r.started_at)
+             FROM runs r JOIN permission_approvals p ON p.id = r.approval_id
+             WHERE r.agent_id = agents.agent_id ORDER BY r.run_id DESC LIMIT 1) THEN 'error'
        WHEN EXISTS (SELECT 1 FROM permission_approvals p WHERE p.agent_id = agents.agent_id AND p.status = 'active') THEN
          CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.agent_id = agents.agent_id) THEN 'stopped' ELSE 'enabled' END
        WHEN install_path IS NOT NULL THEN CASE WHEN source_commit IS NULL THEN 'local_dev' ELSE 'installed' END

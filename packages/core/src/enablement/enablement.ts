@@ -62,7 +62,7 @@ export class Enablement {
     this.#limits = deps.limits;
   }
 
-  /** The newest approval of the agent, whatever its status. */
+  /** The active approval of the agent, or else the one that ended last. */
   newest(agentId: string): ApprovalJson | null {
     const row = store.newestApproval(this.#storage, agentId);
     return row === undefined ? null : toJson(row);

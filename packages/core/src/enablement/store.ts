@@ -20,10 +20,13 @@ export type ApprovalRow = {
   revoked_by: string | null;
 };
 
-/** The active approval of the agent, or else its newest one. */
+/**
+ * The active approval of the agent, or else the one that ended last: one that a rollback put back ends after those that
+ * were given later.
+ */
 export function newestApproval(storage: Storage, agentId: string): ApprovalRow | undefined {
   return storage.get(
-    "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY status = 'active' DESC, id DESC LIMIT 1",
+    "SELECT * FROM permission_approvals WHERE agent_id = ? ORDER BY status = 'active' DESC, COALESCE(revoked_at, approved_at) DESC, id DESC LIMIT 1",
     agentId,
   );
 }

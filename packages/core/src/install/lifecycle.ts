@@ -67,6 +67,7 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
             status: "built",
             commit: state.commit,
             builtTreeHash: state.builtTreeHash,
+            ...(state.builtAt == null ? {} : { at: state.builtAt }),
           });
         record({
           type: "agent.installed",
@@ -219,6 +220,7 @@ export function stateOf(agent: AgentRecord | undefined): PreviousState | undefin
     commit: agent.commit,
     treeHash: agent.treeHash,
     builtTreeHash: agent.buildStatus === "built" ? agent.builtTreeHash : null,
+    builtAt: agent.buildStatus === "built" ? agent.buildLastAt : null,
   };
 }
 

@@ -29,6 +29,8 @@ export type PreviousState = {
   commit: string;
   treeHash: string;
   builtTreeHash: string | null;
+  /** When that build ended; not in what an older Core kept. */
+  builtAt?: string | null;
 };
 
 export type Journal = {
