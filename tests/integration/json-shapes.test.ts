@@ -38,7 +38,7 @@ const SHAPES: Record<string, Shape> = {
   "agents restart": { args: [ID], schema: CONTROL_ROUTES.restart_agent.response },
   "agents logs": { args: [ID], schema: logRecordJson, lines: true },
   "agents stop": { args: [ID], schema: CONTROL_ROUTES.stop_agent.response },
-  "agents update": { args: [ID, "--allow-local"], schema: agentDetailJson },
+  "agents update": { args: [ID, "--allow-local"], schema: CONTROL_ROUTES.update_agent.response },
   "agents rollback": { args: [ID], schema: agentDetailJson },
   "agents revoke": { args: [ID], schema: agentDetailJson },
   "audit tail": { args: [], schema: CONTROL_ROUTES.list_audit.response },

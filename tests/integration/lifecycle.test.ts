@@ -214,6 +214,7 @@ describe.each(EXAMPLE_AGENTS)("$name", (example) => {
     expect(own.map(({ type, outcome }) => `${type} ${outcome}`)).toEqual([
       "agent.discovered ok",
       "agent.installed unknown",
+      "agent.installed unknown",
       "agent.installed ok",
       "agent.build_plan_shown ok",
       "agent.build_plan_shown ok",
@@ -233,10 +234,11 @@ describe.each(EXAMPLE_AGENTS)("$name", (example) => {
     const correlations = own.map(({ correlation }) => correlation);
     // One command each: scan, install, --plan, build, enable, run, restart, stop.
     expect(new Set(correlations).size).toBe(8);
-    expect(new Set(correlations.slice(4, 7)).size).toBe(1);
-    expect(new Set(correlations.slice(11, 15)).size).toBe(1);
-    for (const { metadata } of own.filter(({ type }) => ["agent.built", "agent.installed"].includes(type)))
-      expect(metadata["commit"]).toBe(commit);
+    expect(new Set(correlations.slice(5, 8)).size).toBe(1);
+    expect(new Set(correlations.slice(12, 16)).size).toBe(1);
+    const named = own.filter(({ type }) => ["agent.built", "agent.installed"].includes(type));
+    expect(named[0]?.metadata).toMatchObject({ phase: "requested" });
+    for (const { metadata } of named.slice(1)) expect(metadata["commit"]).toBe(commit);
     for (const { metadata } of own.filter(({ type }) => /agent\.(build_started|built|run_started)/.test(type)))
       expect(metadata["trust_boundary"]).toBe("executes_third_party_code");
   });
@@ -274,7 +276,7 @@ describe("the audit log", () => {
     expect(await home.json(["audit", "list", "--until", "2001-01-01T00:00:00Z"])).toEqual({ items: [], next: null });
     expect(await home.json(["audit", "tail", "--tail", "3"])).toEqual({ items: exported.slice(-3), next: null });
     const own = await home.jsonLines<{ seq: number }>(["audit", "export", "--agent", idOf("text-index")]);
-    expect(own.length).toBe(17);
+    expect(own.length).toBe(18);
   });
 
   test("tail -f shows an event when it happens", async () => {

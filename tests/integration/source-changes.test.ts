@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AgentDetailJson, RunJson } from "@opensentience/protocol";
 import { auditRows } from "../support/audit-rows.ts";
-import { eventually, newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
+import { eventually, gitRepository, newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
 import { MANIFEST, manifestText, smallAgent, smallAgentAt } from "../support/small-agent.ts";
+import { typeNextStep } from "../support/terminal.ts";
 
 let home: CoreHome;
 
@@ -40,6 +41,29 @@ describe("update", () => {
     await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4 });
     await home.json(["agents", "build", id, "--yes"]);
     await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
+  });
+
+  test("says whether it moved, and leaves a pinned commit only for another ref", async () => {
+    const id = "org.example.pinned";
+    const repository = await smallAgentAt(home, id, "built");
+    const first = repository.head.slice(0, 12);
+    const update = async (...options: string[]): Promise<string> =>
+      (await home.cli(["agents", "update", id, "--allow-local", ...options])).stdout.split("\n")[0] ?? "";
+    expect(await update()).toBe(`already at ${first}`);
+    const second = await repository.commit({ [MANIFEST]: manifestText(id, { version: "1.1.0" }) });
+    expect(await update()).toBe(`updated ${first} -> ${second.slice(0, 12)} (1.0.0 -> 1.1.0)`);
+
+    expect(await update("--ref", second)).toBe(`already at ${second.slice(0, 12)}`);
+    await repository.commit({ [MANIFEST]: manifestText(id, { version: "1.2.0" }) });
+    expect(await update()).toBe(`pinned to commit ${second.slice(0, 12)}; name another with --ref`);
+    await home.json(["agents", "install", id, "--allow-local"]);
+    expect(await info(id)).toMatchObject({ source_commit: second, source_ref: second });
+    expect(await home.json(["agents", "update", id, "--allow-local"])).toMatchObject({
+      pinned: true,
+      moved_from: null,
+    });
+    expect(await update("--ref", "main")).toMatch(/^updated .* \(1\.1\.0 -> 1\.2\.0\)$/);
+    expect(await update()).toMatch(/^already at /);
   });
 
   test("is refused for what is not installed from git, and while it runs", async () => {
@@ -175,7 +199,13 @@ describe("a folder run in place", () => {
       await home.json(["agents", "run", id]);
       await home.json(["agents", "stop", id]);
       writeFileSync(join(folder, MANIFEST), manifestText(id, { version: "3.0.0" }));
+      const { items } = await home.json<{ items: unknown[] }>(["agents", "list"]);
+      expect(items).toContainEqual(expect.objectContaining({ agent_id: id, version: "3.0.0" }));
       await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
+      const next = `opensentience agents install --dev ${folder}`;
+      expect(await home.json(["agents", "remove", id, "--yes"])).toMatchObject({ next_step: next });
+      await refuse(home, ["agents", "run", id], { code: "install.not_installed", exit: 4, next });
+      await typeNextStep(home, next);
       await home.json(["agents", "remove", id, "--yes"]);
       expect(existsSync(join(folder, MANIFEST))).toBe(true);
     } finally {
@@ -201,3 +231,30 @@ describe("a folder run in place", () => {
     }
   });
 });
+
+test.each([
+  ["by URL", "unknown"],
+  ["by id", "org.example.lost"],
+])(
+  "an install %s whose Core is lost before the swap leaves its intent, and a failure at the next start",
+  async (_, subject) => {
+    const own = await newHome();
+    try {
+      const repository = await gitRepository("lost", smallAgent("org.example.lost"));
+      await own.json(["core", "start"], { env: { OPENSENTIENCE_KILL_POINT: "install.fetched" } });
+      const source = subject === "unknown" ? [repository.url] : [subject, "--git-url", repository.url];
+      expect((await own.cli(["agents", "install", ...source, "--allow-local"])).code).toBe(5);
+      await own.json(["core", "start"]);
+      const rows = auditRows(own).filter(({ type }) => type.startsWith("agent.install"));
+      expect(rows.map(({ type, outcome, subject: about }) => [type, outcome, about])).toEqual([
+        ["agent.installed", "unknown", subject],
+        ["agent.install_failed", "failed", subject],
+      ]);
+      expect(rows[1]?.metadata).toMatchObject({ code: "core_lost", git_url: `file://${repository.url}` });
+      expect(existsSync(join(own.folder, "agents/.staging"))).toBe(false);
+      await own.json(["agents", "install", ...source, "--allow-local"]);
+    } finally {
+      await own.dispose();
+    }
+  },
+);

@@ -132,6 +132,16 @@ export const builtAgentJson = agentDetailJson.extend({
   put_back: z.array(z.string()).describe("files that were not those of the commit and were put back before the build"),
 });
 
+export const updatedAgentJson = agentDetailJson.extend({
+  moved_from: z
+    .object({ commit: z.string(), version: z.string() })
+    .nullable()
+    .describe("what was installed before; null when the agent did not move"),
+  pinned: z
+    .boolean()
+    .describe("true when it is installed by the id of a commit, which an update without a ref leaves alone"),
+});
+
 export const toolJson = z.object({
   tool_id: z.string(),
   agent_id: z.string(),
@@ -280,6 +290,7 @@ export type PermissionJson = z.infer<typeof permissionJson>;
 export type DriftJson = z.infer<typeof driftJson>;
 export type AgentJson = z.infer<typeof agentJson>;
 export type AgentDetailJson = z.infer<typeof agentDetailJson>;
+export type UpdatedAgentJson = z.infer<typeof updatedAgentJson>;
 export type ScanReportJson = z.infer<typeof scanReportJson>;
 export type BuildPlanJson = z.infer<typeof buildPlanJson>;
 export type AuditEventJson = z.infer<typeof auditEventJson>;

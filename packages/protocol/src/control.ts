@@ -14,6 +14,7 @@ import { z } from "zod";
 import {
   agentDetailJson,
   builtAgentJson,
+  updatedAgentJson,
   agentJson,
   auditEventJson,
   buildPlanJson,
@@ -127,7 +128,7 @@ export const CONTROL_ROUTES = {
     summary: "Fetch the installed agent's source again and move to the newest commit of its ref; runs nothing of it",
     params: agentParams,
     body: z.object({ ref: z.string().max(300).optional(), allow_local: z.boolean().optional() }).strict(),
-    response: agentDetailJson,
+    response: updatedAgentJson,
     progress: true,
   },
   rollback_agent: {

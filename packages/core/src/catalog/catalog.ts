@@ -9,6 +9,7 @@
  * Methods that change governed state take the caller's transaction, so that the change and its audit event commit
  * together; `observe` and `markVanished` make their own, one for a whole scan.
  */
+import { dirname } from "node:path";
 import { CoreError, type AgentJson, type Manifest, type RestartPolicy } from "@opensentience/protocol";
 import type { Act, AuditLog, RecordEvent } from "../audit-log/audit-log.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
@@ -182,6 +183,11 @@ export class Catalog {
     this.refresh(tx, id);
   }
 
+  /** The installed commit stays; another branch or tag is followed from now on, or the commit alone. */
+  recordRef(tx: Tx, agentId: string, ref: string | null): void {
+    store.setRef(this.#storage, tx, agentId, ref);
+  }
+
   /** Nothing is installed any more; what is known of the agent, its runs and its events stay. */
   recordRemoval(tx: Tx, agentId: string): void {
     store.setRemoved(this.#storage, tx, agentId);
@@ -263,8 +269,16 @@ export function refuseRunning(agent: AgentRecord): void {
 export function reinstallCommand(agent: AgentRecord): string {
   if (agent.installPath !== null && agent.commit === null)
     return `opensentience agents install --dev ${agent.installPath}`;
+  // Only a folder that was run in place, and was removed, has no repository (`setRemoved`).
+  if (agent.gitUrl === null && agent.manifestPath !== null)
+    return `opensentience agents install --dev ${dirname(agent.manifestPath)}`;
   const isLocal = agent.gitUrl?.startsWith("file:") === true || agent.gitUrl?.startsWith("/") === true;
   return `opensentience agents install ${agent.agentId}${isLocal ? " --allow-local" : ""}`;
+}
+
+/** Installed by the id of a commit: that choice is left only by another ref. */
+export function isPinned(agent: AgentRecord): boolean {
+  return agent.ref !== null && agent.ref === agent.commit;
 }
 
 /**

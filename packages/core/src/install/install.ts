@@ -13,7 +13,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
-import { refuseRunning, type AgentRecord, type Catalog, type Sighting } from "../catalog/catalog.ts";
+import { isPinned, refuseRunning, type AgentRecord, type Catalog, type Sighting } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { fileStamp, writeLog, type CaptureLimits } from "../logs/logs.ts";
@@ -30,9 +30,11 @@ import {
   type GitProgram,
   type GitUrl,
   type Materialised,
+  type ResolvedRef,
 } from "./git.ts";
 import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack, stateOf } from "./lifecycle.ts";
 import { reconcileInstalls } from "./reconcile.ts";
+import { recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
 import { restoreSource } from "./restore.ts";
 import { confirmSwap, swapIn, undoSwap } from "./swap.ts";
 import { refuseTakeover } from "./takeover.ts";
@@ -79,7 +81,13 @@ export type InstallDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
-type Source = { url: GitUrl; ref: string | undefined; expectedId: string | undefined; stayAt: string | null };
+type Source = {
+  url: GitUrl;
+  ref: string | undefined;
+  expectedId: string | undefined;
+  /** The installed commit, when nothing is to be changed at it. */
+  stayAt: string | null;
+};
 /** What a failure is recorded about, and after which intent. */
 type Known = { agentId: string | undefined; causationId: string | null };
 type Fetched = Materialised & {
@@ -118,8 +126,12 @@ export class Install {
     let releaseId = (): void => {};
     const known: Known = { agentId: source.expectedId, causationId: null };
     try {
+      known.causationId = recordRequest(this.#deps.audit, source, act);
       const fetched = await this.#fetch(source, staged, progress, options.signal);
-      if (fetched === undefined) return source.expectedId ?? "";
+      if ("unmoved" in fetched) {
+        recordUnmoved(this.#deps, source, fetched.unmoved, { ...act, causationId: known.causationId });
+        return source.expectedId ?? "";
+      }
       const agentId = fetched.sighting.manifest.id;
       known.agentId = agentId;
       if (source.expectedId === undefined) {
@@ -135,7 +147,7 @@ export class Install {
       return agentId;
     } catch (error) {
       const failure = options.signal?.aborted === true && !(error instanceof CoreError) ? canceled() : error;
-      this.#recordFailure(source, failure, { ...act, causationId: known.causationId }, known.agentId);
+      recordFailure(this.#deps.audit, source, failure, { ...act, causationId: known.causationId }, known.agentId);
       throw failure;
     } finally {
       releaseId();
@@ -148,7 +160,10 @@ export class Install {
     }
   }
 
-  /** Throws install.not_installed and what `install` throws; at the newest commit already nothing changes. */
+  /**
+   * Throws install.not_installed and what `install` throws; at the newest commit already nothing changes. An agent that is
+   * pinned to a commit stays at it, until another ref is named; nothing is fetched then.
+   */
   update(
     agentId: string,
     request: { ref?: string; allowLocal?: boolean },
@@ -157,6 +172,7 @@ export class Install {
   ): Promise<string> {
     const agent = this.#deps.catalog.get(agentId);
     if (agent.installPath === null || agent.commit === null) throw notInstalledFromGit(agent);
+    if (request.ref === undefined && isPinned(agent)) return Promise.resolve(agentId);
     return this.install({ agentId, ...request, onlyIfMoved: true }, act, options);
   }
 
@@ -213,8 +229,8 @@ export class Install {
     if (request.gitUrl === undefined && known === undefined && request.agentId !== undefined)
       this.#deps.catalog.get(request.agentId);
     if (known !== undefined) refuseRunning(known);
-    const text = request.gitUrl ?? known?.gitUrl;
-    if (text === undefined || text === null) {
+    const text = request.gitUrl ?? known?.gitUrl ?? known?.manifest.source.git_url;
+    if (text === undefined) {
       throw new CoreError("install.no_source", "nothing says which repository to install from", {
         nextStep: "opensentience help agents install",
       });
@@ -240,7 +256,7 @@ export class Install {
     staged: string,
     progress: Progress,
     signal: AbortSignal | undefined,
-  ): Promise<Fetched | undefined> {
+  ): Promise<Fetched | { unmoved: ResolvedRef }> {
     const { settings } = this.#deps;
     const git = await this.#git();
     const repoFolder = join(staged, "repo.git");
@@ -260,10 +276,13 @@ export class Install {
       sshAuthSocket: settings.sshAuthSocket,
     });
     killPoint("install.fetched");
-    const { commit, ref } = await resolveRef({ git, repoFolder }, source.ref);
+    const resolved = await resolveRef({ git, repoFolder }, source.ref);
+    const { commit } = resolved;
+    // What was asked for as a commit id stays pinned to it.
+    const ref = resolved.ref ?? (source.ref === undefined || source.ref === "HEAD" ? null : commit);
     if (commit === source.stayAt) {
       progress("done", `already at ${commit.slice(0, 12)}`);
-      return undefined;
+      return { unmoved: { commit, ref } };
     }
     progress("write", `writing the files of ${commit.slice(0, 12)}`);
     const tree = await materialise({ git, repoFolder, commit, target, limits: settings, signal });
@@ -312,7 +331,7 @@ export class Install {
     };
     const causationId = audit.record({
       type: "agent.installed",
-      act,
+      act: { ...act, causationId: known.causationId },
       subject,
       outcome: "unknown",
       metadata: { ...metadata, phase: "intent" },
@@ -347,23 +366,6 @@ export class Install {
     }
     killPoint("install.swap_committed");
     await confirmSwap(own.root, fetched.staged);
-  }
-
-  #recordFailure(source: Source, error: unknown, act: Act, agentId: string | undefined): void {
-    const known = error instanceof CoreError ? error : undefined;
-    this.#deps.audit.record({
-      type: "agent.install_failed",
-      act,
-      subject: { type: "agent", id: agentId ?? "unknown" },
-      outcome: known?.kind === "denied" ? "denied" : "failed",
-      metadata: {
-        git_url: source.url.text,
-        ref: source.ref,
-        code: known?.code ?? "core.internal",
-        // The message of a failed fetch quotes what the other side printed; the audit log keeps no such text.
-        message: known?.code === "install.clone_failed" ? undefined : known?.message,
-      },
-    });
   }
 
   async #log(agentId: string, lines: readonly string[]): Promise<void> {

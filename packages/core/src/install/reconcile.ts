@@ -33,6 +33,7 @@ type Deps = {
 };
 
 const LOST = "Core ended during the install; the tree from before was put back";
+const LOST_BEFORE_SWAP = "Core ended during the install; nothing was changed";
 
 /**
  * Rolls back interrupted swaps, completes interrupted removals, closes open intents, empties the staging folder. One
@@ -158,7 +159,12 @@ function recordLost(audit: AuditLog, agentId: string, intent: AuditEventJson | u
     act: following(intent),
     subject: { type: "agent", id: agentId },
     outcome: "failed",
-    metadata: { code: "core_lost", message: LOST },
+    metadata: {
+      git_url: intent?.metadata?.["git_url"],
+      ref: intent?.metadata?.["ref"],
+      code: "core_lost",
+      message: intent?.metadata?.["phase"] === "requested" ? LOST_BEFORE_SWAP : LOST,
+    },
   });
 }
 

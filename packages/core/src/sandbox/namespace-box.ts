@@ -156,7 +156,12 @@ export class NamespaceBox implements BoxedProcess {
     const leaked = isAlive(this.#init)
       ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
       : [];
-    return { ...decodeExit(exit), killedAfterTimeout: this.#killedAfterTimeout, outlivedLeader: this.#outlivedLeader, leaked };
+    return {
+      ...decodeExit(exit),
+      killedAfterTimeout: this.#killedAfterTimeout,
+      outlivedLeader: this.#outlivedLeader,
+      leaked,
+    };
   }
 }
 

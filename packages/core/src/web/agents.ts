@@ -11,10 +11,12 @@ import {
   type Manifest,
   type PermissionJson,
   type RunJson,
+  type UpdatedAgentJson,
 } from "@opensentience/protocol";
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
-import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
+import { readManifest } from "../manifest/manifest.ts";
 import type { Domain, Services } from "./domain.ts";
 
 export function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
@@ -43,6 +45,24 @@ export function agentSummary(domain: Domain, services: Services, agent: AgentRec
       agent.status === "enabled" || agent.status === "stopped" || agent.status === "running",
       null,
     ),
+  };
+}
+
+/** In a list. The manifest of a folder run in place is read now: its author changes it without an act of Core. */
+export async function listedAgent(domain: Domain, services: Services, agent: AgentRecord): Promise<AgentJson> {
+  const isInPlace = agent.installPath !== null && agent.commit === null;
+  const file = isInPlace ? await readManifest(agent.installPath ?? "").catch(() => undefined) : undefined;
+  return agentSummary(domain, services, asOnDisk(agent, file));
+}
+
+/** After an update; `before` is the agent as it was. */
+export async function updatedAgent(domain: Domain, services: Services, before: AgentRecord): Promise<UpdatedAgentJson> {
+  const agent = services.catalog.get(before.agentId);
+  const isMoved = before.commit !== null && before.commit !== agent.commit;
+  return {
+    ...(await agentDetail(domain, services, before.agentId)),
+    moved_from: isMoved ? { commit: before.commit ?? "", version: before.version } : null,
+    pinned: isPinned(agent),
   };
 }
 

@@ -3,7 +3,7 @@ import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensen
 import { eventType, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
 import { checkHealth } from "../doctor/doctor.ts";
 import { readLog } from "../logs/logs.ts";
-import { agentDetail, agentSummary } from "./agents.ts";
+import { agentDetail, listedAgent, updatedAgent } from "./agents.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
 import { followRuns } from "./run-logs.ts";
 import { callTool, listTools, streamToolCall, toolDetail, toolId } from "./tools.ts";
@@ -77,13 +77,13 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       onProgress: (folders) => progress("scan", `${folders} folders`),
     }),
 
-  list_agents: (domain, { query }) => {
+  list_agents: async (domain, { query }) => {
     const { items, next } = services(domain).catalog.list({
       q: query["q"] as string | undefined,
       status: query["status"] as string | undefined,
       ...page(query),
     });
-    return { items: items.map((agent) => agentSummary(domain, services(domain), agent)), next };
+    return { items: await Promise.all(items.map((agent) => listedAgent(domain, services(domain), agent))), next };
   },
   get_agent: detail,
   install_agent: async (domain, { body, act, signal, progress }) => {
@@ -111,6 +111,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
   },
   update_agent: async (domain, input) => {
     const request = input.body as { ref?: string; allow_local?: boolean };
+    const before = services(domain).catalog.get(id(input));
     await services(domain).install.update(
       id(input),
       {
@@ -120,7 +121,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       input.act,
       { signal: input.signal, progress: input.progress },
     );
-    return detail(domain, input);
+    return updatedAgent(domain, services(domain), before);
   },
   rollback_agent: async (domain, input) => {
     await services(domain).install.rollback(id(input), input.act);
