@@ -1,5 +1,5 @@
 /** Erasing, kept checkpoints, CloudEvents, the doctor and completion, through the command line. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -114,6 +114,23 @@ describe("doctor", () => {
       checks: [{ name: "core", status: "fail", message: expect.stringContaining("config.invalid") }],
     });
     await broken.dispose();
+  });
+
+  test("says while Core runs that config.toml would keep it from starting again", async () => {
+    const file = join(home.folder, "config.toml");
+    const before = existsSync(file) ? readFileSync(file) : undefined;
+    const config = async (): Promise<unknown> =>
+      (await home.json<DoctorJson>(["doctor"], { codes: [0, 1] })).checks.find(({ name }) => name === "config");
+    expect(await config()).toMatchObject({ status: "ok" });
+    writeFileSync(file, "[launcher]\nstop_grace_ms = -1\n");
+    expect(await config()).toMatchObject({
+      status: "fail",
+      message: expect.stringContaining(`not -1 (in ${file})`),
+      next_step: `\${EDITOR:-vi} ${file}`,
+    });
+    if (before === undefined) rmSync(file);
+    else writeFileSync(file, before);
+    expect(await config()).toMatchObject({ status: "ok" });
   });
 });
 

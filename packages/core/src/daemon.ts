@@ -245,6 +245,7 @@ export class Core {
         degraded: this.#degraded,
         socketFallback: this.#paths.socketFallback,
         home: this.#paths.home,
+        configFile: this.#paths.config,
         privatePaths: [
           this.#paths.home,
           this.#paths.stateFolder,

@@ -8,6 +8,7 @@ import { existsSync, lstatSync, statfsSync } from "node:fs";
 import type { CoreError, DoctorJson } from "@opensentience/protocol";
 import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
+import { configFileFault } from "../host/config.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 
 export type HealthInput = {
@@ -16,6 +17,8 @@ export type HealthInput = {
   degraded: CoreError | null;
   socketFallback: boolean;
   home: string;
+  /** config.toml, which may have changed since Core read it. */
+  configFile: string;
   /** Files and folders that nobody else may read. */
   privatePaths: string[];
 };
@@ -24,6 +27,8 @@ type Check = DoctorJson["checks"][number];
 
 /** Below this much free space a warning is due, in bytes. */
 const LOW_SPACE = 500 * 1024 * 1024;
+/** Below this much free space acts fail, in bytes. */
+const FULL_SPACE = 64 * 1024;
 const TOOLS = [
   { name: "git", status: "fail", need: "installing agents", fix: "sudo apt-get install git" },
   { name: "npm", status: "warn", need: "building Node agents", fix: "sudo apt-get install npm" },
@@ -41,6 +46,7 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
     good("node", `Node.js ${process.version}`),
     ...(await Promise.all(TOOLS.map((tool) => checkTool(tool, input.toolPath)))),
     checkIsolation(input.probe),
+    await checkConfig(input.configFile),
     checkDatabase(input.degraded),
     await checkAudit(audit),
     ...checkPrivacy(input.privatePaths),
@@ -76,6 +82,19 @@ function checkIsolation(probe: SandboxProbe): Check {
   );
 }
 
+/** A Core that runs read the file at its start; what is wrong with it now would keep the next one from starting. */
+async function checkConfig(path: string): Promise<Check> {
+  const fault = await configFileFault(path);
+  return fault === null
+    ? good("config", "config.toml can be read at the next start")
+    : finding(
+        "fail",
+        "config",
+        `Core would not start again: ${fault.message} (${fault.code})`,
+        fault.nextStep ?? `ls -l ${path}`,
+      );
+}
+
 function checkDatabase(degraded: CoreError | null): Check {
   return degraded === null
     ? good("database", "open and migrated")
@@ -105,6 +124,14 @@ function checkPrivacy(paths: string[]): Check[] {
 function checkSpace(home: string): Check {
   const { bavail, bsize } = statfsSync(home);
   const free = bavail * bsize;
+  // What is left is no room for a page of the database: every act that has to be recorded is refused.
+  if (free < FULL_SPACE)
+    return finding(
+      "fail",
+      "disk",
+      `no space left in ${home}: nothing can be recorded, so nothing is done`,
+      `df -h ${home}`,
+    );
   const text = `${Math.round(free / (1024 * 1024))} MiB free`;
   return free < LOW_SPACE
     ? finding("warn", "disk", `only ${text} where the home is`, `du -sh ${home}`)

@@ -118,6 +118,44 @@ describe("what is refused", () => {
     await refuse(load(), `"${key}"`, { key });
   });
 
+  test("each says where the value stands, the value, what is allowed, and what to edit", async () => {
+    const file = join(home, "config.toml");
+    const refusal = async (loading: Promise<unknown>): Promise<unknown[]> => {
+      const { message, nextStep } = (await loading.then(
+        () => undefined,
+        (error: unknown) => error,
+      )) as { message: string; nextStep: string };
+      return [message, nextStep];
+    };
+    const must = 'setting "launcher.stop_grace_ms" must be a whole number from 0 to 9007199254740991';
+    expect(await refusal(load("[launcher]\nstop_grace_ms = -1"))).toEqual([
+      `${must}, not -1 (in ${file})`,
+      `\${EDITOR:-vi} ${file}`,
+    ]);
+    expect(await refusal(load("", { "launcher.stop_grace_ms": "x" }))).toEqual([
+      `${must}, not "x" (in --set launcher.stop_grace_ms=…)`,
+      "opensentience help core start",
+    ]);
+    vi.stubEnv("OPENSENTIENCE_STOP_GRACE_MS", `\u001b[31m${"y".repeat(500)}`);
+    const [message, nextStep] = await refusal(load());
+    expect(message).toBe(
+      `${must}, not "[31m${"y".repeat(55)}…" (in the environment variable OPENSENTIENCE_STOP_GRACE_MS)`,
+    );
+    expect(nextStep).toBe("unset OPENSENTIENCE_STOP_GRACE_MS");
+  });
+
+  test.each([
+    ["inf", "Infinity"],
+    ["nan", "NaN"],
+    ["1979-05-27", "a date"],
+    ['[["a", 1]]', '[["a", 1]]'],
+    ["[{a = 1}]", "[a table]"],
+  ])("a value of any kind that TOML knows is named: %s", async (value, named) => {
+    await refuse(load(`[launcher]\nstop_grace_ms = ${value}`), `, not ${named} (in `, {
+      key: "launcher.stop_grace_ms",
+    });
+  });
+
   test("a bad flag, even when the file is right", async () => {
     await refuse(load("[launcher]\nstop_grace_ms = 1", { "launcher.stop_grace_ms": "x" }), "launcher.stop_grace_ms");
   });

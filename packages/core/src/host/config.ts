@@ -8,7 +8,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { CoreError, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
+import { CoreError, echoText, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
 import { pathsOf, type Paths } from "./paths.ts";
 
 export type Origin = "flag" | "environment" | "file" | "default";
@@ -20,6 +20,8 @@ const MEBI = 1024 * 1024;
 /** Of config.toml. */
 const MAX_FILE_BYTES = 256 * 1024;
 const MAX_DEPTH = 8;
+/** Characters of a refused value that a message shows. */
+const MAX_SHOWN = 60;
 
 /** Every key of config.toml. Sizes are bytes, `_ms` are milliseconds. */
 export const SETTINGS = {
@@ -126,11 +128,11 @@ export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey,
     const fromEnvironment = setting.environment === undefined ? undefined : environment[setting.environment];
     const chosen: [unknown, Origin] =
       fromFlag !== undefined
-        ? [fromText(key, setting.kind, fromFlag), "flag"]
+        ? [fromText(key, setting.kind, fromFlag, inFlag(key)), "flag"]
         : fromEnvironment !== undefined && fromEnvironment !== ""
-          ? [fromText(key, setting.kind, fromEnvironment), "environment"]
+          ? [fromText(key, setting.kind, fromEnvironment, inVariable(setting.environment ?? "")), "environment"]
           : file.has(key)
-            ? [checked(key, setting.kind, file.get(key)), "file"]
+            ? [checked(key, setting.kind, file.get(key), inFile(paths.config)), "file"]
             : [setting.default, "default"];
     const value =
       setting.kind === "path_list"
@@ -139,6 +141,19 @@ export async function loadConfig(paths: Paths, flags: Partial<Record<SettingKey,
     values.set(key, { value, origin: chosen[1] });
   }
   return new Config(paths, values, environment);
+}
+
+/** What keeps config.toml from being accepted at the next start, whatever a variable or flag overrides now; null when nothing does. */
+export async function configFileFault(path: string): Promise<CoreError | null> {
+  try {
+    const file = await readConfigFile(path);
+    for (const [key, setting] of Object.entries(SETTINGS) as [SettingKey, Setting][])
+      if (file.has(key)) checked(key, setting.kind, file.get(key), inFile(path));
+    return null;
+  } catch (error) {
+    if (error instanceof CoreError) return error;
+    throw error;
+  }
 }
 
 /** Where a test lets this Core die (kill-point.ts). Not a setting of config.toml: only who starts Core can say it. */
@@ -170,7 +185,7 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
   } catch (error) {
     const line = (error as { line?: number }).line;
     throw new CoreError("config.invalid", `${path} is not valid TOML${line === undefined ? "" : ` (line ${line})`}`, {
-      nextStep: `mend ${path}`,
+      nextStep: editing(path),
     });
   }
   const flat = new Map<string, unknown>();
@@ -182,7 +197,7 @@ async function readConfigFile(path: string): Promise<Map<string, unknown>> {
       `unknown setting "${key.slice(0, 80)}" in ${path}${guess(key, Object.keys(SETTINGS))}`,
       {
         details: { key: key.slice(0, 80) },
-        nextStep: `mend ${path}`,
+        nextStep: editing(path),
       },
     );
   }
@@ -223,43 +238,78 @@ function flatten(table: Record<string, unknown>, prefix: string, into: Map<strin
   }
 }
 
-function fromText(key: string, kind: Kind, text: string): unknown {
-  if (kind === "texts" || kind === "path_list")
-    return checked(
-      key,
-      kind,
-      text.split(":").filter((part) => part !== ""),
-    );
-  if (kind === "boolean")
-    return checked(key, kind, text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text);
-  if (kind === "count") return checked(key, kind, /^\d+$/.test(text) ? Number(text) : text);
-  return checked(key, kind, text);
+/** Where a value stands, for people, and the command with which they get at it. */
+type Place = { text: string; nextStep: string };
+
+function inFile(path: string): Place {
+  return { text: `in ${path}`, nextStep: editing(path) };
 }
 
-function checked(key: string, kind: Kind, value: unknown): unknown {
-  const fail = (expected: string): never => {
-    throw new CoreError("config.invalid", `setting "${key}" must be ${expected}`, {
-      details: { key },
-      nextStep: "opensentience core status",
-    });
-  };
+function inVariable(name: string): Place {
+  return { text: `in the environment variable ${name}`, nextStep: `unset ${name}` };
+}
+
+function inFlag(key: string): Place {
+  return { text: `in --set ${key}=…`, nextStep: "opensentience help core start" };
+}
+
+function editing(path: string): string {
+  return `\${EDITOR:-vi} ${path}`;
+}
+
+function fromText(key: string, kind: Kind, text: string, place: Place): unknown {
+  const value = valueOf(kind, text);
+  return checked(key, kind, value, place);
+}
+
+/** As config.toml would hold it; text that means nothing of this kind stays text. */
+function valueOf(kind: Kind, text: string): unknown {
+  if (kind === "texts" || kind === "path_list") return text.split(":").filter((part) => part !== "");
+  if (kind === "boolean")
+    return text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text;
+  return kind === "count" && /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function checked(key: string, kind: Kind, value: unknown, place: Place): unknown {
+  const expected = fault(kind, value);
+  if (expected === undefined) return value;
+  throw new CoreError("config.invalid", `setting "${key}" must be ${expected}, not ${shown(value)} (${place.text})`, {
+    details: { key },
+    nextStep: place.nextStep,
+  });
+}
+
+/** What a value of this kind has to be, undefined when it is. */
+function fault(kind: Kind, value: unknown): string | undefined {
+  const isTexts = Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "");
   switch (kind) {
     case "text":
-      return typeof value === "string" && value !== "" ? value : fail("a non-empty text");
+      return typeof value === "string" && value !== "" ? undefined : "a non-empty text";
     case "texts":
+      return isTexts ? undefined : "a list of texts";
     case "path_list":
-      if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && item !== ""))
-        return fail("a list of texts");
-      if (kind === "path_list" && !value.every((item: string) => item.startsWith("~/") || isAbsolute(item)))
-        return fail("a list of absolute paths (or paths that begin with ~/)");
-      return value;
+      if (!isTexts) return "a list of texts";
+      return value.every((item: string) => item.startsWith("~/") || isAbsolute(item))
+        ? undefined
+        : "a list of absolute paths (or paths that begin with ~/)";
     case "boolean":
-      return typeof value === "boolean" ? value : fail("true or false");
+      return typeof value === "boolean" ? undefined : "true or false";
     case "count":
-      return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : fail("a whole number");
+      return Number.isSafeInteger(value) && (value as number) >= 0
+        ? undefined
+        : `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
     case "policy":
-      return RESTART_POLICIES.includes(value as RestartPolicy) ? value : fail(`one of ${RESTART_POLICIES.join(", ")}`);
+      return RESTART_POLICIES.includes(value as RestartPolicy) ? undefined : `one of ${RESTART_POLICIES.join(", ")}`;
   }
+}
+
+/** What somebody set, safe for a terminal and short; TOML knows numbers, dates and tables that JSON does not. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return `"${echoText(value, MAX_SHOWN)}"`;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  if (value instanceof Date) return "a date";
+  if (Array.isArray(value)) return echoText(`[${value.slice(0, 10).map(shown).join(", ")}]`, MAX_SHOWN);
+  return "a table";
 }
 
 /** `~/.opensentience` in a default root means this home, wherever OPENSENTIENCE_HOME put it. */
