@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { AgentDetailJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
-import { type CoreHome, newHome, writeFiles } from "../support/core-home.ts";
+import { type CoreHome, type Files, newHome, writeFiles } from "../support/core-home.ts";
 import { denials } from "../support/refuse.ts";
 import { MANIFEST, manifestText, smallAgentAt } from "../support/small-agent.ts";
 import { type Answer, onTerminal } from "../support/terminal.ts";
@@ -221,6 +221,61 @@ test.each([
   expect([code, text.includes("nothing was approved")]).toEqual([1, true]);
   expect(approvals(id)).toHaveLength(before);
   expect((await info(id)).approval?.approved_permissions).toEqual([READ, EGRESS]);
+});
+
+/** Built and enabled at its first commit; the second is there to be fetched. */
+async function withUpdate(id: string, change: Record<string, unknown>, files: Files = {}): Promise<[string, string]> {
+  const repository = await smallAgentAt(home, id, "built", { permissions: [READ, EGRESS] });
+  await home.json(["agents", "enable", id, "--all"]);
+  const before = repository.head;
+  await repository.commit({ [MANIFEST]: manifestText(id, { permissions: [READ, EGRESS], ...change }), ...files });
+  await home.json(["agents", "update", id, "--allow-local"]);
+  await home.json(["agents", "build", id, "--yes"]);
+  return [before, repository.head];
+}
+
+test.each<[what: string, permissions: string[], less: string]>([
+  ["asks for less", [NARROW], "It only asks for less. Approve what remains (1 permission)?"],
+  ["asks for the same", [READ, EGRESS], "It asks for nothing more. Approve what remains (2 permissions)?"],
+])("an update that %s takes one key, and the question names the code", async (what, permissions, less) => {
+  const id = `com.example.${what.replaceAll(" ", "")}`;
+  const [from, to] = await withUpdate(id, { permissions, version: "1.1.0" });
+  const { error } = await home.fails(["agents", "run", id]);
+  expect(error).toMatchObject({ code: "enablement.drifted", next_step: `opensentience agents enable ${id}` });
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type: "y" }]);
+  expect([code, text.includes(less)]).toEqual([0, true]);
+  expect(text).toContain(`code: ${from.slice(0, 12)} → ${to.slice(0, 12)} (1.0.0 → 1.1.0)`);
+  expect(text).not.toContain(EACH);
+  if (permissions.length === 1) {
+    expect(text).toContain(`- permission narrowed: ${READ} -> ${NARROW}`);
+    expect(text).toContain(`- permission ${EGRESS}`);
+  }
+  expect((await info(id)).approval?.approved_permissions.toSorted()).toEqual(permissions.toSorted());
+  expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+  await home.json(["agents", "stop", id]);
+});
+
+test.each<[what: string, change: Record<string, unknown>]>([
+  ["a permission is new", { permissions: [READ, "env:read:LANG"] }],
+  ["a permission is wider", { permissions: ["filesystem:read:~/**"] }],
+  ["the entrypoint is another", { permissions: [READ], entrypoint: { type: "command", value: "bin/other" } }],
+])("a commit that moved is reviewed in full when %s", async (what, change) => {
+  const id = `com.example.full${what.replaceAll(" ", "")}`;
+  await withUpdate(id, change, { "bin/other": { text: "#!/bin/sh\nexec sleep 100\n", mode: 0o755 } });
+  const before = approvals(id).length;
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: EACH, type: "q\n" }]);
+  expect([code, text.includes(KEY)]).toEqual([1, false]);
+  expect(approvals(id)).toHaveLength(before);
+  expect((await home.fails(["agents", "run", id])).error.next_step).toBe(`opensentience agents diff ${id}`);
+});
+
+test("a commit that moved is reviewed in full when files were changed", async () => {
+  const id = "com.example.fulltampered";
+  await withUpdate(id, { permissions: [NARROW] });
+  writeFileSync(join(home.sourceOf(id), "planted"), "x");
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: EACH, type: "q\n" }]);
+  expect([code, text.includes(KEY)]).toEqual([1, false]);
+  expect((await home.fails(["agents", "run", id])).error.next_step).toContain("opensentience agents install");
 });
 
 test("Ctrl-C and Ctrl-D at the one key end the command with 130 and approve nothing", async () => {

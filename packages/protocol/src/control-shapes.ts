@@ -79,7 +79,11 @@ const change = z.object({ from: z.string(), to: z.string() });
 export const driftJson = z.object({
   layers: z.array(z.enum(DRIFT_LAYERS)),
   next_step: z.string(),
-  narrowing: z.boolean().describe("true when the change only narrows what was approved"),
+  narrowing: z
+    .boolean()
+    .describe(
+      "true when one confirmation is enough: nothing more is asked for, and Core itself moved the commit, if it moved",
+    ),
   diff: z.object({
     permissions: z.object({
       added: z.array(z.string()),

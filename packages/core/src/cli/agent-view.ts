@@ -130,7 +130,7 @@ export function driftText(style: Style, drift: DriftJson | null): string {
   const moved = (label: string, from: string, to: string): string =>
     `  ${style.paint("yellow", "~")} ${oneLine(label)}: ${oneLine(from)} -> ${oneLine(to)}`;
   return [
-    `  moved: ${drift.layers.join(", ")}${drift.narrowing ? " (it only asks for less)" : ""}`,
+    `  moved: ${drift.layers.join(", ")}${drift.narrowing ? ` (${lessText(drift)})` : ""}`,
     ...permissions.added.map((permission) => `  ${style.paint("red", "+")} permission ${oneLine(permission)}`),
     ...permissions.widened.map(
       ({ from, to }) => `  ${style.paint("red", "+")} permission widened: ${oneLine(from)} -> ${oneLine(to)}`,
@@ -144,6 +144,13 @@ export function driftText(style: Style, drift: DriftJson | null): string {
     ...fields.map(({ field, from, to }) => moved(field, from, to)),
     ...fileLines(style, files),
   ].join("\n");
+}
+
+/** What a drift that takes one confirmation comes to. */
+export function lessText({ diff: { permissions } }: DriftJson): string {
+  return permissions.removed.length + permissions.narrowed.length > 0
+    ? "it only asks for less"
+    : "it asks for nothing more";
 }
 
 const MAX_FILES = 20;

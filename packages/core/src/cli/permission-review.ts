@@ -2,11 +2,11 @@
  * The interactive review before an approval: every requested permission with its meaning, how it is held and its
  * risk, one question each; then a summary and a last question. No is the default everywhere.
  *
- * When an earlier approval exists and the agent has moved since, the difference comes first. A change that only asks
- * for less needs one key: questions that come too often are clicked away. Says what to approve; approves nothing.
+ * When an earlier approval exists and the agent has moved since, the difference comes first. A change that asks
+ * for nothing more (see docs/lifecycle.md) needs one key: questions that come too often are clicked away. Says what to approve; approves nothing.
  */
 import type { AgentDetailJson, DriftJson, PermissionJson } from "@opensentience/protocol";
-import { driftText, heldBy } from "./agent-view.ts";
+import { driftText, heldBy, lessText } from "./agent-view.ts";
 import { counted, oneLine, shortHash, type Style } from "./format.ts";
 import type { Prompt } from "./prompt.ts";
 
@@ -37,13 +37,22 @@ function narrowedApproval(
     .filter((permission) => before.has(permission) || narrower.has(permission));
 }
 
+/** The one key is for this code and no other, so the question names it. */
+function codeMoved({ diff: { commit, fields } }: DriftJson): string[] {
+  if (commit === null) return [];
+  const version = fields.find(({ field }) => field === "version");
+  const versions = version === undefined ? "" : ` (${oneLine(version.from)} → ${oneLine(version.to)})`;
+  return [`code: ${shortHash(commit.from)} → ${shortHash(commit.to)}${versions}`];
+}
+
 async function reviewNarrowing(prompt: Asker, agent: AgentDetailJson, drift: DriftJson): Promise<string[] | undefined> {
   const approved = narrowedApproval(agent, drift);
-  return (await prompt.confirmByKey(
-    `It only asks for less. Approve what remains (${counted(approved.length, "permission")})?`,
-  ))
-    ? approved
-    : undefined;
+  const less = lessText(drift);
+  const question = [
+    ...codeMoved(drift),
+    `${less.charAt(0).toUpperCase()}${less.slice(1)}. Approve what remains (${counted(approved.length, "permission")})?`,
+  ];
+  return (await prompt.confirmByKey(question.join("\n"))) ? approved : undefined;
 }
 
 async function askEach(

@@ -74,7 +74,7 @@ export function chosenPermissions(agentId: string, file: ManifestFile, request: 
 export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: DiskState): CoreError {
   const isTampered = filesMoved(disk);
   const layers = drift?.layers ?? ["commit"];
-  // The review of `enable` begins with the difference, and takes one key when it only narrows.
+  // The review of `enable` begins with the difference, and takes one key when nothing more is asked for.
   const review = drift?.narrowing === true ? "enable" : "diff";
   return new CoreError(
     "enablement.drifted",

@@ -11,7 +11,14 @@ import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
 import { notInstalled, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
-import { diffManifests, isNarrowing, MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
+import {
+  asksNothingMore,
+  diffManifests,
+  isNarrowing,
+  MANIFEST_NAME,
+  readManifest,
+  type ManifestFile,
+} from "../manifest/manifest.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
 
@@ -67,7 +74,14 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
   return {
     layers,
     next_step: isTampered ? repairCommand(agent) : `opensentience agents enable ${agent.agentId}`,
-    narrowing: difference !== undefined && isNarrowing(difference) && !commitMoved && !isTampered,
+    // SECURITY: one key approves another commit too, but only one that Core fetched: files that somebody changed in place,
+    // or a folder that is run in place, are reviewed in full. Pinned by "a commit that moved is reviewed in full when %s".
+    narrowing:
+      difference !== undefined &&
+      !isTampered &&
+      (commitMoved
+        ? approval.source_commit !== null && agent.commit !== null && asksNothingMore(difference)
+        : isNarrowing(difference)),
     diff: {
       permissions: difference?.permissions ?? { added: [], removed: [], widened: [], narrowed: [] },
       entrypoint: difference?.entrypoint ?? null,

@@ -76,6 +76,11 @@ function shown(value: unknown): string {
  * a new commit has to be judged on its own.
  */
 export function isNarrowing(diff: ManifestDiff): boolean {
-  if (diff.entrypoint !== null || !isPureNarrowing(diff.permissions)) return false;
-  return diff.fields.every(({ field }) => DISPLAY_ONLY.has(field));
+  return isPureNarrowing(diff.permissions) && asksNothingMore(diff);
+}
+
+/** As isNarrowing, but nothing has to be given up: what a new commit asks for was approved, or a wider form of it. */
+export function asksNothingMore({ permissions, entrypoint, fields }: ManifestDiff): boolean {
+  if (entrypoint !== null || permissions.added.length + permissions.widened.length > 0) return false;
+  return fields.every(({ field }) => DISPLAY_ONLY.has(field));
 }

@@ -29,7 +29,7 @@ import {
 } from "@opensentience/protocol";
 import { StrictJsonError, parseStrictJson } from "./strict-json.ts";
 
-export { type ManifestDiff, diffManifests, isNarrowing } from "./compare.ts";
+export { asksNothingMore, type ManifestDiff, diffManifests, isNarrowing } from "./compare.ts";
 
 export const MANIFEST_NAME = "opensentience.agent.json";
 /** So many problems are in the message itself; the details have them all. */
