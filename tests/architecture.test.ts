@@ -57,6 +57,7 @@ const ARROWS: Rules["arrows"] = {
     "host/version",
     "host/core-mark",
     "host/child-process",
+    "host/full-disk",
     "host/private-file",
     "host/random-bytes",
     // The suite is no act of Core's: it needs no Core and no home, so the command loads it instead of asking for it.

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { LogRecordJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
-import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { type CliError, type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { smallDisk } from "../support/full-disk.ts";
 import { refuse } from "../support/refuse.ts";
 import { hasWritten, misbehaving, program, watchMemory } from "../support/run-trees.ts";
@@ -197,6 +197,52 @@ test("17 the log file is deleted, and then its folder", async () => {
   expect(await stop("log.deleted")).toMatchObject({ run_id: started.run_id, status: "stopped" });
 });
 
+/** A bounded file is another fault: only a disk that root mounted is really full. */
+async function namesTheFullDisk(full: CoreHome, error: CliError): Promise<void> {
+  expect(error.message).toBe(`no space left in ${full.folder}: the audit log cannot be written, so nothing was done`);
+  expect(error.next_step).toBe("opensentience doctor");
+  await full.json(["agents", "new", join(full.projects, "fresh"), "--id", "audit.fresh"]);
+  for (const args of [
+    ["revoke", "audit.full"],
+    ["stop", "audit.full"],
+    ["install", "--dev", join(full.projects, "fresh")],
+  ]) {
+    const { error: same } = await full.fails(["agents", ...args]);
+    expect([args[0], same.message]).toEqual([args[0], expect.stringContaining(`no space left in ${full.folder}`)]);
+  }
+}
+
+test("17 the whole home is on a disk that is full: Core does not start, and says why", async () => {
+  if (process.geteuid?.() !== 0) return;
+  const full = await newHome();
+  const disk = await smallDisk(full.folder, 4 * MEBI, () => full.corePid());
+  try {
+    await full.json(["core", "start"]);
+    expect((await full.cli(["core", "stop"])).code).toBe(0);
+    await disk.fill();
+    for (const args of [
+      ["core", "start"],
+      ["agents", "ps", "--all"],
+    ]) {
+      const { error } = await full.fails(args);
+      expect(error.code).not.toBe("core.internal");
+      expect(error).toMatchObject({
+        message: expect.stringContaining(`no space left in ${full.folder}`),
+        next_step: "opensentience doctor",
+      });
+    }
+    expect(await full.json(["doctor"], { codes: [1] })).toMatchObject({
+      checks: [{ name: "core", status: "fail", next_step: `df -h ${full.folder}` }],
+    });
+    await disk.free();
+    expect(await full.json(["agents", "ps", "--all"])).toMatchObject({ items: [] });
+  } finally {
+    await full.cli(["core", "stop"]);
+    await disk.remove();
+    await full.dispose();
+  }
+});
+
 test("17 the disk of the audit log is full", async () => {
   const full = await newHome();
   const acts = actsIn(() => full);
@@ -220,6 +266,7 @@ test("17 the disk of the audit log is full", async () => {
     expect([code, error.code]).toEqual([1, "audit.unavailable"]);
     const refused = await full.fails(["agents", "run", "audit.other"]);
     expect(refused.error.code).toBe("audit.unavailable");
+    if (process.geteuid?.() === 0) await namesTheFullDisk(full, refused.error);
     expect(await acts.newest("audit.full")).toMatchObject({ run_id: running.run_id, status: "running" });
     await disk.free();
     await typeNextStep(full, refused.error.next_step);

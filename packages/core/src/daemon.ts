@@ -19,6 +19,7 @@ import { VERSION } from "./host/version.ts";
 import { closeInheritedFds } from "./host/child-process.ts";
 import { inheritedEnvironment, killPointSetting, loadConfig, type Config, type SettingKey } from "./host/config.ts";
 import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
+import { namingFullDisk } from "./host/full-disk.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import type { Paths } from "./host/paths.ts";
 import { ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
@@ -65,8 +66,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     options.onReady({ socketPath: options.paths.controlSocket });
     return await core.ended;
   } catch (error) {
-    report(errorToJson(toCoreError(error)));
-    throw error;
+    const told = namingFullDisk(toCoreError(error), options.paths.home);
+    report(errorToJson(told));
+    throw told;
   }
 }
 
@@ -150,7 +152,7 @@ export class Core {
       await this.#compose(this.#storage);
     } catch (error) {
       if (!(error instanceof CoreError) || !/^(storage\..*|audit\.not_intact)$/.test(error.code)) throw error;
-      this.#degraded = error;
+      this.#degraded = namingFullDisk(error, this.#paths.home);
       this.#log.line(`degraded: ${error.code}: ${error.message}`);
     }
     this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket, (line) =>
@@ -259,6 +261,7 @@ export class Core {
         ],
       }),
       requestStop: (act) => void setImmediate(() => void this.stop(0, act)),
+      toError: (thrown) => namingFullDisk(toCoreError(thrown), this.#paths.home),
       recordDenial: (error, act, agentId, door) => this.#recordDenial(error, act, agentId, door),
       onFault: (what, error) => this.#fault(what, error),
     };

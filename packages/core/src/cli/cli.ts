@@ -51,11 +51,19 @@ export async function main(argv: readonly string[], program: Program): Promise<n
       if (thrown.outcome !== undefined) output.interrupted(thrown.outcome);
       return 130;
     }
-    const error = toCoreError(thrown);
+    const error = await named(toCoreError(thrown), argv);
     if (!output.json) await showDetails(output, error);
     output.error(error);
     return exitCodeOf(error);
   }
+}
+
+/** What the command line itself could not write, before or without Core: most of all the log of a Core that is to start. */
+async function named(error: CoreError, argv: readonly string[]): Promise<CoreError> {
+  if (error.cause === undefined) return error;
+  const { namingFullDisk } = await import("../host/full-disk.ts");
+  const at = argv.indexOf("--home");
+  return namingFullDisk(error, (await homePaths(at === -1 ? undefined : argv[at + 1])).home);
 }
 
 async function showDetails(output: Output, error: CoreError): Promise<void> {

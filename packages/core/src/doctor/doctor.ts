@@ -4,11 +4,12 @@
  * `fail` is something that makes an act fail or a promise not hold; `warn` is something that only some agents need or
  * that will become a problem. It works without a database too: then that is the first finding.
  */
-import { existsSync, lstatSync, statfsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import type { CoreError, DoctorJson } from "@opensentience/protocol";
 import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
 import { configFileFault } from "../host/config.ts";
+import { freeSpace, FULL_SPACE } from "../host/full-disk.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 
 export type HealthInput = {
@@ -27,8 +28,6 @@ type Check = DoctorJson["checks"][number];
 
 /** Below this much free space a warning is due, in bytes. */
 const LOW_SPACE = 500 * 1024 * 1024;
-/** Below this much free space acts fail, in bytes. */
-const FULL_SPACE = 64 * 1024;
 const TOOLS = [
   { name: "git", status: "fail", need: "installing agents", fix: "sudo apt-get install git" },
   { name: "npm", status: "warn", need: "building Node agents", fix: "sudo apt-get install npm" },
@@ -122,8 +121,7 @@ function checkPrivacy(paths: string[]): Check[] {
 }
 
 function checkSpace(home: string): Check {
-  const { bavail, bsize } = statfsSync(home);
-  const free = bavail * bsize;
+  const free = freeSpace(home);
   // What is left is no room for a page of the database: every act that has to be recorded is refused.
   if (free < FULL_SPACE)
     return finding(

@@ -40,6 +40,8 @@ export type Domain = {
   health: () => HealthInput;
   /** The act says who stops every agent. */
   requestStop: (act: Act) => void;
+  /** What was thrown, as the caller gets it: the composition root knows the home, and so whether its disk is full. */
+  toError: (thrown: unknown) => CoreError;
   recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string) => void;
   onFault: (what: string, error: unknown) => void;
 };

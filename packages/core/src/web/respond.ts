@@ -6,7 +6,6 @@ import {
   CONTROL_ROUTES,
   CoreError,
   errorToJson,
-  toCoreError,
   type ControlOperation,
   type ControlRoute,
 } from "@opensentience/protocol";
@@ -101,7 +100,7 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
   const done = Promise.resolve(handler(domain, { ...input, progress }))
     .then((result) => (outcome = { result }))
     .catch((thrown: unknown) => {
-      const error = toCoreError(thrown);
+      const error = domain.toError(thrown);
       if (error.code === "core.internal") domain.onFault(context.req.path, thrown);
       if (error.kind === "denied")
         domain.recordDenial(
@@ -137,7 +136,7 @@ function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknow
         controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
       } catch (thrown) {
         domain.onFault(`${context.req.method} ${context.req.path}, while streaming`, thrown);
-        controller.enqueue(encoder.encode(`${JSON.stringify(errorToJson(toCoreError(thrown)))}\n`));
+        controller.enqueue(encoder.encode(`${JSON.stringify(errorToJson(domain.toError(thrown)))}\n`));
         controller.close();
       }
     },

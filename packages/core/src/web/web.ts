@@ -12,14 +12,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import {
-  CONTROL_ROUTES,
-  CoreError,
-  ERROR_KINDS,
-  newId,
-  toCoreError,
-  type ControlOperation,
-} from "@opensentience/protocol";
+import { CONTROL_ROUTES, CoreError, ERROR_KINDS, newId, type ControlOperation } from "@opensentience/protocol";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Act } from "../audit-log/audit-log.ts";
@@ -75,7 +68,7 @@ export function createApp(domain: Domain): Hono {
     problem(context, new CoreError("http.not_found", "no such route", { nextStep: "opensentience help" })),
   );
   app.onError((thrown, context) => {
-    const error = hasLeft(context) ? CALLER_LEFT : toCoreError(thrown);
+    const error = hasLeft(context) ? CALLER_LEFT : domain.toError(thrown);
     if (error === CALLER_LEFT) domain.onFault(`${context.req.method} ${context.req.path.slice(0, 200)}`, error);
     if (error.code === "core.internal") domain.onFault(`${context.req.method} ${context.req.routePath}`, thrown);
     recordDenial(domain, error, context);

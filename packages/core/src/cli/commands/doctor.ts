@@ -26,9 +26,9 @@ async function reportOf(context: CommandContext): Promise<DoctorJson> {
   } catch (error) {
     if (!(error instanceof CoreError) || error.kind === "usage") throw error;
     const message = `Core does not answer: ${error.message} (${error.code})`;
-    return {
-      ok: false,
-      checks: [{ name: "core", status: "fail", message, next_step: error.nextStep ?? "opensentience serve" }],
-    };
+    // The doctor is where a full disk sends people; from here on it is the disk that has to be looked at.
+    const nextStep =
+      error.details["no_space"] === true ? `df -h ${context.paths.home}` : (error.nextStep ?? "opensentience serve");
+    return { ok: false, checks: [{ name: "core", status: "fail", message, next_step: nextStep }] };
   }
 }
