@@ -1,12 +1,13 @@
 /** Erasing, kept checkpoints, CloudEvents, the doctor and completion, through the command line. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cloudEventJson, type AuditEventJson, type DoctorJson, type VerifyJson } from "@opensentience/protocol";
-import { newHome, type CoreHome } from "../support/core-home.ts";
+import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { BINARY, newHome, writeFiles, type CoreHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
-import { smallAgentAt } from "../support/small-agent.ts";
+import { MANIFEST, manifestText, smallAgentAt } from "../support/small-agent.ts";
 
 let home: CoreHome;
 const ID = "org.example.audited";
@@ -134,11 +135,71 @@ describe("doctor", () => {
   });
 });
 
-test("completion scripts hold every command and run nothing", async () => {
+test("completion scripts hold every command", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const { script } = await home.json<{ script: string }>(["completion", shell]);
     for (const word of ["agents", "rollback", "verify", "--restart"]) expect(script).toContain(word.replace(/^--/, ""));
   }
   await refuse(home, ["completion", "tcsh"], { code: "usage.invalid", exit: 2 });
   expect(readFileSync(join(home.folder, "logs/core.log"), "utf8")).not.toContain("fatal");
+});
+
+describe("completion", () => {
+  /** What bash offers for the last word of `line`, asked of bash itself with the script that is printed. */
+  async function offered(line: string[], own: CoreHome = home): Promise<string[]> {
+    const { script } = await own.json<{ script: string }>(["completion", "bash", "--no-start"]);
+    const words = line.map((word) => `'${word}'`).join(" ");
+    const ask = `COMP_WORDS=(opensentience ${words}); COMP_CWORD=${line.length}; _opensentience; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const result = await runTool(["bash", "-c", `${script}\n${ask}`], {
+      cwd: own.projects,
+      env: { ...own.env, PATH: `${dirname(BINARY)}:${own.env["PATH"] ?? ""}` },
+      timeoutMs: 30_000,
+      maxBytes: 100_000,
+    });
+    expect(result.stderr.toString()).toBe("");
+    return result.stdout
+      .toString()
+      .split("\n")
+      .filter((word) => word !== "");
+  }
+
+  test("offers the values that an option or an argument may have", async () => {
+    expect(await offered(["agents", "run", "a.b", "--restart", ""])).toEqual(["never", "on-failure", "always"]);
+    expect(await offered(["agents", "run", "a.b", "--restart", "a"])).toEqual(["always"]);
+    expect(await offered(["audit", "list", "--severity", "s"])).toEqual(["security"]);
+    expect(await offered(["completion", ""])).toEqual(["bash", "zsh", "fish"]);
+    const { script } = await home.json<{ script: string }>(["completion", "fish"]);
+    expect(script).toContain('-l restart -x -a "never on-failure always"');
+    expect(script).toContain('__fish_seen_subcommand_from completion" -f -a "bash zsh fish"');
+  });
+
+  test("completion offers the ids of agents, without starting Core", async () => {
+    const own = await newHome();
+    await writeFiles(join(own.projects, "x"), { [MANIFEST]: manifestText("com.example.tabbed") });
+    await own.json(["agents", "scan"]);
+    expect(await offered(["agents", "info", "com"], own)).toEqual(["com.example.tabbed"]);
+    await own.cli(["core", "stop"]);
+    expect(await offered(["agents", "info", "com"], own)).toEqual([]);
+    expect((await own.cli(["core", "status"])).code).toBe(5);
+    await own.dispose();
+  });
+});
+
+test("explain finds codes in any case, and names those that are near", async () => {
+  expect(await home.json(["explain", "ENABLEMENT.DRIFTED"])).toMatchObject({ code: "enablement.drifted" });
+  const { message } = await refuse(home, ["explain", "launcher.early_exit"], {
+    code: "usage.unknown_code",
+    exit: 3,
+    next: /^opensentience explain launcher\./,
+  });
+  expect(message).toContain('"launcher.exited_early"');
+});
+
+test("an option that is needed is named, and a number below zero is a number", async () => {
+  const usage = { code: "usage.invalid", exit: 2 } as const;
+  const erase = await refuse(home, ["audit", "erase", "1"], usage);
+  expect(erase.message).toBe("--reason TEXT is missing: why; kept in the tombstone");
+  expect((await home.cli(["help", "audit", "erase"])).stdout).toContain("audit erase SEQ --reason TEXT [--yes]");
+  const tail = await refuse(home, ["agents", "logs", "a.b", "--tail", "-1"], usage);
+  expect(tail.message).toBe("--tail must be a whole number from 0 to 100000");
 });

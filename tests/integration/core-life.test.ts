@@ -267,8 +267,9 @@ describe("kill -9 of Core", () => {
     expect(auditRows(home, "core.reconciled").at(-1)?.metadata).toMatchObject({ builds_closed: 1 });
     expect(auditRows(home, "agent.build_failed").at(-1)).toMatchObject({
       outcome: "failed",
-      metadata: { code: "build.canceled" },
+      metadata: { code: "core_lost" },
     });
+    expect((await home.cli(["audit", "list", "--agent", "lost.build"])).stdout).toMatch(/build_failed .* core_lost/);
     await refuse(home, ["agents", "run", "lost.build"], {
       code: "build.not_built",
       exit: 4,

@@ -2,7 +2,7 @@
  * What is typed and what stands in config.toml may be anything. It never costs anybody more than two seconds beyond
  * what a harmless command takes at that moment, and ends in one error with a stable code, never in a stack trace.
  */
-import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
@@ -87,6 +87,15 @@ describe("a home", () => {
       expect(code).toMatch(/^core\.(unsafe_socket|unreachable|start_failed)$/);
     }
   });
+});
+
+test("a home whose folder does not exist is refused, and nothing is made", async () => {
+  const parent = join(folder, "typing-error");
+  for (const args of [["agents", "list"], ["core", "start"], ["serve"]])
+    expect(await home.fails([...args, "--home", join(parent, "x")])).toMatchObject({
+      error: { code: "core.unsafe_folder", next_step: `mkdir -p ${parent}` },
+    });
+  expect(existsSync(parent)).toBe(false);
 });
 
 describe("config.toml", () => {

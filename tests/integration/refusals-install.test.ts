@@ -70,9 +70,10 @@ describe("a git URL is judged before anything is spawned:", () => {
 
   test("a local one is installed once that is allowed", async () => {
     const repository = await gitRepository("local", smallAgent("com.example.local"));
-    const local = { code: "install.url_not_allowed", exit: 4, next: "add --allow-local" } as const;
+    const next = `opensentience agents install ${repository.url} --allow-local`;
+    const local = { code: "install.url_not_allowed", exit: 4, next } as const;
     await refuse(home, ["agents", "install", repository.url], local);
-    await home.json(["agents", "install", repository.url, "--allow-local"]);
+    await typeNextStep(home, next);
     const absent = { code: "install.clone_failed", exit: 1 } as const;
     await refuse(home, ["agents", "install", `${repository.url}-absent`, "--allow-local"], absent);
     await refuse(home, ["agents", "install", "https://localhost:1/a.git"], { ...absent, next: /network/ });

@@ -22,7 +22,8 @@ import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
 import { namingFullDisk } from "./host/full-disk.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import type { Paths } from "./host/paths.ts";
-import { ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
+import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
+import { shellWord } from "./host/shell-word.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
 import { logLimits, makeServices, openAuditLog } from "./services.ts";
@@ -115,8 +116,8 @@ export class Core {
   /** undefined when another Core holds the home. */
   static async start(options: Pick<ServeOptions, "paths" | "flags">): Promise<Core | undefined> {
     const { paths } = options;
+    await ensureHome(paths.home);
     for (const folder of [
-      paths.home,
       paths.stateFolder,
       paths.runFolder,
       paths.runAgentsFolder,
@@ -385,10 +386,6 @@ function notIntact(problem: string, stateFolder: string): CoreError {
   return new CoreError("audit.not_intact", `the audit log is not intact: ${problem}`, {
     nextStep: `opensentience core stop && mv ${shellWord(stateFolder)} ${shellWord(aside)} && opensentience core start`,
   });
-}
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Attribution of the control socket: its owner. */

@@ -134,6 +134,7 @@ export class Build {
           causationId: this.#deps.audit.intentOf({ type: "agent", id: agent.agentId }, "agent.build_started"),
         },
         performance.now(),
+        "core_lost",
       );
     return interrupted.length;
   }
@@ -314,7 +315,8 @@ export class Build {
     });
   }
 
-  #recordFailure(agent: AgentRecord, error: unknown, act: Act, startedMs: number): void {
+  /** `recordedAs`: where nobody canceled anything, the record does not say so. */
+  #recordFailure(agent: AgentRecord, error: unknown, act: Act, startedMs: number, recordedAs?: "core_lost"): void {
     const known =
       error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
     this.#deps.audit.transact((tx, record) => {
@@ -326,7 +328,7 @@ export class Build {
         outcome: "failed",
         metadata: {
           commit: agent.commit,
-          code: known.code,
+          code: recordedAs ?? known.code,
           message: known.message,
           step: known.details["step"],
           exit_code: known.details["exit_code"],

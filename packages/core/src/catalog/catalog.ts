@@ -87,7 +87,7 @@ export class Catalog {
     if (this.#claims.has(agentId)) {
       throw new CoreError("install.busy", "another act on this agent is under way; try again when it is done", {
         details: { agent_id: agentId.slice(0, 200) },
-        nextStep: "opensentience agents list",
+        nextStep: `opensentience agents info ${agentId.slice(0, 200)}`,
       });
     }
     this.#claims.add(agentId);

@@ -44,7 +44,7 @@ export function agentsTable(style: Style, agents: readonly AgentJson[]): string 
   const rows = agents.map((agent) => [
     agent.agent_id,
     agent.version,
-    statusCell(agent.status),
+    agent.build_status === "building" ? { text: "building", color: "yellow" as const } : statusCell(agent.status),
     agent.missing_since === null ? agent.name : `${agent.name} (missing on disk)`,
   ]);
   return style.table(["AGENT", "VERSION", "STATUS", "NAME"], rows);

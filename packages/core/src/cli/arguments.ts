@@ -119,7 +119,10 @@ function parseOptions(
       (ended && command?.passthrough === true ? passthrough : positionals).push(token.value);
     else addOption(command, known, token, options);
   }
-  if (command !== undefined) checkPositionals(command, positionals);
+  if (command !== undefined) {
+    checkPositionals(command, positionals);
+    checkRequired(command, options);
+  }
   return { positionals, passthrough, options };
 }
 
@@ -141,7 +144,7 @@ function addOption(
     into[token.name] = true;
     return;
   }
-  const isAnotherOption = token.inlineValue !== true && (token.value ?? "").startsWith("-") && token.value !== "-";
+  const isAnotherOption = token.inlineValue !== true && /^-[^\d]/.test(token.value ?? "");
   if (token.value === undefined || isAnotherOption)
     throw usage(`--${token.name} needs a value: --${token.name} ${option.value ?? "VALUE"}`, help);
   if (option.choices !== undefined && !option.choices.includes(token.value)) {
@@ -179,6 +182,15 @@ function checkPositionals(command: CommandSpec, positionals: readonly string[]):
     const hint = command.passthrough === true ? "; arguments for the agent come after --" : "";
     throw usage(`unexpected argument "${clip(extra)}"${hint}`, help);
   }
+}
+
+function checkRequired(command: CommandSpec, options: ParsedOptions): void {
+  for (const [name, option] of Object.entries(command.options))
+    if (option.required === true && options[name] === undefined)
+      throw usage(
+        `--${name} ${option.value ?? "VALUE"} is missing: ${option.summary}`,
+        `opensentience help ${commandName(command)}`,
+      );
 }
 
 function usage(message: string, nextStep: string): CoreError {

@@ -95,7 +95,10 @@ export const AUDIT_COMMANDS: readonly CommandSpec[] = [
     verb: "erase",
     summary: "Erase the metadata of one event and leave a tombstone; the chain stays whole",
     positionals: [{ name: "SEQ", summary: "number of the event", required: true }],
-    options: { reason: { type: "string", value: "TEXT", summary: "why; kept in the tombstone" }, yes: YES },
+    options: {
+      reason: { type: "string", value: "TEXT", required: true, summary: "why; kept in the tombstone" },
+      yes: YES,
+    },
     examples: ["opensentience audit erase 42 --reason leaked --yes"],
     load: () => import("./commands/audit-erase.ts"),
   },

@@ -21,6 +21,9 @@ test("events say why: the code, else the reason, cut when it is long", () => {
   expect(row.indexOf("enablement.drifted")).toBe(header.indexOf("WHY"));
   const reason = { ...EVENT, metadata: { reason: `exit\u001b[2J${"x".repeat(90)}` } };
   expect(eventRows(plain, [reason])).toMatch(/ exit\S*x+… {2}evt_1$/);
+  const calledOff = { ...EVENT, metadata: { agent_id: "a.b", phase: "restart called off" } };
+  expect(eventRows(plain, [calledOff])).toMatch(/ restart called off +evt_1$/);
+  expect(eventRows(plain, [{ ...EVENT, metadata: { phase: "ended" } }])).toMatch(/com\.example\.echo +evt_1$/);
   expect(eventRows(plain, [{ ...EVENT, metadata: null }])).toMatch(/com\.example\.echo +evt_1$/);
 });
 

@@ -45,9 +45,13 @@ function eventCells(event: AuditEventJson): Cell[] {
   ];
 }
 
+/** Nothing of a run ended here, which the type of the event alone would let one think. */
+const CALLED_OFF = "restart called off";
+
 /** The code of a refusal or failure, else the reason that the event gives. */
 function whyText({ metadata }: AuditEventJson): string {
-  const why = metadata?.["code"] ?? metadata?.["reason"];
+  const phase = metadata?.["phase"] === CALLED_OFF ? CALLED_OFF : undefined;
+  const why = metadata?.["code"] ?? metadata?.["reason"] ?? phase;
   return typeof why === "string" ? clip(oneLine(why), MAX_WHY) : "";
 }
 

@@ -9,6 +9,8 @@ import { AUDIT_COMMANDS } from "./audit-commands.ts";
 import type { CommandSpec, OptionSpec } from "./context.ts";
 import { PROTOCOL_TEST } from "./protocol-command.ts";
 
+import { SHELLS } from "./options.ts";
+
 export { GLOBAL_OPTIONS } from "./options.ts";
 
 const SET: OptionSpec = {
@@ -96,7 +98,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     noun: "completion",
     summary: "Print a completion script for your shell",
-    positionals: [{ name: "SHELL", summary: "bash, zsh or fish", required: true }],
+    positionals: [{ name: "SHELL", summary: "bash, zsh or fish", required: true, choices: SHELLS }],
     options: {},
     examples: ["opensentience completion bash > ~/.local/share/bash-completion/completions/opensentience"],
     load: () => import("./commands/completion.ts"),

@@ -14,11 +14,19 @@ export type OptionSpec = {
   short?: string;
   multiple?: true;
   choices?: readonly string[];
+  /** The command does nothing without it. */
+  required?: true;
   /** Used between Core's own processes; not shown in help and docs. */
   hidden?: true;
 };
 
-export type PositionalSpec = { name: string; summary: string; required: boolean; many?: true };
+export type PositionalSpec = {
+  name: string;
+  summary: string;
+  required: boolean;
+  many?: true;
+  choices?: readonly string[];
+};
 
 /** One row of the command table; everything that help, parsing and docs/cli.md say comes from it. */
 export type CommandSpec = {

@@ -32,7 +32,9 @@ export function usageOf(command: CommandSpec): string {
     const shown = many === true ? `${name}…` : name;
     return required ? shown : `[${shown}]`;
   });
-  const options = shownOptions(command.options).map(([name, option]) => `[${optionForm(name, option)}]`);
+  const options = shownOptions(command.options).map(([name, option]) =>
+    option.required === true ? optionForm(name, option) : `[${optionForm(name, option)}]`,
+  );
   const rest = command.passthrough === true ? ["[-- ARGS…]"] : [];
   return [PROGRAM, commandName(command), ...positionals, ...options, ...rest].join(" ");
 }
@@ -146,6 +148,7 @@ function commandJson(command: CommandSpec): unknown {
     options: shownOptions(command.options).map(([name, option]) => ({
       name: `--${name}`,
       value: option.value ?? null,
+      required: option.required === true,
       summary: option.summary,
     })),
     examples: command.examples,
@@ -171,7 +174,8 @@ function optionForm(name: string, option: OptionSpec): string {
 }
 
 function optionSummary(option: OptionSpec): string {
-  return option.choices === undefined ? option.summary : `${option.summary} (${option.choices.join(", ")})`;
+  const summary = option.required === true ? `${option.summary} (required)` : option.summary;
+  return option.choices === undefined ? summary : `${summary} (${option.choices.join(", ")})`;
 }
 
 function optionTable(options: Readonly<Record<string, OptionSpec>>): string[] {

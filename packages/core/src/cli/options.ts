@@ -2,6 +2,7 @@
 import type { OptionSpec } from "./context.ts";
 
 export const FOLLOW: OptionSpec = { type: "boolean", short: "f", summary: "keep going until Ctrl-C" };
+export const SHELLS = ["bash", "zsh", "fish"] as const;
 export const YES: OptionSpec = { type: "boolean", summary: "do not ask" };
 /** As many lines as Core gives out at once. */
 export const MAX_TAIL = 100_000;

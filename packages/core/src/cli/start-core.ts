@@ -13,7 +13,7 @@ import { CoreError } from "@opensentience/protocol";
 import { spawnDetached } from "../host/child-process.ts";
 import { inheritedEnvironment } from "../host/config.ts";
 import type { Paths } from "../host/paths.ts";
-import { ensurePrivateFolder } from "../host/private-file.ts";
+import { ensureHome, ensurePrivateFolder } from "../host/private-file.ts";
 import { Interrupted } from "./interrupted.ts";
 import { toError } from "./problem.ts";
 
@@ -116,7 +116,8 @@ async function firstLine(ready: Readable, signal: AbortSignal): Promise<string> 
 
 async function openLog(paths: Paths): Promise<Awaited<ReturnType<typeof open>>> {
   try {
-    for (const folder of [paths.home, paths.logsFolder]) await ensurePrivateFolder(folder);
+    await ensureHome(paths.home);
+    await ensurePrivateFolder(paths.logsFolder);
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
     return await open(paths.coreLog, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
   } catch (cause) {

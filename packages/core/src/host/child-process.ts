@@ -287,9 +287,9 @@ function explainSpawnError(error: unknown, program: string, cwd: string | undefi
       cause: error,
     });
   }
-  return new CoreError("core.tool_missing", `${program} is not installed or cannot be executed`, {
+  return new CoreError("core.tool_missing", `${program} is not installed, not on the PATH, or cannot be executed`, {
     details: { program },
-    nextStep: `install ${program} and make sure it is on the PATH`,
+    nextStep: "opensentience doctor",
     cause: error,
   });
 }

@@ -10,6 +10,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { CoreError, echoText, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
 import { pathsOf, type Paths } from "./paths.ts";
+import { shellWord } from "./shell-word.ts";
 
 export type Origin = "flag" | "environment" | "file" | "default";
 
@@ -254,7 +255,7 @@ function inFlag(key: string): Place {
 }
 
 function editing(path: string): string {
-  return `\${EDITOR:-vi} ${path}`;
+  return `\${EDITOR:-vi} ${shellWord(path)}`;
 }
 
 function fromText(key: string, kind: Kind, text: string, place: Place): unknown {

@@ -70,6 +70,24 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
   }
 }
 
+/**
+ * As ensurePrivateFolder, for the home itself. SECURITY: a path with a typing error must not become a second, empty home
+ * somewhere, so the folder that is to hold it has to be there; pinned by "a home whose folder does not exist is refused".
+ */
+export async function ensureHome(home: string): Promise<void> {
+  const parent = dirname(home);
+  const exists = await lstat(parent).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
+  );
+  if (!exists)
+    throw new CoreError("core.unsafe_folder", `${parent} does not exist, so ${home} cannot be the home of Core`, {
+      details: { path: home },
+      nextStep: `mkdir -p ${parent}`,
+    });
+  await ensurePrivateFolder(home);
+}
+
 async function writeAndSync(file: FileHandle, data: string | Uint8Array): Promise<void> {
   try {
     await file.writeFile(data);

@@ -122,9 +122,13 @@ async function checkSource(url: GitUrl): Promise<string> {
       cause,
     });
   }
-  throw new CoreError("install.clone_failed", "the local repository belongs to another user", {
-    nextStep: "make a copy that you own and install from there",
-  });
+  throw new CoreError(
+    "install.clone_failed",
+    "the local repository belongs to another user; make a copy that you own and install from there",
+    {
+      nextStep: "opensentience help agents install",
+    },
+  );
 }
 
 /** The full name of the ref that the remote's HEAD stands for. */

@@ -78,7 +78,7 @@ describe("parseGitUrl", () => {
   });
 
   test("says to use https for plain http", () => {
-    expect(refusal(() => parseGitUrl("http://example.com/a", ALL)).nextStep).toContain("https://");
+    expect(refusal(() => parseGitUrl("http://example.com/a", ALL)).message).toContain("https://");
   });
 
   test.each([

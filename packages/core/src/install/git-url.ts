@@ -1,4 +1,5 @@
 import { CoreError } from "@opensentience/protocol";
+import { shellWord } from "../host/shell-word.ts";
 
 /** A checked source. `text` is exactly what git is given and what is stored: never with credentials, never an option. */
 export type GitUrl = { kind: "https" | "ssh" | "local"; text: string };
@@ -42,8 +43,8 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
   if (scheme === "ssh") return parseSsh(text, rules);
   if (scheme === "file") return parseFileUrl(text, rules);
   if (scheme.toLowerCase() === "http")
-    throw notAllowed("plain http can be read and changed on the way", "use the https:// form of the URL");
-  throw notAllowed("only https, and where allowed ssh and local folders, are fetched from", "use an https:// URL");
+    throw notAllowed("plain http can be read and changed on the way; use the https:// form of the URL", HELP);
+  throw notAllowed("only https, and where allowed ssh and local folders, are fetched from", HELP);
 }
 
 /**
@@ -108,14 +109,14 @@ function parseScpLike(text: string, rules: GitUrlRules): GitUrl {
 function parseFileUrl(text: string, rules: GitUrlRules): GitUrl {
   if (!text.startsWith("file:///")) throw invalidUrl("a file:// URL must name an absolute path and no host");
   checkPath(text.slice("file://".length));
-  if (!rules.allowLocal) throw localNotAllowed();
+  if (!rules.allowLocal) throw localNotAllowed(text);
   return { kind: "local", text };
 }
 
 /** A plain path becomes a file:// URL, so that git has one way to read it and does not take it for a bundle file. */
 function parseLocalPath(text: string, rules: GitUrlRules): GitUrl {
   checkSegments(text);
-  if (!rules.allowLocal) throw localNotAllowed();
+  if (!rules.allowLocal) throw localNotAllowed(text);
   return { kind: "local", text: `file://${text.split("/").map(encodeURIComponent).join("/")}` };
 }
 
@@ -156,19 +157,23 @@ function notAllowed(reason: string, nextStep: string): CoreError {
 }
 
 function sshNotAllowed(): CoreError {
-  return notAllowed("ssh is switched off", "set install.allow_ssh = true in config.toml, or use an https:// URL");
+  return notAllowed(
+    "ssh is switched off; use an https:// URL, or set install.allow_ssh = true in config.toml",
+    "opensentience core restart --set install.allow_ssh=true",
+  );
 }
 
-function localNotAllowed(): CoreError {
-  return notAllowed("it names a folder of this machine", "add --allow-local");
+function localNotAllowed(text: string): CoreError {
+  return notAllowed(
+    "it names a folder of this machine, which needs --allow-local",
+    `opensentience agents install ${shellWord(text)} --allow-local`,
+  );
 }
 
 function credentialsInUrl(): CoreError {
   return new CoreError(
     "install.credentials_in_url",
-    "the git URL carries credentials; they would be stored and shown",
-    {
-      nextStep: "use the URL without user name and password",
-    },
+    "the git URL carries credentials, which would be stored and shown; give it without user name and password",
+    { nextStep: HELP },
   );
 }

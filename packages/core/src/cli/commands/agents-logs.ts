@@ -6,6 +6,9 @@ import { shortTime } from "../format.ts";
 import { MAX_TAIL } from "../options.ts";
 import { endOf, logLine } from "../run-view.ts";
 
+/** More runs than this are not counted: the hint is one line, and not worth another request. */
+const MOST_COUNTED = 500;
+
 /** Records as they come; with --follow until Ctrl-C, or until the run ends and no other follows, or Core ends. */
 export async function run(context: CommandContext): Promise<void> {
   const { options, output } = context;
@@ -19,6 +22,15 @@ export async function run(context: CommandContext): Promise<void> {
   };
   const client = await context.connect();
   const askedAt = Date.now();
+  if (!output.json && !output.quiet && query.run === undefined) {
+    const { items } = await client.call("list_runs", {
+      query: { agent: agentId, all: true, limit: MOST_COUNTED },
+    });
+    if (items.length > 1)
+      output.note(
+        `(the newest of ${items.length}${items.length === MOST_COUNTED ? " or more" : ""} runs; --run RUN for another)`,
+      );
+  }
   const show = async (): Promise<void> => {
     for await (const record of client.lines("read_logs", { params: { agent_id: agentId }, query }))
       output.record(record, (style) => logLine(style, record));

@@ -8,7 +8,7 @@ export async function run(context: CommandContext): Promise<number> {
   const text = required(context, 0);
   const reason = options.text("reason");
   if (!/^[1-9]\d{0,14}$/.test(text) || reason === undefined) {
-    throw new CoreError("usage.invalid", "erasing needs the number of an event and --reason TEXT", {
+    throw new CoreError("usage.invalid", "SEQ must be the number of an event, as audit list shows it", {
       nextStep: "opensentience help audit erase",
     });
   }

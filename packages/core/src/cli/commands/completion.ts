@@ -1,6 +1,7 @@
 import { CoreError } from "@opensentience/protocol";
-import { completionScript, SHELLS, type Shell } from "../completion.ts";
+import { completionScript, type Shell } from "../completion.ts";
 import { type CommandContext, required } from "../context.ts";
+import { SHELLS } from "../options.ts";
 
 export async function run(context: CommandContext): Promise<void> {
   const shell = required(context, 0);
