@@ -21,13 +21,18 @@ afterAll(() => home.dispose());
 
 describe("a git URL is judged before anything is spawned:", () => {
   test.each<[url: string, code: ErrorCode, exit: number, next: string | RegExp]>([
-    ["ext::/bin/true", "install.url_not_allowed", 4, "use an https:// URL"],
+    ["ext::/bin/true", "install.url_not_allowed", 4, HELP],
     ["ext::sh -c touch% /tmp/owned", "install.invalid_url", 2, HELP],
-    ["fd::17", "install.url_not_allowed", 4, "use an https:// URL"],
-    ["http://example.com/a.git", "install.url_not_allowed", 4, /https:\/\//],
-    ["git://example.com/a.git", "install.url_not_allowed", 4, /https:\/\//],
-    ["ssh://git@example.com/a.git", "install.url_not_allowed", 4, /install\.allow_ssh = true/],
-    ["git@example.com:a.git", "install.url_not_allowed", 4, /install\.allow_ssh = true/],
+    ["fd::17", "install.url_not_allowed", 4, HELP],
+    ["http://example.com/a.git", "install.url_not_allowed", 4, HELP],
+    ["git://example.com/a.git", "install.url_not_allowed", 4, HELP],
+    [
+      "ssh://git@example.com/a.git",
+      "install.url_not_allowed",
+      4,
+      "opensentience core restart --set install.allow_ssh=true",
+    ],
+    ["git@example.com:a.git", "install.url_not_allowed", 4, "opensentience core restart --set install.allow_ssh=true"],
     ["file:///tmp/a", "install.url_not_allowed", 4, /--allow-local/],
     ["/tmp/a", "install.url_not_allowed", 4, /--allow-local/],
     ["./a", "install.url_not_allowed", 4, /--allow-local/],
@@ -48,7 +53,7 @@ describe("a git URL is judged before anything is spawned:", () => {
     `ssh://git:${SECRET}@example.com/a.git`,
     `user:${SECRET}@example.com:a.git`,
   ])("credentials are refused and kept nowhere: %s", async (url) => {
-    const expected = { code: "install.credentials_in_url", exit: 4, next: /without user name and password/ } as const;
+    const expected = { code: "install.credentials_in_url", exit: 4, next: HELP } as const;
     for (const args of [
       ["--", url],
       ["com.example.url", `--git-url=${url}`],

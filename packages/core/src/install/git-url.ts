@@ -33,8 +33,7 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
   if (text.startsWith("-")) throw invalidUrl("it begins with a dash");
   if (/[\s\p{C}]/u.test(text)) throw invalidUrl("it holds white space or control characters");
   // SECURITY: ext:: and fd:: run commands, other x:: run helpers; pinned by "refuses every x:: transport".
-  if (/^[A-Za-z0-9+.-]*::/.test(text))
-    throw notAllowed("remote helper transports are never allowed", "use an https:// URL");
+  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw notAllowed("remote helper transports are never allowed", HELP);
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
   if (scheme === undefined) return text.startsWith("/") ? parseLocalPath(text, rules) : parseScpLike(text, rules);
   refuseUserInfo(text, scheme);
