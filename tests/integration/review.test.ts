@@ -205,6 +205,22 @@ test("a change that only narrows is shown and approved with one key; the refused
   await home.json(["agents", "stop", id]);
 });
 
+test("one key keeps the end of the approval, and says what stays and until when", async () => {
+  const id = "com.example.keepsend";
+  await narrowed(id);
+  const path = join(home.sourceOf(id), MANIFEST);
+  writeFileSync(path, manifestText(id, { permissions: [READ, EGRESS] }));
+  await home.json(["agents", "enable", id, "--all", "--expires", "10m"]);
+  const ends = (await info(id)).approval?.expires_at;
+  expect(ends).toEqual(expect.any(String));
+  writeFileSync(path, manifestText(id, { permissions: [READ] }));
+  const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: KEY, type: "y" }]);
+  expect(code).toBe(0);
+  expect(text).toContain(`stays: ${READ}`);
+  expect(text).toMatch(/until: /);
+  expect((await info(id)).approval).toMatchObject({ approved_permissions: [READ], expires_at: ends });
+});
+
 test.each([
   ["n", "n"],
   ["q", "q"],
@@ -275,7 +291,7 @@ test("a commit that moved is reviewed in full when files were changed", async ()
   writeFileSync(join(home.sourceOf(id), "planted"), "x");
   const { code, text } = await onTerminal(home, ["agents", "enable", id], [{ when: EACH, type: "q\n" }]);
   expect([code, text.includes(KEY)]).toEqual([1, false]);
-  expect((await home.fails(["agents", "run", id])).error.next_step).toContain("opensentience agents install");
+  expect((await home.fails(["agents", "run", id])).error.next_step).toBe(`opensentience agents build ${id}`);
 });
 
 test("Ctrl-C and Ctrl-D at the one key end the command with 130 and approve nothing", async () => {

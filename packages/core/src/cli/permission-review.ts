@@ -7,7 +7,7 @@
  */
 import type { AgentDetailJson, DriftJson, PermissionJson } from "@opensentience/protocol";
 import { driftText, heldBy, lessText } from "./agent-view.ts";
-import { counted, oneLine, shortHash, type Style } from "./format.ts";
+import { counted, oneLine, shortHash, shortTime, type Style } from "./format.ts";
 import type { Prompt } from "./prompt.ts";
 
 type Asker = Pick<Prompt, "show" | "ask" | "confirm" | "confirmByKey">;
@@ -48,8 +48,11 @@ function codeMoved({ diff: { commit, fields } }: DriftJson): string[] {
 async function reviewNarrowing(prompt: Asker, agent: AgentDetailJson, drift: DriftJson): Promise<string[] | undefined> {
   const approved = narrowedApproval(agent, drift);
   const less = lessText(drift);
+  const ends = agent.approval?.expires_at;
   const question = [
     ...codeMoved(drift),
+    ...approved.map((permission) => `  stays: ${oneLine(permission)}`),
+    ...(typeof ends === "string" ? [`  until: ${shortTime(ends)}`] : []),
     `${less.charAt(0).toUpperCase()}${less.slice(1)}. Approve what remains (${counted(approved.length, "permission")})?`,
   ];
   return (await prompt.confirmByKey(question.join("\n"))) ? approved : undefined;

@@ -19,7 +19,7 @@ import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { Domain, Services } from "./domain.ts";
 
-export function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
+function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
   return {
     agent_id: agent.agentId,
     name: agent.name,

@@ -63,8 +63,11 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
   if (approve === undefined) return undefined;
   // SECURITY: the agent may be swapped while its permissions are being read; Core refuses any state but the one that
   // was shown. Pinned by "approves exactly the state that was shown".
+  // SECURITY: what only narrows must not last longer either. Pinned by "one key keeps the end of the approval".
+  const ends = agent.drift?.narrowing === true ? agent.approval?.expires_at : null;
   return {
     approve,
+    ...(typeof ends === "string" ? { expires: ends } : {}),
     ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
     ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
   };
