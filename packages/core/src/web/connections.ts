@@ -2,8 +2,11 @@
  * Room at the door for the operator, however many callers are slow. A connection that has not sent a whole request
  * costs its owner nothing, so it is the first to go when all places are taken; then the longest stream, which can be
  * asked for again. A state change that is being answered is never dropped: that would cancel it.
+ *
+ * One request at a time on a connection. HTTP/1.1 lets a client send the next before the answer (pipelining); ours never
+ * do, and Node would begin them all at once and keep their answers for a caller that may never read.
  */
-import type { IncomingMessage, Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 
 type Socket = IncomingMessage["socket"];
 
@@ -15,20 +18,26 @@ const IDLE_MS = 5_000;
 /** A flood is one line of Core's log in this time. */
 const NOTE_EVERY_MS = 10_000;
 
-/** How often Node looks for requests that are over their time. Options of the server's making. */
-export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 };
+/** How often Node looks for requests that are over their time. */
+const CHECK_EVERY_MS = 1_000;
 
 /**
+ * An HTTP server that does not listen yet. `note` takes lines for Core's log.
+ *
  * SECURITY: without a time and a way to make room, 512 requests that are never finished keep out `core stop` and
  * `agents revoke`; pinned by "512 half-sent requests do not keep the operator out".
  */
-export function boundConnections(server: Server, note: (line: string) => void): void {
+export function boundedServer(answer: RequestListener, note: (line: string) => void): Server {
+  const server = createServer({ connectionsCheckingInterval: CHECK_EVERY_MS });
   server.headersTimeout = REQUEST_MS;
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = IDLE_MS;
   /** Every open connection, the oldest first, with the request it is at. */
   const open = new Map<Socket, IncomingMessage | undefined>();
-  const noteDropped = counted(note);
+  const noteDropped = counted(
+    note,
+    (count) => `all ${MAX_CONNECTIONS} connections were taken: ${count} dropped to make room`,
+  );
   server.on("connection", (socket: Socket) => {
     if (open.size >= MAX_CONNECTIONS) {
       const victim = leastMissed(open) ?? socket;
@@ -40,13 +49,26 @@ export function boundConnections(server: Server, note: (line: string) => void): 
     open.set(socket, undefined);
     socket.once("close", () => open.delete(socket));
   });
+  const notePipelined = counted(
+    note,
+    (count) => `${count} connections dropped: a request was sent before the one before it was answered`,
+  );
   server.on("request", (request, response) => {
     const { socket } = request;
-    if (open.has(socket)) open.set(socket, request);
+    // SECURITY: a few connections with thousands of requests each would keep Core busy, and its memory taken, long after
+    // their caller has left; pinned by "pipelined requests cost their connection, and the operator nothing".
+    if (!open.has(socket) || open.get(socket) !== undefined) {
+      if (!socket.destroyed) notePipelined();
+      socket.destroy();
+      return;
+    }
+    open.set(socket, request);
     response.once("close", () => {
       if (open.get(socket) === request) open.set(socket, undefined);
     });
+    answer(request, response);
   });
+  return server;
 }
 
 function leastMissed(open: ReadonlyMap<Socket, IncomingMessage | undefined>): Socket | undefined {
@@ -58,15 +80,16 @@ function leastMissed(open: ReadonlyMap<Socket, IncomingMessage | undefined>): So
   return stream;
 }
 
-function counted(note: (line: string) => void): () => void {
-  let dropped = 0;
+/** Notes the first at once, then how many there were since, at most one line in a while. */
+function counted(note: (line: string) => void, text: (count: number) => string): () => void {
+  let count = 0;
   let notedAtMs = Number.NEGATIVE_INFINITY;
   return () => {
-    dropped += 1;
+    count += 1;
     const nowMs = performance.now();
     if (nowMs - notedAtMs < NOTE_EVERY_MS) return;
-    note(`all ${MAX_CONNECTIONS} connections were taken: ${dropped} dropped to make room`);
+    note(text(count));
     notedAtMs = nowMs;
-    dropped = 0;
+    count = 0;
   };
 }

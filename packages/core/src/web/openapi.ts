@@ -2,7 +2,15 @@
 import { CONTROL_ROUTES, type ControlOperation, type ControlRoute } from "@opensentience/protocol";
 import { z } from "zod";
 
-export function openApiDocument(version: string): Record<string, unknown> {
+let made: { version: string; text: string } | undefined;
+
+/** The document as JSON text. It is made once: that takes some ten milliseconds, in which Core answers nobody else. */
+export function openApiText(version: string): string {
+  if (made?.version !== version) made = { version, text: JSON.stringify(openApiDocument(version)) };
+  return made.text;
+}
+
+function openApiDocument(version: string): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [ControlOperation, ControlRoute][]) {
     (paths[`/api/v1${route.path}`] ??= {})[route.method] = operationObject(operation, route);

@@ -7,19 +7,26 @@
  * recorded as `security.denied`; an unknown fault becomes `core.internal` and only Core's log has its cause.
  *
  * Every response carries a request id. Bodies are at most 1 MiB and have ten seconds to arrive; 512 connections at
- * once, the least missed gives way to a new one (see connections.ts). Answers may take as long as they need. Nothing here opens the database or spawns.
+ * once, one request at a time on each; the least missed gives way to a new one (see connections.ts). Answers may take as long as they need. Nothing here opens the database or spawns.
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server } from "node:http";
-import { createAdaptorServer } from "@hono/node-server";
-import { CONTROL_ROUTES, CoreError, ERROR_KINDS, newId, type ControlOperation } from "@opensentience/protocol";
+import { getRequestListener } from "@hono/node-server";
+import {
+  CONTROL_ROUTES,
+  CoreError,
+  ERROR_KINDS,
+  newId,
+  toCoreError,
+  type ControlOperation,
+} from "@opensentience/protocol";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Act } from "../audit-log/audit-log.ts";
-import { boundConnections, SERVER_OPTIONS } from "./connections.ts";
+import { boundedServer } from "./connections.ts";
 import type { Domain } from "./domain.ts";
 import { HANDLERS } from "./handlers.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiText } from "./openapi.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import { respond } from "./respond.ts";
 
@@ -55,7 +62,10 @@ export function createApp(domain: Domain): Hono {
     context.header("content-type", METRICS_TYPE);
     return context.body(metricsText(domain.services));
   });
-  app.get(`${BASE}/openapi.json`, (context) => context.json(openApiDocument(domain.version)));
+  app.get(`${BASE}/openapi.json`, (context) => {
+    context.header("content-type", "application/json");
+    return context.body(openApiText(domain.version));
+  });
   for (const [operation, route] of Object.entries(CONTROL_ROUTES) as [
     ControlOperation,
     (typeof CONTROL_ROUTES)[ControlOperation],
@@ -83,8 +93,8 @@ export function createApp(domain: Domain): Hono {
  */
 export function listenOnSocket(app: Hono, path: string, note: (line: string) => void): Promise<Server> {
   removeStaleSocket(path);
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server;
-  boundConnections(server, note);
+  const listener = getRequestListener(app.fetch);
+  const server = boundedServer((request, response) => void listener(request, response), note);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     // SECURITY: the folder is 0700 already; the mask keeps the file itself private from its first moment.
