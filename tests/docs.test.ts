@@ -108,16 +108,17 @@ describe("tables of the documents", () => {
     expect(secrets.filter((secret) => page.includes(secret))).toEqual([]);
   });
 
-  test("docs/operating.md has every setting with default and environment name", () => {
+  test("docs/operating.md has every setting with default, range and environment name", () => {
     const table = Object.entries(SETTINGS).map(([key, setting]) => [
       key,
       setting.default,
+      "min" in setting ? `${setting.min} to ${setting.max}` : "",
       "environment" in setting ? setting.environment : "",
     ]);
-    const rows = tableRows(section(read("docs/operating.md"), "Settings"), 4);
-    expect(rows.map(([key, value = "", environment]) => [key, JSON.parse(value) as unknown, environment])).toEqual(
-      table,
-    );
+    const rows = tableRows(section(read("docs/operating.md"), "Settings"), 5);
+    expect(
+      rows.map(([key, value = "", ...cells]) => [key, JSON.parse(value) as unknown, ...cells.slice(0, 2)]),
+    ).toEqual(table);
   });
 });
 

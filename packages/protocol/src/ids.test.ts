@@ -30,20 +30,31 @@ describe("an id", () => {
     );
   });
 
-  test("made after another sorts behind it, also within one millisecond and after a clock was set back", () => {
+  const DAY_MS = 86_400_000;
+
+  test("made after another sorts behind it, also within one millisecond and after a clock was set back by a day", () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 2 ** 48 - 2 }),
-        fc.integer({ min: 0, max: 2 ** 48 - 1 }),
-        (before, nowMs) => {
-          const previous = newId("run", before);
-          const next = newIdAfter("run", previous, nowMs);
-          expect(next > previous).toBe(true);
-          if (nowMs > before) expect(next.slice(0, 17)).toBe(newId("run", nowMs).slice(0, 17));
-        },
-      ),
+      fc.property(fc.integer({ min: 0, max: 2 ** 48 - 2 }), fc.nat({ max: DAY_MS }), fc.nat(), (before, back, on) => {
+        const previous = newId("run", before);
+        expect(newIdAfter("run", previous, Math.max(0, before - back)) > previous).toBe(true);
+        const later = Math.min(before + 1 + on, 2 ** 48 - 1);
+        expect(newIdAfter("run", previous, later).slice(0, 17)).toBe(newId("run", later).slice(0, 17));
+      }),
     );
     expect(newIdAfter("run", undefined, 1)).toMatch(/^run_00000000-0001-/);
+  });
+
+  test("made after one of more than a day ahead has the clock's time, and the last time there is is not exceeded", () => {
+    const nowMs = 1_800_000_000_000;
+    const timeOf = (id: string): number => Number.parseInt(id.slice(4, 17).replace("-", ""), 16);
+    expect(timeOf(newIdAfter("run", newId("run", nowMs + DAY_MS), nowMs))).toBe(nowMs + DAY_MS + 1);
+    expect(timeOf(newIdAfter("run", newId("run", nowMs + DAY_MS + 1), nowMs))).toBe(nowMs);
+    expect(timeOf(newIdAfter("run", "run_ffffffff-ffff-7fff-bfff-ffffffffffff", nowMs))).toBe(nowMs);
+    for (const now of [2 ** 48 - 2, 2 ** 48 - 1, 2 ** 48, 2 ** 49]) {
+      const id = newIdAfter("run", "run_ffffffff-ffff-7fff-bfff-ffffffffffff", now);
+      expect(id).toMatch(/^run_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+      expect(timeOf(id)).toBe(2 ** 48 - 1);
+    }
   });
 
   test("is new each time, also within one millisecond, in its short form too", () => {

@@ -41,9 +41,15 @@ export function newId(prefix: IdPrefix, nowMs: number = Date.now(), random: Uint
   return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${hex.slice(1, 4)}-${variant}${hex.slice(5, 8)}-${hex.slice(8, 20)}`;
 }
 
+/** The latest that an id can hold. */
+const MAX_TIME_MS = 2 ** 48 - 1;
+/** So far ahead of the clock is no clock that was set back, but a wrong or forged id. */
+const MAX_AHEAD_MS = 86_400_000;
+
 /**
- * New id that sorts behind `previous` of the same kind, whatever the clock says: after a clock was set back, and within one
- * millisecond. Its time is then one millisecond after that of `previous`.
+ * New id that sorts behind `previous` of the same kind, also after the clock was set back by up to a day, and within one
+ * millisecond. Its time is then one millisecond after that of `previous`. A `previous` further ahead counts for nothing:
+ * the ids made after it would carry its wrong time for ever.
  */
 export function newIdAfter(prefix: IdPrefix, previous: string | undefined, nowMs: number = Date.now()): string {
   const hex =
@@ -52,7 +58,8 @@ export function newIdAfter(prefix: IdPrefix, previous: string | undefined, nowMs
       .replaceAll("-", "")
       .slice(0, 12) ?? "";
   const previousMs = /^[0-9a-f]{12}$/.test(hex) ? Number.parseInt(hex, 16) : -1;
-  return newId(prefix, Math.max(nowMs, previousMs + 1));
+  const afterMs = previousMs - nowMs > MAX_AHEAD_MS ? nowMs : Math.max(nowMs, previousMs + 1);
+  return newId(prefix, Math.min(afterMs, MAX_TIME_MS));
 }
 
 /** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */

@@ -109,6 +109,29 @@ describe("what is refused", () => {
     await refuse(load(file), `"${key}"`, { key });
   });
 
+  const counts = Object.entries(SETTINGS).flatMap(([key, setting]) =>
+    setting.kind === "count" ? [{ key: key as SettingKey, ...setting }] : [],
+  );
+  test.each(counts)(
+    "$key below $min or over $max is refused with that range",
+    async ({ key, min, max, ...setting }) => {
+      const range = `"${key}" must be a whole number from ${min} to ${max}`;
+      expect([setting.default >= min, setting.default <= max]).toEqual([true, true]);
+      for (const value of [min, max]) {
+        expect((await load(`${key} = ${value}`)).get(key)).toBe(value);
+        expect((await load("", { [key]: String(value) })).get(key)).toBe(value);
+      }
+      for (const value of [min - 1, max + 1]) await refuse(load(`${key} = ${value}`), range, { key });
+      await refuse(load("", { [key]: String(max + 1) }), range, { key });
+    },
+  );
+
+  test("no time is longer than a timer can be, and no line shorter than a character", () => {
+    expect(counts.length).toBeGreaterThanOrEqual(24);
+    expect(counts.filter(({ key, max }) => key.endsWith("_ms") && max > 2 ** 31 - 1)).toEqual([]);
+    expect(SETTINGS["logs.max_line_bytes"].min).toBeGreaterThanOrEqual(256);
+  });
+
   test.each([
     ["OPENSENTIENCE_STOP_GRACE_MS", "soon", "launcher.stop_grace_ms"],
     ["OPENSENTIENCE_STOP_GRACE_MS", "1e3", "launcher.stop_grace_ms"],

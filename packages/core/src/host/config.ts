@@ -15,9 +15,18 @@ import { shellWord } from "./shell-word.ts";
 export type Origin = "flag" | "environment" | "file" | "default";
 
 type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy";
-type Setting = { default: unknown; kind: Kind; environment?: string };
+/** Every number has its bounds, which are allowed themselves: beyond them is a mistake that shows only later, and oddly. */
+type Setting = { environment?: string } & (
+  | { default: unknown; kind: Exclude<Kind, "count"> }
+  | { default: number; kind: "count"; min: number; max: number }
+);
 
+const KIBI = 1024;
 const MEBI = 1024 * 1024;
+/** Node's timers know no longer time, and take a longer one for one millisecond. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Of files and git objects: far over every disk, and exact as a number. */
+const MAX_BYTES = 2 ** 50;
 /** Of config.toml. */
 const MAX_FILE_BYTES = 256 * 1024;
 const MAX_DEPTH = 8;
@@ -31,36 +40,48 @@ export const SETTINGS = {
     kind: "path_list",
     environment: "OPENSENTIENCE_SCAN_ROOTS",
   },
-  scan_interval_ms: { default: 300_000, kind: "count", environment: "OPENSENTIENCE_SCAN_INTERVAL_MS" },
+  scan_interval_ms: {
+    default: 300_000,
+    kind: "count",
+    min: 0,
+    max: MAX_TIMER_MS,
+    environment: "OPENSENTIENCE_SCAN_INTERVAL_MS",
+  },
   scan_prune: { default: [".git", "node_modules", "_build", "deps", ".venv", "target"], kind: "texts" },
   "install.allow_ssh": { default: false, kind: "boolean" },
   "install.allow_local": { default: false, kind: "boolean" },
-  "install.timeout_ms": { default: 300_000, kind: "count" },
-  "install.max_bytes": { default: 1024 * MEBI, kind: "count" },
-  "install.max_files": { default: 200_000, kind: "count" },
-  "build.timeout_ms": { default: 900_000, kind: "count" },
-  "build.max_output_bytes": { default: 10 * MEBI, kind: "count" },
+  "install.timeout_ms": { default: 300_000, kind: "count", min: 1_000, max: MAX_TIMER_MS },
+  "install.max_bytes": { default: 1024 * MEBI, kind: "count", min: KIBI, max: MAX_BYTES },
+  "install.max_files": { default: 200_000, kind: "count", min: 1, max: 10_000_000 },
+  "build.timeout_ms": { default: 900_000, kind: "count", min: 1_000, max: MAX_TIMER_MS },
+  "build.max_output_bytes": { default: 10 * MEBI, kind: "count", min: 64 * KIBI, max: 1024 * MEBI },
   "build.pass_env": { default: [], kind: "texts", environment: "OPENSENTIENCE_BUILD_PASS_ENV" },
-  "launcher.stop_grace_ms": { default: 5_000, kind: "count", environment: "OPENSENTIENCE_STOP_GRACE_MS" },
+  "launcher.stop_grace_ms": {
+    default: 5_000,
+    kind: "count",
+    min: 0,
+    max: MAX_TIMER_MS,
+    environment: "OPENSENTIENCE_STOP_GRACE_MS",
+  },
   "restart.policy": { default: "never", kind: "policy" },
-  "restart.max_attempts": { default: 5, kind: "count" },
-  "restart.window_ms": { default: 60_000, kind: "count" },
-  "restart.initial_ms": { default: 500, kind: "count" },
-  "restart.max_ms": { default: 30_000, kind: "count" },
-  "restart.stable_ms": { default: 30_000, kind: "count" },
-  "logs.max_line_bytes": { default: 8192, kind: "count" },
-  "logs.max_file_bytes": { default: 10 * MEBI, kind: "count" },
-  "logs.max_files": { default: 5, kind: "count" },
-  "logs.keep_runs": { default: 20, kind: "count" },
-  "runtime.handshake_timeout_ms": { default: 10_000, kind: "count" },
-  "runtime.heartbeat_interval_ms": { default: 5_000, kind: "count" },
-  "runtime.missed_heartbeats": { default: 3, kind: "count" },
-  "runtime.call_idle_ms": { default: 60_000, kind: "count" },
-  "runtime.call_total_ms": { default: 600_000, kind: "count" },
-  "runtime.calls_at_once": { default: 64, kind: "count" },
-  "runtime.calls_per_minute": { default: 6_000, kind: "count" },
-  "audit.checkpoint_events": { default: 256, kind: "count" },
-  "audit.checkpoint_interval_ms": { default: 60_000, kind: "count" },
+  "restart.max_attempts": { default: 5, kind: "count", min: 0, max: 1_000_000 },
+  "restart.window_ms": { default: 60_000, kind: "count", min: 0, max: MAX_TIMER_MS },
+  "restart.initial_ms": { default: 500, kind: "count", min: 0, max: MAX_TIMER_MS },
+  "restart.max_ms": { default: 30_000, kind: "count", min: 0, max: MAX_TIMER_MS },
+  "restart.stable_ms": { default: 30_000, kind: "count", min: 0, max: MAX_TIMER_MS },
+  "logs.max_line_bytes": { default: 8192, kind: "count", min: 256, max: MEBI },
+  "logs.max_file_bytes": { default: 10 * MEBI, kind: "count", min: 64 * KIBI, max: 1024 * MEBI },
+  "logs.max_files": { default: 5, kind: "count", min: 1, max: 1_000 },
+  "logs.keep_runs": { default: 20, kind: "count", min: 1, max: 10_000 },
+  "runtime.handshake_timeout_ms": { default: 10_000, kind: "count", min: 100, max: MAX_TIMER_MS },
+  "runtime.heartbeat_interval_ms": { default: 5_000, kind: "count", min: 100, max: MAX_TIMER_MS },
+  "runtime.missed_heartbeats": { default: 3, kind: "count", min: 1, max: 1_000 },
+  "runtime.call_idle_ms": { default: 60_000, kind: "count", min: 100, max: MAX_TIMER_MS },
+  "runtime.call_total_ms": { default: 600_000, kind: "count", min: 100, max: MAX_TIMER_MS },
+  "runtime.calls_at_once": { default: 64, kind: "count", min: 1, max: 10_000 },
+  "runtime.calls_per_minute": { default: 6_000, kind: "count", min: 1, max: 10_000_000 },
+  "audit.checkpoint_events": { default: 256, kind: "count", min: 1, max: 1_000_000 },
+  "audit.checkpoint_interval_ms": { default: 60_000, kind: "count", min: 100, max: MAX_TIMER_MS },
   "tools.path": { default: "/usr/local/bin:/usr/bin:/bin", kind: "text", environment: "OPENSENTIENCE_TOOLS_PATH" },
 } as const satisfies Record<string, Setting>;
 
@@ -272,7 +293,7 @@ function valueOf(kind: Kind, text: string): unknown {
 }
 
 function checked(key: string, kind: Kind, value: unknown, place: Place): unknown {
-  const expected = fault(kind, value);
+  const expected = fault(key, kind, value);
   if (expected === undefined) return value;
   throw new CoreError("config.invalid", `setting "${key}" must be ${expected}, not ${shown(value)} (${place.text})`, {
     details: { key },
@@ -281,7 +302,7 @@ function checked(key: string, kind: Kind, value: unknown, place: Place): unknown
 }
 
 /** What a value of this kind has to be, undefined when it is. */
-function fault(kind: Kind, value: unknown): string | undefined {
+function fault(key: string, kind: Kind, value: unknown): string | undefined {
   const isTexts = Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "");
   switch (kind) {
     case "text":
@@ -295,10 +316,11 @@ function fault(kind: Kind, value: unknown): string | undefined {
         : "a list of absolute paths (or paths that begin with ~/)";
     case "boolean":
       return typeof value === "boolean" ? undefined : "true or false";
-    case "count":
-      return Number.isSafeInteger(value) && (value as number) >= 0
-        ? undefined
-        : `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
+    case "count": {
+      const { min, max } = rangeOf(key);
+      const isCount = typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
+      return isCount ? undefined : `a whole number from ${min} to ${max}`;
+    }
     case "policy":
       return RESTART_POLICIES.includes(value as RestartPolicy) ? undefined : `one of ${RESTART_POLICIES.join(", ")}`;
   }
@@ -311,6 +333,11 @@ function shown(value: unknown): string {
   if (value instanceof Date) return "a date";
   if (Array.isArray(value)) return echoText(`[${value.slice(0, 10).map(shown).join(", ")}]`, MAX_SHOWN);
   return "a table";
+}
+
+function rangeOf(key: string): { min: number; max: number } {
+  const setting: Setting | undefined = SETTINGS[key as SettingKey];
+  return setting?.kind === "count" ? setting : { min: 0, max: Number.MAX_SAFE_INTEGER };
 }
 
 /** `~/.opensentience` in a default root means this home, wherever OPENSENTIENCE_HOME put it. */

@@ -4,6 +4,8 @@ import type { Clock, LogRecord, LogStream } from "./log-record.ts";
 
 /** So much is stamped at once: stamps may make it twenty times longer, and yet it should fit in the processor's cache. */
 const PIECE = 16_384;
+/** Of one character in UTF-8: a piece holds at least one, or a long line would be cut for ever. */
+const MAX_CHARACTER_BYTES = 4;
 const KEPT_LINES = 20;
 const KEPT_CHARACTERS = 2048;
 
@@ -41,7 +43,7 @@ export class LineCutter {
   #lines = 0;
 
   constructor(options: LineCutterOptions) {
-    this.#options = options;
+    this.#options = { ...options, maxLineBytes: Math.max(options.maxLineBytes, MAX_CHARACTER_BYTES) };
   }
 
   /** Finished lines so far. */

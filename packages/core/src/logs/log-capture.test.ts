@@ -192,6 +192,11 @@ describe("the end", () => {
   });
 });
 
+test.each([0, 1, 3, 4])("a limit of %i bytes cuts a line between characters, and ends", async (maxLineBytes) => {
+  const lines = await captured(["a€😀é\n"], { limits: { ...LIMITS, maxLineBytes } });
+  expect(lines).toEqual([`${AT} stdout P a€`, `${AT} stdout P 😀`, `${AT} stdout F é`]);
+});
+
 test("pauses the agent while the file is behind; memory stays flat for endless output without a line end", async () => {
   let pushed = 0;
   let inFlight = 0;
