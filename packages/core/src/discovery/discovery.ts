@@ -44,10 +44,12 @@ export class Discovery {
   readonly #memory = new FolderMemory();
   #queue: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  /** What the background scans that have not begun yet are to look at: one key per folder, "" for the roots. */
+  readonly #waiting = new Set<string>();
 
   constructor(deps: DiscoveryDeps) {
     this.#deps = deps;
-    this.#watch = new ManifestWatch((folder) => this.#inBackground([folder]));
+    this.#watch = new ManifestWatch((folder) => this.#inBackground(folder));
   }
 
   /** Scans the configured roots, or only `paths` (absolute). Never throws for what it finds on disk. */
@@ -63,9 +65,9 @@ export class Discovery {
 
   /** First scan, then rescans on the interval and on changes of known manifests. */
   start(): void {
-    this.#inBackground(undefined);
+    this.#inBackground();
     if (this.#deps.settings.intervalMs > 0)
-      this.#timer = setInterval(() => this.#inBackground(undefined), this.#deps.settings.intervalMs).unref();
+      this.#timer = setInterval(() => this.#inBackground(), this.#deps.settings.intervalMs).unref();
   }
 
   async stop(): Promise<void> {
@@ -74,8 +76,16 @@ export class Discovery {
     await this.#queue;
   }
 
-  #inBackground(paths: string[] | undefined): void {
-    this.scan(paths, this.#deps.systemAct).catch((error: unknown) => this.#deps.onFault("a scan failed", error));
+  /** A scan that waits already will see whatever this one would have seen: there is no second behind it. */
+  #inBackground(folder?: string): void {
+    const key = folder ?? "";
+    if (this.#waiting.has(key)) return;
+    this.#waiting.add(key);
+    const scan = this.#queue.then(() => {
+      this.#waiting.delete(key);
+      return this.#scan(folder === undefined ? undefined : [folder], this.#deps.systemAct, {});
+    });
+    this.#queue = scan.catch((error: unknown) => this.#deps.onFault("a scan failed", error));
   }
 
   async #scan(
