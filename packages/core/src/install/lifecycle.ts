@@ -28,7 +28,7 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
   if (agent.installPath === null || agent.commit === null || agent.treeHash === null) throw notInstalledFromGit(agent);
   const own = folders.agent(agent.agentId);
   const subject = { type: "agent", id: agent.agentId } as const;
-  const state = await readPrevious(own.root);
+  const state = readPrevious(own.root, deps.onFault);
   if (state === undefined) {
     throw new CoreError("install.no_previous", `${agent.agentId} has no earlier tree to go back to`, {
       nextStep: `opensentience agents info ${agent.agentId}`,

@@ -46,9 +46,9 @@ async function reconcile(): Promise<number> {
   });
 }
 
-function intent(type: "agent.installed" | "agent.removed", id: string): string {
+function intent(type: "agent.installed" | "agent.removed", id: string, commit?: string): string {
   const act = { ...SYSTEM_ACT, correlationId: `of ${id}` };
-  const metadata = { path: "/p", phase: "intent" };
+  const metadata = { path: "/p", phase: "intent", commit };
   return audit.record({ type, act, subject: { type: "agent", id }, outcome: "unknown", metadata });
 }
 
@@ -88,4 +88,47 @@ test("a first install with a damaged journal is taken back, and closes its inten
   expect(existsSync(join(home, "agents/.staging"))).toBe(false);
   expect(audit.list({ agent: "x.y" }, { limit: 1 }).items[0]?.causation_id).toBe(began);
   expect(faults).toEqual([]);
+});
+
+const FORGED = { commit: "0", parts: [], hadPrevious: false, isRollback: false };
+
+test.each([
+  ["forged", JSON.stringify(FORGED)],
+  ["damaged", "{"],
+])("a %s journal that no install wrote removes nothing, and is told", async (_, journal) => {
+  const root = join(home, "agents/x.y");
+  mkdirSync(join(root, "src"), { recursive: true });
+  writeFileSync(join(root, "installing.json"), journal);
+  // Of another agent, and of an install that was recorded: neither is this journal's.
+  const done = intent("agent.installed", "x.y", "0");
+  const act = { ...SYSTEM_ACT, causationId: done };
+  audit.record({ type: "agent.installed", act, subject: { type: "agent", id: "x.y" }, metadata: { commit: "1" } });
+  const { seq } = audit.head;
+  expect(await reconcile()).toBe(0);
+  expect(existsSync(join(root, "src"))).toBe(true);
+  expect(existsSync(join(root, "installing.json"))).toBe(false);
+  expect(faults).toEqual(["x.y"]);
+  expect(audit.after({}, seq)).toMatchObject([
+    { event_type: "security.denied", subject_id: "x.y", metadata: { code: "no_intent" } },
+  ]);
+});
+
+test("an intent of another commit does not make a journal count", async () => {
+  const root = join(home, "agents/x.y");
+  mkdirSync(join(root, "src"), { recursive: true });
+  writeFileSync(join(root, "installing.json"), JSON.stringify(FORGED));
+  intent("agent.installed", "x.y", "1");
+  await reconcile();
+  expect(existsSync(join(root, "src"))).toBe(true);
+});
+
+test("a swap whose undoing failed, too, is undone at the next start", async () => {
+  const root = join(home, "agents/x.y");
+  mkdirSync(join(root, "src"), { recursive: true });
+  writeFileSync(join(root, "installing.json"), JSON.stringify(FORGED));
+  const began = intent("agent.installed", "x.y", "0");
+  const act = { ...SYSTEM_ACT, causationId: began };
+  audit.record({ type: "agent.install_failed", act, subject: { type: "agent", id: "x.y" }, outcome: "failed" });
+  expect(await reconcile()).toBe(0);
+  expect(existsSync(join(root, "src"))).toBe(false);
 });

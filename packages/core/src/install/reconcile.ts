@@ -8,10 +8,10 @@ import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { removeTemporaries } from "../host/private-file.ts";
-import { hashEntries, loadEntries } from "../tree/tree.ts";
+import { hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
 import { moveAllButData } from "./lifecycle.ts";
 import { finishRestore } from "./restore.ts";
-import { confirmSwap, guessJournal, interruptedSwap, undoSwap, type Journal } from "./swap.ts";
+import { confirmSwap, guessJournal, interruptedSwap, refuseJournal, undoSwap, type Journal } from "./swap.ts";
 import { removeTrash } from "./trash.ts";
 
 type Deps = {
@@ -32,6 +32,10 @@ type Deps = {
   onFault: (what: string, error: unknown) => void;
 };
 
+/** So many install events of an agent are looked through for the one that a journal belongs to. */
+const SEARCHED_EVENTS = 50;
+/** A larger tree that cannot be judged by its bytes at the start is left to its operator. */
+const MAX_TREE_BYTES = 1024 * 1024 * 1024;
 const LOST = "Core ended during the install; the tree from before was put back";
 const LOST_BEFORE_SWAP = "Core ended during the install; nothing was changed";
 
@@ -47,8 +51,10 @@ export async function reconcileInstalls(deps: Deps): Promise<number> {
     if (!entry.isDirectory() || root === deps.folders.staging) continue;
     try {
       for (const folder of [root, deps.folders.agent(entry.name).previous]) await removeTemporaries(folder);
-      if (await putBack(deps, entry.name, root)) {
-        recordLost(deps.audit, entry.name, intents.take(entry.name, "agent.installed"));
+      const isPutBack = await putBack(deps, intents, entry.name, root);
+      const intent = isPutBack ? intents.take(entry.name, "agent.installed") : undefined;
+      if (intent !== undefined) {
+        recordLost(deps.audit, entry.name, intent);
         closed += 1;
       }
       await finishRestoreOf(deps, entry.name);
@@ -83,17 +89,26 @@ class Intents {
     return index === -1 ? undefined : this.#open.splice(index, 1)[0];
   }
 
+  has(event: AuditEventJson): boolean {
+    return this.#open.some((open) => open.event_id === event.event_id);
+  }
+
   rest(): AuditEventJson[] {
     return this.#open;
   }
 }
 
 /** True when a swap was undone (or found not to have begun). */
-async function putBack(deps: Deps, agentId: string, root: string): Promise<boolean> {
-  const journal = await interruptedSwap(root);
+async function putBack(deps: Deps, intents: Intents, agentId: string, root: string): Promise<boolean> {
+  const journal = interruptedSwap(root);
   if (journal === undefined) return false;
-  const isDone = journal === "damaged" ? await isWhole(deps, agentId) : wasRecorded(deps, agentId, journal);
   const aside = newAside(deps);
+  if (!(await isOurs(deps, intents, agentId, journal))) {
+    await refuseJournal(root, aside);
+    recordNoIntent(deps, agentId);
+    return false;
+  }
+  const isDone = journal === "damaged" ? await isWhole(deps, agentId) : wasRecorded(deps, agentId, journal);
   if (isDone) {
     await confirmSwap(root, aside);
     killPoint("reconcile.swap_confirmed");
@@ -104,6 +119,33 @@ async function putBack(deps: Deps, agentId: string, root: string): Promise<boole
   await undoSwap(root, aside, journal === "damaged" ? guess : undefined);
   killPoint("reconcile.swap_undone");
   return true;
+}
+
+/**
+ * Whether the log knows of the swap: as recorded, or as begun and not recorded. One that failed is undone at once; only
+ * where that failed, too, does its journal still count, and the tree is not the one that the database knows.
+ * SECURITY: whatever can write beside an agent's source could have Core undo a swap that never was, and delete a healthy
+ * agent in its own name; pinned by "a journal that no install wrote removes nothing, and is told".
+ */
+async function isOurs(deps: Deps, intents: Intents, agentId: string, journal: Journal | "damaged"): Promise<boolean> {
+  if (journal !== "damaged" && wasRecorded(deps, agentId, journal)) return true;
+  const events = deps.audit.list({ type: "agent.installed", agent: agentId }, { limit: SEARCHED_EVENTS }).items;
+  const recorded = events.findIndex((event) => event.outcome === "ok");
+  const begun = (recorded === -1 ? events : events.slice(0, recorded)).find(
+    ({ outcome, metadata }) =>
+      outcome === "unknown" && (journal === "damaged" || metadata?.["commit"] === journal.commit),
+  );
+  if (begun === undefined) return false;
+  return intents.has(begun) || !(await isAsInstalled(deps, agentId));
+}
+
+/** By its bytes. */
+async function isAsInstalled({ catalog, folders }: Deps, agentId: string): Promise<boolean> {
+  const { source } = folders.agent(agentId);
+  const agent = catalog.find(agentId);
+  if (agent === undefined || agent.treeHash === null || !existsSync(source)) return false;
+  const { hash } = await hashTree(source, { maxBytes: MAX_TREE_BYTES });
+  return hash === agent.treeHash || hash === agent.builtTreeHash;
 }
 
 async function finishRestoreOf(deps: Deps, agentId: string): Promise<void> {
@@ -165,6 +207,18 @@ function recordLost(audit: AuditLog, agentId: string, intent: AuditEventJson | u
       code: "core_lost",
       message: intent?.metadata?.["phase"] === "requested" ? LOST_BEFORE_SWAP : LOST,
     },
+  });
+}
+
+function recordNoIntent({ audit, onFault }: Deps, agentId: string): void {
+  const message = "a journal of an install that the audit log does not know was taken away; nothing was undone";
+  onFault(`${agentId}`, message);
+  audit.record({
+    type: "security.denied",
+    act: SYSTEM_ACT,
+    subject: { type: "agent", id: agentId },
+    outcome: "denied",
+    metadata: { code: "no_intent", message, act: "undo an install" },
   });
 }
 

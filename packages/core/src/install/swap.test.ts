@@ -63,7 +63,7 @@ describe("a swap", () => {
     await undoSwap(root, staged);
     expect(textOf(root)).toEqual(["old", "old", "old"]);
     expect(textOf(root, "previous")).toEqual(["older", "older", "older"]);
-    expect(await interruptedSwap(root)).toBeUndefined();
+    expect(interruptedSwap(root)).toBeUndefined();
   });
 
   test("of a rollback that fails leaves both trees where they were", async () => {
@@ -73,13 +73,13 @@ describe("a swap", () => {
     await swapIn(root, staged, "newer", STATE);
     await confirmSwap(root, staged);
     await removeTrash(staged);
-    expect((await readPrevious(root))?.commit).toBe("old");
+    expect(readPrevious(root)?.commit).toBe("old");
     await swapBack(root, staged, "old", { ...STATE, commit: "newer" });
     expect(textOf(root)).toEqual(["new", "new", "new"]);
     await undoSwap(root, staged);
     expect(textOf(root)).toEqual(["newer", "newer", "newer"]);
     expect(textOf(root, "previous")).toEqual(["new", "new", "new"]);
-    expect((await readPrevious(root))?.commit).toBe("old");
+    expect(readPrevious(root)?.commit).toBe("old");
   });
 
   test("whose staging folder was emptied by the next start still brings back both trees from before", async () => {
@@ -94,12 +94,12 @@ describe("a swap", () => {
 
   test.each(["", "{", "null", '{"commit":1}', "[]"])("with a damaged journal is known as one: %s", async (text) => {
     writeFileSync(join(root, "installing.json"), text);
-    expect(await interruptedSwap(root)).toBe("damaged");
+    expect(interruptedSwap(root)).toBe("damaged");
     tree(root, "new");
     tree(join(root, "previous"), "old");
     await undoSwap(root, join(folder, "aside"), guessJournal(root, true));
     expect(textOf(root)).toEqual(["old", "old", "old"]);
-    expect(await interruptedSwap(root)).toBeUndefined();
+    expect(interruptedSwap(root)).toBeUndefined();
   });
 });
 

@@ -10,15 +10,17 @@
  * caller clears when the outcome is recorded. A deletion can fail half-way, a rename cannot.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { killPoint } from "../host/kill-point.ts";
-import { ensurePrivateFolder, writePrivateFile } from "../host/private-file.ts";
+import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from "../host/private-file.ts";
 import { moveEntry } from "./trash.ts";
 
 /** src comes last into place and leaves last, so that its presence means the others are there. */
 const PARTS = ["repo.git", "tracked.json", "built.json", "tree-cache.json", "src"];
 const JOURNAL = "installing.json";
+/** Far more than a journal or the state of a tree has. */
+const MAX_BYTES = 64 * 1024;
 /** The tree from before the tree from before, while a swap is under way; in a rollback, the tree to go back to. */
 const REPLACED = "replaced";
 
@@ -71,11 +73,19 @@ export async function swapBack(
   await exchange(root, join(root, REPLACED), current);
 }
 
-/** What a rollback would put back; undefined when there is nothing. */
-export async function readPrevious(root: string): Promise<PreviousState | undefined> {
+/** What a rollback would put back; undefined when there is nothing, or nothing that can be read. */
+export function readPrevious(
+  root: string,
+  onFault: (what: string, error: unknown) => void = () => {},
+): PreviousState | undefined {
   const previous = join(root, "previous");
   if (!existsSync(join(previous, "src")) || !existsSync(join(previous, STATE))) return undefined;
-  return JSON.parse(await readFile(join(previous, STATE), "utf8")) as PreviousState;
+  try {
+    return JSON.parse(readPrivateFile(join(previous, STATE), MAX_BYTES)) as PreviousState;
+  } catch (error) {
+    onFault(`what is known of the tree in ${previous} cannot be read`, error);
+    return undefined;
+  }
 }
 
 async function begin(root: string, aside: string, commit: string, isRollback: boolean): Promise<void> {
@@ -117,7 +127,7 @@ export async function confirmSwap(root: string, aside: string): Promise<void> {
  * swap that fails before its journal leaves the installed agent alone".
  */
 export async function undoSwap(root: string, aside: string, instead?: Journal): Promise<void> {
-  const journal = instead ?? (await interruptedSwap(root));
+  const journal = instead ?? interruptedSwap(root);
   // A journal that was damaged while it was written means that nothing was moved yet.
   if (journal === undefined || journal === "damaged") return;
   await mkdir(aside, { recursive: true, mode: 0o700 });
@@ -144,9 +154,9 @@ async function moveBack(root: string, newPlace: string, oldParts: readonly strin
 }
 
 /** What was on its way when Core ended, if anything was; "damaged" when its journal cannot be read. Never throws. */
-export async function interruptedSwap(root: string): Promise<Journal | "damaged" | undefined> {
+export function interruptedSwap(root: string): Journal | "damaged" | undefined {
   try {
-    const stored = JSON.parse(await readFile(join(root, JOURNAL), "utf8")) as Partial<Journal> | null;
+    const stored = JSON.parse(readPrivateFile(join(root, JOURNAL), MAX_BYTES)) as Partial<Journal> | null;
     const { commit, parts, hadPrevious, isRollback } = stored ?? {};
     if (typeof commit !== "string" || typeof hadPrevious !== "boolean" || typeof isRollback !== "boolean")
       return "damaged";
@@ -154,6 +164,12 @@ export async function interruptedSwap(root: string): Promise<Journal | "damaged"
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "damaged";
   }
+}
+
+/** Takes away a journal that nobody wrote for a swap; what stands in `root` stays as it is. */
+export async function refuseJournal(root: string, aside: string): Promise<void> {
+  await mkdir(aside, { recursive: true, mode: 0o700 });
+  await moveEntry(join(root, JOURNAL), join(aside, JOURNAL));
 }
 
 /** What a journal would say that cannot be read: `hadTree` is what the catalog knows. */
