@@ -23,10 +23,9 @@ import { namingFullDisk } from "./host/full-disk.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import type { Paths } from "./host/paths.ts";
 import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
-import { shellWord } from "./host/shell-word.ts";
 import { TextLog } from "./logs/logs.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
-import { logLimits, makeServices, openAuditLog } from "./services.ts";
+import { logLimits, makeServices, notIntact, openAuditLog } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
 
@@ -180,7 +179,8 @@ export class Core {
     };
     const audit = await openAuditLog({ ...parts, instanceId: this.#instanceId });
     this.#audit = audit;
-    if (audit.problem !== null) throw notIntact(audit.problem, this.#paths.stateFolder);
+    if (audit.problem !== null)
+      throw notIntact(`the audit log is not intact: ${audit.problem}`, this.#paths.stateFolder);
     const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
     const { install, build, launcher, enablement, runtime } = services;
     this.#services = services;
@@ -378,14 +378,6 @@ export class Core {
   #subject(): { type: "core"; id: string } {
     return { type: "core", id: this.#instanceId };
   }
-}
-
-/** What was found stays as evidence; Core goes on with a new, empty state. */
-function notIntact(problem: string, stateFolder: string): CoreError {
-  const aside = `${stateFolder}.aside-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
-  return new CoreError("audit.not_intact", `the audit log is not intact: ${problem}`, {
-    nextStep: `opensentience core stop && mv ${shellWord(stateFolder)} ${shellWord(aside)} && opensentience core start`,
-  });
 }
 
 /** Attribution of the control socket: its owner. */

@@ -1,5 +1,5 @@
 /** The parts of Core that need its database, put together: each gets just the settings and folders it uses. */
-import { enforcementOf } from "@opensentience/protocol";
+import { CoreError, enforcementOf } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, SYSTEM_ACT, type Redactor } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
 import { Catalog } from "./catalog/catalog.ts";
@@ -7,6 +7,7 @@ import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import type { Config } from "./host/config.ts";
 import { agentFolders } from "./host/paths.ts";
+import { shellWord } from "./host/shell-word.ts";
 import { Install } from "./install/install.ts";
 import { Launcher } from "./launcher/launcher.ts";
 import { VERSION } from "./host/version.ts";
@@ -23,20 +24,33 @@ type Parts = {
   onFault: (what: string, error: unknown) => void;
 };
 
-/** First of all: nothing else is made from a database whose log is not intact (`problem` says so). */
+/** First of all: nothing else is made from a database whose log is not intact (`problem` says so, or `audit.not_intact`). */
 export async function openAuditLog(parts: Parts & { instanceId: string }): Promise<AuditLog> {
   const { storage, config, redactor, instanceId, onFault } = parts;
   const { auditKey, auditCheckpoints } = config.paths;
-  return new AuditLog({
-    storage,
-    redactor,
-    checkpoints: await Checkpoints.open(auditKey, auditCheckpoints, (bytes) =>
-      onFault("half a checkpoint was cut off", `${bytes} bytes that a crash left at the end of the file`),
-    ),
-    observer: instanceId,
-    checkpointEvents: config.get("audit.checkpoint_events"),
-    checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
-    onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+  try {
+    return new AuditLog({
+      storage,
+      redactor,
+      checkpoints: await Checkpoints.open(auditKey, auditCheckpoints, (bytes) =>
+        onFault("half a checkpoint was cut off", `${bytes} bytes that a crash left at the end of the file`),
+      ),
+      observer: instanceId,
+      checkpointEvents: config.get("audit.checkpoint_events"),
+      checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
+      onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+    });
+  } catch (error) {
+    if (!(error instanceof CoreError) || error.code !== "audit.not_intact") throw error;
+    throw notIntact(error.message, config.paths.stateFolder);
+  }
+}
+
+/** What was found stays as evidence; Core goes on with a new, empty state. */
+export function notIntact(message: string, stateFolder: string): CoreError {
+  const aside = `${stateFolder}.aside-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
+  return new CoreError("audit.not_intact", message, {
+    nextStep: `opensentience core stop && mv ${shellWord(stateFolder)} ${shellWord(aside)} && opensentience core start`,
   });
 }
 

@@ -23,14 +23,18 @@ import {
   verify,
   type KeyObject,
 } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { CoreError } from "@opensentience/protocol";
 import { killPoint } from "../host/kill-point.ts";
-import { appendPrivateFile, writePrivateFile } from "../host/private-file.ts";
+import { appendPrivateFile, readPrivateFile, writePrivateFile } from "../host/private-file.ts";
 
 const ORIGIN = "opensentience/audit";
 const KEY_NAME = "opensentience-core";
 /** Signature type of Ed25519 in a signed note. */
 const ED25519 = 1;
+const MAX_KEY_BYTES = 16 * 1024;
+/** Some 800,000 notes. */
+const MAX_NOTES_BYTES = 256 * 1024 * 1024;
 
 export type Checkpoint = {
   size: number;
@@ -63,7 +67,10 @@ export class Checkpoints {
     ).subarray(0, 4);
   }
 
-  /** Makes the key on first use; it stays in a 0600 file and is never shown. `onTornNote`: half a note was cut off. */
+  /**
+   * Makes the key on first use; it stays in a 0600 file and is never shown. `onTornNote`: half a note was cut off. Throws
+   * `audit.not_intact` for a key that cannot be read.
+   */
   static async open(
     keyPath: string,
     checkpointsPath: string,
@@ -74,7 +81,8 @@ export class Checkpoints {
       await writePrivateFile(keyPath, privateKey.export({ format: "pem", type: "pkcs8" }).toString());
       killPoint("audit.key_made");
     }
-    return new Checkpoints(checkpointsPath, createPrivateKey(readFileSync(keyPath, "utf8")), onTornNote);
+    const privateKey = readable("the signing key", () => createPrivateKey(readPrivateFile(keyPath, MAX_KEY_BYTES)));
+    return new Checkpoints(checkpointsPath, privateKey, onTornNote);
   }
 
   /**
@@ -99,15 +107,28 @@ export class Checkpoints {
     return { note, noteHash: this.#newest };
   }
 
-  /** Every note of the file, oldest first; one that does not parse or verify is there with `valid: false`. */
+  /**
+   * Every note of the file, oldest first; one that does not parse or verify is there with `valid: false`. Throws
+   * `audit.not_intact` for a file that cannot be read.
+   */
   read(): Checkpoint[] {
-    if (!existsSync(this.#path)) return [];
-    return splitNotes(readFileSync(this.#path, "utf8")).notes.map((note) => this.parse(note));
+    return splitNotes(this.#text()).notes.map((note) => this.parse(note));
+  }
+
+  #text(): string {
+    return readable("the file of checkpoints", () => {
+      try {
+        return readPrivateFile(this.#path, MAX_NOTES_BYTES);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+        throw error;
+      }
+    });
   }
 
   /** Cuts off half a note; the hash of the note that the next one follows. */
   async #prepare(recorded: string | null): Promise<string | null> {
-    const text = existsSync(this.#path) ? readFileSync(this.#path, "utf8") : "";
+    const text = this.#text();
     const { notes, rest } = splitNotes(text);
     const intact = notes.map((note) => `${note}\n`).join("");
     if (intact !== text) {
@@ -145,6 +166,22 @@ export class Checkpoints {
       noteHash,
       valid,
     };
+  }
+}
+
+/**
+ * SECURITY: what took the place of a file of the log (a FIFO, a link, a hole) must not keep Core from starting far enough
+ * to say so; pinned by "what was planted in place of the audit log's files is said at the start, which does not wait".
+ */
+function readable<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : "unknown error";
+    throw new CoreError("audit.not_intact", `the audit log is not intact: ${what} cannot be read: ${reason}`, {
+      cause,
+      nextStep: "opensentience core status",
+    });
   }
 }
 

@@ -118,8 +118,9 @@ async function openLog(paths: Paths): Promise<Awaited<ReturnType<typeof open>>> 
   try {
     await ensureHome(paths.home);
     await ensurePrivateFolder(paths.logsFolder);
-    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
-    return await open(paths.coreLog, O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY, 0o600);
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+    // A FIFO in its place fails with ENXIO instead of waiting for a reader.
+    return await open(paths.coreLog, O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_WRONLY, 0o600);
   } catch (cause) {
     if (cause instanceof CoreError) throw cause;
     throw new CoreError("core.start_failed", `Core cannot write below ${paths.home}`, {

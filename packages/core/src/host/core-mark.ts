@@ -6,10 +6,13 @@
  * leaves it behind, so a reader believes it only for a living process with the same start time and boot. Nothing is
  * decided by it: what cannot be written or read only makes `core status` and `core stop` say less.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { killPoint } from "./kill-point.ts";
+import { readPrivateFile } from "./private-file.ts";
 import { bootId, hasProcessTable, isAlive, readProcess } from "./process-tree.ts";
 
+/** A mark has some 120. */
+const MAX_BYTES = 4_096;
 const STATES = ["starting", "running", "stopping"] as const;
 export type CoreMark = { pid: number; state: (typeof STATES)[number] };
 
@@ -41,7 +44,7 @@ export function removeCoreMark(path: string): void {
 export function readCoreMark(path: string): CoreMark | undefined {
   let mark: { pid?: unknown; start_time?: unknown; boot_id?: unknown; state?: unknown } | null;
   try {
-    mark = JSON.parse(readFileSync(path, "utf8")) as typeof mark;
+    mark = JSON.parse(readPrivateFile(path, MAX_BYTES)) as typeof mark;
   } catch {
     return undefined;
   }

@@ -8,12 +8,14 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { appendPrivateFile, ensurePrivateFolder, writePrivateFile } from "./private-file.ts";
+import { runTool } from "./child-process.ts";
+import { appendPrivateFile, ensurePrivateFolder, readPrivateFile, writePrivateFile } from "./private-file.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -64,6 +66,35 @@ describe("appendPrivateFile", () => {
     symlinkSync("victim", join(folder, "link"));
     await expect(appendPrivateFile(join(folder, "link"), "x")).rejects.toMatchObject({ code: "ELOOP" });
     expect(readFileSync(join(folder, "victim"), "utf8")).toBe("");
+  });
+});
+
+describe("readPrivateFile", () => {
+  test("reads up to its limit", () => {
+    const path = join(folder, "file");
+    writeFileSync(path, "grüße");
+    expect(readPrivateFile(path, 7)).toBe("grüße");
+    expect(() => readPrivateFile(path, 6)).toThrow("it has 7 bytes, and at most 6 are read");
+    expect(() => readPrivateFile(join(folder, "none"), 6)).toThrow(expect.objectContaining({ code: "ENOENT" }));
+  });
+
+  test("refuses a FIFO, a link, a folder, a hole and a file of another user at once", async () => {
+    await runTool(["mkfifo", join(folder, "fifo")], { cwd: folder, env: {}, timeoutMs: 10_000, maxBytes: 1_000 });
+    writeFileSync(join(folder, "real"), "x");
+    symlinkSync("real", join(folder, "link"));
+    writeFileSync(join(folder, "hole"), "");
+    truncateSync(join(folder, "hole"), 10 * 1024 ** 3);
+    expect(() => readPrivateFile(join(folder, "fifo"), 10)).toThrow("it is not a regular file");
+    expect(() => readPrivateFile(folder, 10)).toThrow("it is not a regular file");
+    expect(() => readPrivateFile(join(folder, "link"), 10)).toThrow(expect.objectContaining({ code: "ELOOP" }));
+    expect(() => readPrivateFile(join(folder, "hole"), 10)).toThrow("at most 10 are read");
+    const foreign = process.geteuid?.() === 0 ? join(foreignFolder(), "file") : "/etc/passwd";
+    if (process.geteuid?.() === 0) {
+      writeFileSync(foreign, "");
+      chownSync(foreign, 12345, 12345);
+    }
+    expect(() => readPrivateFile(foreign, 100_000)).toThrow("it belongs to another user");
+    await expect(appendPrivateFile(join(folder, "fifo"), "x")).rejects.toMatchObject({ code: "ENXIO" });
   });
 });
 

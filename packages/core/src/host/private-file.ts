@@ -1,20 +1,22 @@
 /**
  * Files and folders that only the operator may read: tokens, approvals' trees, caches, checkpoints.
+ * They are read through here as well: programs of the same user can put something else in their place.
  *
  * Promises: files are 0600 and folders 0700 from their first moment (never created wide and narrowed later); a
- * replaced file is either the old one or the new one, also after a power cut; nothing is written through a symlink.
+ * replaced file is either the old one or the new one, also after a power cut; nothing is read or written through a
+ * symlink, and neither ever waits for the other end of a FIFO.
  * Refuses: a folder that is a symlink or belongs to another user (`core.unsafe_folder`). Everything else fails with the system's own error, which the caller translates: whether a
  * full disk is `install.io_failed` or `audit.unavailable` is not known here.
  * Callers: every folder of core that keeps something private on disk.
  */
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { killPoint } from "./kill-point.ts";
 
-const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /** Names that `writePrivateFile` gives to what is not in its place yet. */
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
@@ -42,9 +44,40 @@ export async function removeTemporaries(folder: string): Promise<void> {
     if (TEMPORARY.test(name)) await rm(join(folder, name), { force: true });
 }
 
-/** Adds `data` at the end of `path` (created 0600 when missing); durable when it returns. A symlink fails with ELOOP. */
+/**
+ * The text of `path` as it was when opened. Throws the system's error (ENOENT when nothing is there, ELOOP for a symlink)
+ * or one in words: for what is no regular file, is another user's, or has more than `maxBytes`. Synchronous, because
+ * some who read have to be; what Core keeps for itself lies on a file system that answers.
+ * SECURITY: an agent that can write beside its source could put a FIFO, a device or a hole of terabytes where Core reads
+ * at its next start, which would never end; pinned by "what was planted in place of Core's own files does not hold up
+ * its start".
+ */
+export function readPrivateFile(path: string, maxBytes: number): string {
+  const file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw new Error("it is not a regular file");
+    if (stat.uid !== process.geteuid?.()) throw new Error("it belongs to another user");
+    if (stat.size > maxBytes) throw new Error(`it has ${stat.size} bytes, and at most ${maxBytes} are read`);
+    const bytes = Buffer.allocUnsafe(stat.size);
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = readSync(file, bytes, filled, bytes.length - filled, null);
+      if (count === 0) break;
+      filled += count;
+    }
+    return bytes.toString("utf8", 0, filled);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Adds `data` at the end of `path` (created 0600 when missing); durable when it returns. A symlink fails with ELOOP, a
+ * FIFO with ENXIO.
+ */
 export async function appendPrivateFile(path: string, data: string | Uint8Array): Promise<void> {
-  const file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  const file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600);
   await writeAndSync(file, data);
   killPoint("file.appended");
 }

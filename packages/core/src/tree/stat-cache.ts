@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { writePrivateFile } from "../host/private-file.ts";
+import { readPrivateFile, writePrivateFile } from "../host/private-file.ts";
 
 /** What was known about one entry when its bytes were hashed; `size` is what stat said. */
 export type CachedEntry = { path: string; size: number; mtimeNs: string; ctimeNs: string; ino: string; sha256: string };
@@ -7,13 +6,16 @@ export type CachedEntry = { path: string; size: number; mtimeNs: string; ctimeNs
 /** A file system's clock may tick this coarsely: a change within it can leave the times as they were. */
 const RACY_WINDOW_NS = 2_000_000_000n;
 
+/** More than a million files. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
 type CachedRow = [path: string, size: number, mtimeNs: string, ctimeNs: string, ino: string, sha256: string];
 
 /** The cache by path; empty when there is none or when it is damaged. */
 export async function loadStatCache(path: string): Promise<Map<string, CachedEntry>> {
   const known = new Map<string, CachedEntry>();
   try {
-    const stored = JSON.parse(await readFile(path, "utf8")) as { version?: unknown; rows?: unknown } | null;
+    const stored = JSON.parse(readPrivateFile(path, MAX_BYTES)) as { version?: unknown; rows?: unknown } | null;
     if (stored?.version !== 1 || !Array.isArray(stored.rows)) return known;
     for (const row of stored.rows as unknown[]) {
       if (!isRow(row)) return new Map();

@@ -19,9 +19,9 @@
  * Callers: install (what arrived), build (what the tools changed), enablement and the run gate (drift).
  */
 import { createHash } from "node:crypto";
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { CoreError } from "@opensentience/protocol";
-import { writePrivateFile } from "../host/private-file.ts";
+import { readPrivateFile, writePrivateFile } from "../host/private-file.ts";
 import { hashLink, hashRegular } from "./entry-hash.ts";
 import { loadStatCache, saveStatCache, type CachedEntry } from "./stat-cache.ts";
 import { byPath, isTreeEntry, type TreeEntry } from "./tree-entry.ts";
@@ -34,6 +34,8 @@ export type TreeDifference = { added: string[]; removed: string[]; changed: stri
 
 /** Files that are read at the same time. */
 const CONCURRENCY = 8;
+/** A list of more than a million files. */
+const MAX_LIST_BYTES = 256 * 1024 * 1024;
 
 export type HashOptions = {
   cachePath?: string;
@@ -142,7 +144,7 @@ export async function saveEntries(path: string, entries: readonly TreeEntry[]): 
 export async function loadEntries(path: string): Promise<TreeEntry[] | undefined> {
   let stored: { version?: unknown; hash?: unknown; entries?: unknown } | null;
   try {
-    stored = JSON.parse(await readFile(path, "utf8")) as typeof stored;
+    stored = JSON.parse(readPrivateFile(path, MAX_LIST_BYTES)) as typeof stored;
   } catch {
     return undefined;
   }
