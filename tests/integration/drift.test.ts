@@ -162,6 +162,17 @@ test("drift is recorded once per state, by whichever door sees it first", async 
   expect(driftEvents(id)).toHaveLength(2);
 });
 
+test("two states that take turns are two rows", async () => {
+  const id = "com.example.turns";
+  await smallAgentAt(home, id, "enabled");
+  for (const description of ["First.", "Second.", "First.", "Second.", "First."]) {
+    editManifest(id, { description });
+    await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, about: id });
+    await home.json(["agents", "scan"]);
+  }
+  expect(driftEvents(id)).toHaveLength(2);
+});
+
 test("approving again makes the changed agent run, and supersedes the old approval", async () => {
   const id = "com.example.again";
   const repository = await smallAgentAt(home, id, "enabled", { permissions: ["filesystem:read:~/a/**"] });

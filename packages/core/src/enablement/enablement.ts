@@ -20,6 +20,7 @@ import { ApprovedNow, notEnabled } from "./approved-now.ts";
 import { approvable, chosenPermissions, drifted, type EnableRequest } from "./choice.ts";
 import { compare, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { parseExpiry } from "./expiry.ts";
+import { RecordedDrift } from "./recorded-drift.ts";
 import * as store from "./store.ts";
 
 export type Runnable = {
@@ -44,8 +45,7 @@ export class Enablement {
   readonly #limits: TreeLimits;
   readonly #approved: ApprovedNow;
   readonly #revokeListeners = new Set<(agentId: string, act: Act) => Promise<void>>();
-  /** Drift already recorded, per approval: the state it was recorded for. */
-  readonly #recordedDrift = new Map<string, string>();
+  readonly #recordedDrift = new RecordedDrift();
 
   constructor(deps: {
     storage: Storage;
@@ -356,7 +356,7 @@ export class Enablement {
     act: Act,
   ): void {
     const state = JSON.stringify([disk.manifest?.manifestHash, agent.commit, disk.files]);
-    if (this.#recordedDrift.get(approval.id) === state) return;
+    if (this.#recordedDrift.has(agent.agentId, approval.id, state)) return;
     this.#audit.record({
       type: "agent.manifest_drift_detected",
       act,
@@ -369,7 +369,7 @@ export class Enablement {
         commit: agent.commit,
       },
     });
-    this.#recordedDrift.set(approval.id, state);
+    this.#recordedDrift.add(agent.agentId, approval.id, state);
   }
 }
 
