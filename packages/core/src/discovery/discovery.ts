@@ -13,13 +13,18 @@ import { CoreError, type ScanReportJson } from "@opensentience/protocol";
 import type { Act } from "../audit-log/audit-log.ts";
 import type { Catalog, Sighting } from "../catalog/catalog.ts";
 import { readManifest } from "../manifest/manifest.ts";
+import { answerInTime } from "./answer-in-time.ts";
 import { FolderMemory } from "./folder-memory.ts";
+import { Mounts } from "./mounts.ts";
 import { scanRoots } from "./scanner.ts";
 import { ManifestWatch } from "./watch.ts";
 
 /** Manifests read at the same time. */
 const CONCURRENCY = 16;
 const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxFound: 5_000, maxMs: 60_000 };
+/** So long the manifests of one scan may take to be read, and so long Core's end waits for a scan. */
+const READING_MS = 30_000;
+const STOP_MS = 5_000;
 /** All manifests of one scan together; they are in memory at the same time. */
 const MAX_MANIFESTS_BYTES = 16 * 1024 * 1024;
 /** Written to the catalog at once; between two portions Core answers others. */
@@ -46,6 +51,7 @@ export class Discovery {
   #timer: NodeJS.Timeout | undefined;
   /** What the background scans that have not begun yet are to look at: one key per folder, "" for the roots. */
   readonly #waiting = new Set<string>();
+  readonly #stopped = new AbortController();
 
   constructor(deps: DiscoveryDeps) {
     this.#deps = deps;
@@ -73,7 +79,8 @@ export class Discovery {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#watch.close();
-    await this.#queue;
+    await answerInTime(this.#queue, STOP_MS, undefined);
+    this.#stopped.abort();
   }
 
   /** A scan that waits already will see whatever this one would have seen: there is no second behind it. */
@@ -85,7 +92,9 @@ export class Discovery {
       this.#waiting.delete(key);
       return this.#scan(folder === undefined ? undefined : [folder], this.#deps.systemAct, {});
     });
-    this.#queue = scan.catch((error: unknown) => this.#deps.onFault("a scan failed", error));
+    this.#queue = scan.catch((error: unknown) => {
+      if (!this.#stopped.signal.aborted) this.#deps.onFault("a scan failed", error);
+    });
   }
 
   async #scan(
@@ -105,13 +114,15 @@ export class Discovery {
       ...options,
     });
     const { sightings, rejected } = await readAll(result.found);
+    // A scan that Core's end did not wait for must not write to a database that is closed.
+    this.#stopped.signal.throwIfAborted();
     const { kept, duplicates } = this.#judge(sightings);
     const outcomes = await this.#observe(kept, act);
     const isWhole = ![...result.problems, ...rejected].some(({ code }) => code === "discovery.limit_reached");
     const missing = isWhole ? this.#markVanished(roots, new Set(result.found)) : 0;
     const updated = kept.filter((_, index) => outcomes[index] === "updated").map((one) => one.kept.manifest.id);
     if (updated.length > 0) await this.#deps.onUpdated(updated);
-    this.#watch.watch(result.found);
+    this.#watch.watch(await onlyNear(result.found));
     const count = (outcome: string): number => outcomes.filter((one) => one === outcome).length;
     // A default root that does not exist is nothing to complain about; one that was named is.
     const problems = result.problems.filter(
@@ -176,16 +187,25 @@ export class Discovery {
   }
 }
 
+/** To watch a folder is to ask its file system, and to wait for it. Where the system does not say what is far, all is watched. */
+async function onlyNear(folders: string[]): Promise<string[]> {
+  if (process.platform !== "linux") return folders;
+  const mounts = await Mounts.read();
+  return folders.filter((folder) => mounts.isNear(folder));
+}
+
 async function readAll(folders: string[]): Promise<{ sightings: Sighting[]; rejected: ScanReportJson["rejected"] }> {
   const sightings: (Sighting | undefined)[] = Array.from({ length: folders.length });
   const rejected: ScanReportJson["rejected"] = [];
   let next = 0;
   let bytes = 0;
+  let isOver = false;
   const work = async (): Promise<void> => {
     for (let index = next++; index < folders.length; index = next++) {
       const folder = folders[index] as string;
       try {
-        const file = await readManifest(folder);
+        const file = await readManifest(folder, { isReal: true });
+        if (isOver) return;
         bytes += file.bytes;
         if (bytes > MAX_MANIFESTS_BYTES && next < folders.length) {
           next = folders.length;
@@ -194,12 +214,22 @@ async function readAll(folders: string[]): Promise<{ sightings: Sighting[]; reje
         }
         sightings[index] = { folder, path: file.path, manifest: file.manifest, manifestHash: file.manifestHash };
       } catch (error) {
+        if (isOver) return;
         if (!(error instanceof CoreError)) throw error;
         rejected.push({ path: folder, code: error.code, message: error.message });
       }
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  const reading = Promise.all(Array.from({ length: CONCURRENCY }, work)).then(() => true);
+  if (!(await answerInTime(reading, READING_MS, false))) {
+    const message = `not all manifests were read within ${READING_MS} ms`;
+    const silent = folders.find(
+      (folder, index) => sightings[index] === undefined && !rejected.some(({ path }) => path === folder),
+    );
+    rejected.push({ path: silent ?? "/", code: "discovery.limit_reached", message });
+  }
+  isOver = true;
+  next = folders.length;
   rejected.sort((a, b) => (a.path < b.path ? -1 : 1));
   return { sightings: sightings.filter((one) => one !== undefined), rejected };
 }

@@ -26,6 +26,11 @@ export class ScanProblems {
     );
   }
 
+  /** A cap like any other: what was not answered for may still be there. */
+  onNoAnswer(path: string, ms: number): void {
+    this.report(path, "discovery.limit_reached", `its file system did not answer within ${ms} ms`);
+  }
+
   /** A folder below a root. One that vanished while the scan ran is no problem. */
   onBadFolder(path: string, code: string): void {
     if (code === "ENOENT" && path.includes("\uFFFD"))

@@ -10,17 +10,21 @@
  * A folder that is as the last scan saw it is not listed again (folder-memory.ts); each is still looked at, so that no
  * change is missed and every problem is told every time.
  *
- * Promises: ends within `maxMs` even when a file system never answers; a folder that cannot be read is one problem in
+ * Promises: ends within `maxMs` (and some seconds for resolving roots and finds) even when a file system never answers; a folder that cannot be read is one problem in
  * the report and never ends the scan; the result is sorted, so two scans of the same disk are equal. Reaching a cap is
  * a problem in the report, and what was found until then stays found.
  * Caller: discovery, which reads the manifests and decides what they mean.
  */
 import { realpath } from "node:fs/promises";
 import { sep } from "node:path";
+import { answerInTime } from "./answer-in-time.ts";
 import { FolderMemory } from "./folder-memory.ts";
 import { FolderWalk, type WalkLimits } from "./folder-walk.ts";
 import { Mounts } from "./mounts.ts";
 import { type ScanProblem, ScanProblems } from "./scan-problems.ts";
+
+/** So long a root, or all finds together, may take to be resolved, whatever the walk's own time. */
+const ANSWER_MS = 10_000;
 
 export type { ScanProblem } from "./scan-problems.ts";
 
@@ -51,14 +55,18 @@ export type ScanResult = {
 export async function scanRoots(options: ScanOptions): Promise<ScanResult> {
   const startedAt = performance.now();
   options.signal?.throwIfAborted();
-  const agentsFolder = await realpath(options.agentsFolder).catch(() => options.agentsFolder);
+  const agentsFolder = await answerInTime(
+    realpath(options.agentsFolder).catch(() => options.agentsFolder),
+    ANSWER_MS,
+    options.agentsFolder,
+  );
   const problems = new ScanProblems();
   const memory = options.memory ?? new FolderMemory();
   const walk = new FolderWalk({ ...options, agentsFolder, memory, problems, mounts: await Mounts.read() });
   const real = await Promise.all(options.roots.map((root) => resolveRoot(root, problems)));
   const roots = new Set(real.filter((root) => root !== undefined));
   await walk.run([...roots].flatMap((root) => insideAgents(root, agentsFolder)));
-  const found = await keepTrue(walk.found);
+  const found = await keepTrue(walk.found, problems);
   return {
     found: found.sort(),
     problems: problems.list.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0)),
@@ -69,7 +77,9 @@ export async function scanRoots(options: ScanOptions): Promise<ScanResult> {
 
 async function resolveRoot(root: string, problems: ScanProblems): Promise<string | undefined> {
   try {
-    return await realpath(root);
+    const real = await answerInTime(realpath(root), ANSWER_MS, undefined);
+    if (real === undefined) problems.onNoAnswer(root, ANSWER_MS);
+    return real;
   } catch (error) {
     problems.onBadRoot(root, (error as NodeJS.ErrnoException).code ?? "unknown error");
     return undefined;
@@ -89,7 +99,16 @@ function insideAgents(root: string, agentsFolder: string): string[] {
  * SECURITY: a folder that was swapped for a symlink between listing and entering it would let a scan report a place
  * outside its roots; such finds are dropped; pinned by "reports nothing that is reached through a symlink".
  */
-async function keepTrue(found: string[]): Promise<string[]> {
-  const real = await Promise.all(found.map((path) => realpath(path).catch(() => undefined)));
-  return found.filter((path, index) => real[index] === path);
+async function keepTrue(found: string[], problems: ScanProblems): Promise<string[]> {
+  const isTrue: boolean[] = [];
+  const asked = Promise.all(
+    found.map(async (path, index) => {
+      const real = await realpath(path).catch(() => undefined);
+      isTrue[index] = real === path;
+    }),
+  );
+  await answerInTime(asked, ANSWER_MS, undefined);
+  const silent = found.find((_, index) => isTrue[index] === undefined);
+  if (silent !== undefined) problems.onNoAnswer(silent, ANSWER_MS);
+  return found.filter((_, index) => isTrue[index]);
 }

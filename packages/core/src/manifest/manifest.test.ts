@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
@@ -56,6 +56,20 @@ describe("readManifest", () => {
     expect(after.manifestHash).not.toBe(before.manifestHash);
     expect(after.requestedPermissionsHash).toBe(before.requestedPermissionsHash);
   });
+
+  test.runIf(process.platform === "linux")(
+    "a manifest that was reached through a link is refused where none may be",
+    async () => {
+      const real = realpathSync(folder);
+      writeFileSync(path, JSON.stringify(MANIFEST));
+      expect((await readManifest(real, { isReal: true })).path).toBe(join(real, MANIFEST_NAME));
+      symlinkSync(real, join(real, "link"));
+      expect((await readManifest(join(real, "link"))).manifest.id).toBe(MANIFEST.id);
+      await expect(readManifest(join(real, "link"), { isReal: true })).rejects.toMatchObject({
+        code: "manifest.unreadable",
+      });
+    },
+  );
 
   test("tells a missing file and a missing folder", async () => {
     expect((await refusal()).code).toBe("manifest.missing");

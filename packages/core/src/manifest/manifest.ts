@@ -16,7 +16,7 @@
  * Callers: discovery, install, build, enablement, launcher. It knows neither the catalog nor the audit log.
  */
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, readlinkSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -66,11 +66,12 @@ export function hashPermissions(list: readonly string[]): string {
 /**
  * Reads and checks the manifest of one folder. Throws `manifest.missing`, `manifest.unreadable`,
  * `manifest.too_large`, `manifest.invalid_encoding`, `manifest.invalid_json` or `manifest.invalid` (with
- * `details.problems`); `details.path` is always the file.
+ * `details.problems`); `details.path` is always the file. `isReal`: no part of `folder` is a link, and one that has
+ * become one since is `manifest.unreadable`.
  */
-export async function readManifest(folder: string): Promise<ManifestFile> {
+export async function readManifest(folder: string, { isReal = false } = {}): Promise<ManifestFile> {
   const path = join(folder, MANIFEST_NAME);
-  const { bytes, mtimeNs } = await readBytes(path);
+  const { bytes, mtimeNs } = await readBytes(path, isReal);
   const { manifest, unknownFields } = parseBytes(path, bytes);
   return {
     path,
@@ -83,18 +84,34 @@ export async function readManifest(folder: string): Promise<ManifestFile> {
   };
 }
 
-async function readBytes(path: string): Promise<{ bytes: Uint8Array; mtimeNs: bigint }> {
+async function readBytes(path: string, isReal: boolean): Promise<{ bytes: Uint8Array; mtimeNs: bigint }> {
   // SECURITY: a link could lead out of the agent's folder and a FIFO would block the reader for ever;
   // pinned by "refuses links, FIFOs and folders without waiting".
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   try {
     await using file = await open(path, flags);
+    if (isReal) refuseElsewhere(path, file);
     const { mtimeNs, size } = await regularFile(path, file);
     if (size > MAX_MANIFEST_BYTES) throw tooLarge(path);
     return { bytes: await readBounded(path, file, Number(size)), mtimeNs };
   } catch (error) {
     throw error instanceof CoreError ? error : readFailure(path, error);
   }
+}
+
+/**
+ * SECURITY: a folder can become a link between the look at it and the opening of what is in it, and give the content of a
+ * place outside the scanned roots; the open file itself says where it lies. Pinned by "a manifest that was reached
+ * through a link is refused where none may be". Only Linux tells.
+ */
+function refuseElsewhere(path: string, file: FileHandle): void {
+  if (process.platform !== "linux") return;
+  // A file that was replaced since it was opened is told with this behind its path.
+  const place = readlinkSync(`/proc/self/fd/${file.fd}`).replace(/ \(deleted\)$/, "");
+  if (place === path) return;
+  throw refusal("manifest.unreadable", "The manifest's folder was reached through a symbolic link.", path, {
+    nextStep: "Put the folder itself in place of the link.",
+  });
 }
 
 async function regularFile(path: string, file: FileHandle): Promise<{ mtimeNs: bigint; size: bigint }> {
