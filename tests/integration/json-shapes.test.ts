@@ -63,7 +63,7 @@ const SHAPES: Record<string, Shape> = {
     args: [join(EXAMPLES, "hello-tools"), "--case", "handshake"],
     keys: ["agent_id", "cases", "failed", "not_applicable", "not_run", "passed"],
   },
-  "agents remove": { args: [ID, "--yes"], schema: agentDetailJson },
+  "agents remove": { args: [ID, "--yes"], schema: CONTROL_ROUTES.remove_agent.response },
   "core stop": { args: [], keys: ["home", "pid", "running", "socket_path", "was_running"] },
 };
 

@@ -180,6 +180,32 @@ describe("remove", () => {
     await home.json(["agents", "remove", id, "--yes", "--keep-data"]);
     expect(readFileSync(join(data, "kept.txt"), "utf8")).toBe("kept");
     expect(existsSync(join(home.folder, "agents", id, "src"))).toBe(false);
+
+    // What is left is removed step by step, each said.
+    await refuse(home, ["agents", "remove", id, "--yes", "--keep-data"], { code: "install.not_installed", exit: 4 });
+    expect((await home.cli(["agents", "remove", id, "--yes"])).stdout).toMatch(/^removed the data that was kept\n/);
+    expect(existsSync(join(home.folder, "agents", id))).toBe(false);
+    expect((await home.cli(["agents", "remove", id, "--yes"])).stdout).toBe(`forgotten: ${id}\n`);
+    await refuse(home, ["agents", "remove", id, "--yes"], { code: "agent.not_found", exit: 3 });
+    const phases = auditRows(home, "agent.removed").filter(({ subject }) => subject === id);
+    expect(phases.slice(2).map(({ outcome, metadata }) => [outcome, metadata["phase"]])).toEqual([
+      ["unknown", "data intent"],
+      ["ok", "data removed"],
+      ["ok", "forgotten"],
+    ]);
+  });
+
+  test("does not forget what the next scan would find, and forgets what is missing on disk", async () => {
+    const id = "org.example.found";
+    const folder = join(home.projects, "found");
+    await writeFiles(folder, smallAgent(id));
+    await home.json(["agents", "scan"]);
+    const error = await refuse(home, ["agents", "remove", id, "--yes"], { code: "install.not_installed", exit: 4 });
+    expect(error.message).toContain(folder);
+    rmSync(folder, { recursive: true });
+    await home.json(["agents", "scan"]);
+    expect(await home.json(["agents", "remove", id, "--yes"])).toMatchObject({ removed: "entry" });
+    await refuse(home, ["agents", "info", id], { code: "agent.not_found", exit: 3 });
   });
 });
 

@@ -146,6 +146,12 @@ export const updatedAgentJson = agentDetailJson.extend({
     .describe("true when it is installed by the id of a commit, which an update without a ref leaves alone"),
 });
 
+export const removedAgentJson = agentDetailJson.extend({
+  removed: z
+    .enum(["agent", "data", "entry"])
+    .describe("what is installed; or, of an agent that was not, the data that was kept; or all that was known of it"),
+});
+
 export const toolJson = z.object({
   tool_id: z.string(),
   agent_id: z.string(),

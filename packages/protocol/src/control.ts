@@ -14,6 +14,7 @@ import { z } from "zod";
 import {
   agentDetailJson,
   builtAgentJson,
+  removedAgentJson,
   updatedAgentJson,
   agentJson,
   auditEventJson,
@@ -142,10 +143,10 @@ export const CONTROL_ROUTES = {
   remove_agent: {
     method: "post",
     path: "/agents/{agent_id}/remove",
-    summary: "Remove what is installed; runs and audit events stay",
+    summary: "Remove what is installed, or what is left of an agent that is not; audit events stay",
     params: agentParams,
     body: z.object({ keep_data: z.boolean().optional() }).strict(),
-    response: agentDetailJson,
+    response: removedAgentJson,
   },
   plan_build: {
     method: "get",

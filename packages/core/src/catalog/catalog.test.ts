@@ -73,7 +73,7 @@ function facts(agentId: string, change: { build?: "built" | "failed"; approved?:
     if (change.approved === true)
       storage.run(
         tx,
-        "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status) VALUES ('apr', ?, '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active')",
+        "INSERT INTO permission_approvals (id, agent_id, approved_permissions_json, approved_at, approved_by, requested_permissions_hash, manifest_hash, manifest_json, entrypoint_json, status, source_commit) SELECT 'apr', agent_id, '[]', 't', 'me', 'h', 'h', '{}', '{}', 'active', source_commit FROM agents WHERE agent_id = ?",
         agentId,
       );
     if (change.approved === false) storage.run(tx, "UPDATE permission_approvals SET status = 'revoked'");

@@ -194,6 +194,11 @@ export class Catalog {
     this.refresh(tx, agentId);
   }
 
+  /** The agent is not known any more, nor its runs and approvals. */
+  forget(tx: Tx, agentId: string): void {
+    store.deleteAgent(this.#storage, tx, agentId);
+  }
+
   recordBuild(
     tx: Tx,
     agentId: string,

@@ -173,6 +173,13 @@ export function setRemoved(storage: Storage, tx: Tx, agentId: string): void {
   );
 }
 
+/** With the rows that refer to it. */
+export function deleteAgent(storage: Storage, tx: Tx, agentId: string): void {
+  storage.run(tx, "DELETE FROM runs WHERE agent_id = ?", agentId);
+  storage.run(tx, "DELETE FROM permission_approvals WHERE agent_id = ?", agentId);
+  storage.run(tx, "DELETE FROM agents WHERE agent_id = ?", agentId);
+}
+
 export function setBuild(
   storage: Storage,
   tx: Tx,

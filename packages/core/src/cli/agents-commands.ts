@@ -109,6 +109,9 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     summary: "Remove an installed agent, its data and its approval; runs and audit events stay",
     positionals: [AGENT],
     options: { "keep-data": { type: "boolean", summary: "leave the agent's own data" }, yes: YES },
+    notes: [
+      "Of an agent that is not installed it removes the data that was kept; without any, one that is missing on disk is forgotten, with its runs.",
+    ],
     examples: [
       "opensentience agents remove com.example.echo",
       "opensentience agents remove com.example.echo --keep-data --yes",

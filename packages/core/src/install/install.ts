@@ -32,6 +32,7 @@ import {
   type Materialised,
   type ResolvedRef,
 } from "./git.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack, stateOf } from "./lifecycle.ts";
 import { reconcileInstalls } from "./reconcile.ts";
 import { recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
@@ -181,9 +182,17 @@ export class Install {
     return this.#exclusively(agentId, () => rollBack(this.#deps, this.#deps.catalog.get(agentId), act));
   }
 
-  /** Removes what is installed, the agent's data too unless it is kept. Throws install.not_installed, install.running. */
-  remove(agentId: string, options: { keepData: boolean }, act: Act): Promise<void> {
-    return this.#exclusively(agentId, () => removeAgent(this.#deps, this.#deps.catalog.get(agentId), options, act));
+  /**
+   * Removes what is installed, the agent's data too unless it is kept; of what is not installed, what is left. Says which.
+   * Throws install.not_installed, install.running.
+   */
+  remove(agentId: string, options: { keepData: boolean }, act: Act): Promise<"agent" | "data" | "entry"> {
+    return this.#exclusively(agentId, async () => {
+      const agent = this.#deps.catalog.get(agentId);
+      if (agent.installPath === null) return removeLeftovers(this.#deps, agent, options, act);
+      await removeAgent(this.#deps, agent, options, act);
+      return "agent";
+    });
   }
 
   /** Runs a folder in place, for its author: nothing is copied, nothing pinned. Returns the agent's id. */

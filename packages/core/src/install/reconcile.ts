@@ -9,6 +9,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { removeTemporaries } from "../host/private-file.ts";
 import { hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
+import { DATA_INTENT } from "./leftovers.ts";
 import { moveAllButData } from "./lifecycle.ts";
 import { finishRestore } from "./restore.ts";
 import { confirmSwap, guessJournal, interruptedSwap, refuseJournal, undoSwap, type Journal } from "./swap.ts";
@@ -65,7 +66,7 @@ export async function reconcileInstalls(deps: Deps): Promise<number> {
   for (const agent of deps.catalog.all()) closed += await finishRemoval(deps, agent.agentId, intents);
   for (const intent of intents.rest()) {
     if (intent.event_type === "agent.installed") recordLost(deps.audit, intent.subject_id, intent);
-    else recordNotRemoved(deps.audit, intent);
+    else recordNotRemoved(deps, intent);
     closed += 1;
   }
   await removeTrash(deps.folders.staging).catch((error: unknown) =>
@@ -222,13 +223,15 @@ function recordNoIntent({ audit, onFault }: Deps, agentId: string): void {
   });
 }
 
-function recordNotRemoved(audit: AuditLog, intent: AuditEventJson): void {
+/** Data that was kept is moved away in one step, so its place says whether it was. */
+function recordNotRemoved({ audit, folders }: Deps, intent: AuditEventJson): void {
+  const isDone = intent.metadata?.["phase"] === DATA_INTENT && !existsSync(folders.agent(intent.subject_id).root);
   audit.record({
     type: "agent.removed",
     act: following(intent),
     subject: { type: "agent", id: intent.subject_id },
-    outcome: "failed",
-    metadata: { path: intent.metadata?.["path"], phase: "not carried out" },
+    outcome: isDone ? "ok" : "failed",
+    metadata: { path: intent.metadata?.["path"], phase: isDone ? "data removed" : "not carried out" },
   });
 }
 

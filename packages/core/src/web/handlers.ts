@@ -130,9 +130,11 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
   },
   remove_agent: async (domain, input) => {
     const { install, enablement } = services(domain);
-    await install.remove(id(input), { keepData: input.body["keep_data"] === true }, input.act);
+    const before = await detail(domain, input);
+    const removed = await install.remove(id(input), { keepData: input.body["keep_data"] === true }, input.act);
+    if (removed === "entry") return { ...before, next_step: "opensentience agents list", removed };
     await enablement.revokeIfActive(id(input), input.act);
-    return detail(domain, input);
+    return { ...(await detail(domain, input)), removed };
   },
   plan_build: (domain, input) => services(domain).build.plan(id(input), input.act),
   build_agent: async (domain, input) => {

@@ -3,6 +3,8 @@ import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
 import { interruptedAs } from "../interrupted.ts";
 
+const REMOVED = { agent: "removed", data: "removed the data that was kept" };
+
 /** Asks (or needs --yes): the agent's data goes with it. Returns 1 when the answer was no. */
 export async function run(context: CommandContext): Promise<number> {
   const agentId = required(context, 0);
@@ -16,14 +18,16 @@ export async function run(context: CommandContext): Promise<number> {
     return 1;
   }
   const agent = await client.call("remove_agent", { params: { agent_id: agentId }, body: { keep_data: keepData } });
-  output.result(agent, (style) => `removed\n${agentState(style, agent)}`);
+  output.result(agent, (style) =>
+    agent.removed === "entry" ? `forgotten: ${agentId}` : `${REMOVED[agent.removed]}\n${agentState(style, agent)}`,
+  );
   output.nextStep(agent.next_step);
   return 0;
 }
 
 async function isConfirmed(context: CommandContext, agentId: string, keepData: boolean): Promise<boolean> {
   // Nobody is asked about an agent that is not there.
-  await (await context.connect()).call("get_agent", { params: { agent_id: agentId } });
+  const agent = await (await context.connect()).call("get_agent", { params: { agent_id: agentId } });
   const prompt = await context.prompt();
   if (prompt === undefined) {
     throw new CoreError("usage.confirmation_required", `removing ${agentId} cannot be undone; confirm it with --yes`, {
@@ -31,5 +35,6 @@ async function isConfirmed(context: CommandContext, agentId: string, keepData: b
       nextStep: `opensentience agents remove ${agentId} --yes`,
     });
   }
+  if (agent.install_path === null) return prompt.confirm(`Remove what is left of ${agentId}?`);
   return prompt.confirm(`Remove ${agentId}${keepData ? ", keeping its data" : " and its data"}?`);
 }

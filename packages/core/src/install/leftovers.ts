@@ -1,0 +1,74 @@
+/** Removing what is left of an agent that is not installed: the data that was kept, then its place in the catalog. */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { CoreError } from "@opensentience/protocol";
+import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { ensurePrivateFolder } from "../host/private-file.ts";
+import { moveEntry, removeTrash } from "./trash.ts";
+
+type Deps = {
+  audit: AuditLog;
+  catalog: Catalog;
+  folders: { staging: string; agent: (agentId: string) => { root: string } };
+  onFault: (what: string, error: unknown) => void;
+};
+
+export const DATA_INTENT = "data intent";
+
+/**
+ * Kept data first; without any, an agent that is nowhere on disk is forgotten, with its runs and approvals (the audit log
+ * keeps what happened). Throws `install.not_installed` for one that a scan would only find again.
+ */
+export async function removeLeftovers(
+  deps: Deps,
+  agent: AgentRecord,
+  options: { keepData: boolean },
+  act: Act,
+): Promise<"data" | "entry"> {
+  const { root } = deps.folders.agent(agent.agentId);
+  const hasData = existsSync(root);
+  if (hasData && !options.keepData) {
+    await removeData(deps, agent.agentId, root, act);
+    return "data";
+  }
+  const found = agent.manifestPath !== null && existsSync(agent.manifestPath) ? agent.manifestPath : undefined;
+  if (found !== undefined || hasData) {
+    const why = found === undefined ? "only its data is there" : `a scan finds it in ${found}`;
+    throw new CoreError("install.not_installed", `${agent.agentId} is not installed; ${why}`, {
+      nextStep: found === undefined ? `opensentience agents remove ${agent.agentId}` : reinstallCommand(agent),
+    });
+  }
+  deps.audit.transact((tx, record) => {
+    deps.catalog.forget(tx, agent.agentId);
+    record({
+      type: "agent.removed",
+      act,
+      subject: { type: "agent", id: agent.agentId },
+      metadata: { path: agent.manifestPath, phase: "forgotten" },
+    });
+  });
+  return "entry";
+}
+
+async function removeData(deps: Deps, agentId: string, root: string, act: Act): Promise<void> {
+  const { audit, folders, onFault } = deps;
+  const staged = join(folders.staging, randomBytes(8).toString("hex"));
+  await ensurePrivateFolder(folders.staging);
+  await ensurePrivateFolder(staged);
+  const subject = { type: "agent", id: agentId } as const;
+  const intent = { path: root, phase: DATA_INTENT };
+  const causationId = audit.record({ type: "agent.removed", act, subject, outcome: "unknown", metadata: intent });
+  const ownAct = { ...act, causationId };
+  try {
+    await moveEntry(root, join(staged, "agent"));
+  } catch (error) {
+    const metadata = { path: root, phase: "not carried out" };
+    audit.record({ type: "agent.removed", act: ownAct, subject, outcome: "failed", metadata });
+    throw error;
+  }
+  const metadata = { path: root, kept_data: false, phase: "data removed" };
+  audit.record({ type: "agent.removed", act: ownAct, subject, metadata });
+  await removeTrash(staged).catch((error: unknown) => onFault("removed data could not be deleted", error));
+}
