@@ -57,9 +57,14 @@ export class Speaker {
     this.agentId = agentId;
   }
 
-  static async install(home: CoreHome, agentId: string, capabilities = ["tools"]): Promise<Speaker> {
+  static async install(
+    home: CoreHome,
+    agentId: string,
+    capabilities = ["tools"],
+    permissions: string[] = [],
+  ): Promise<Speaker> {
     const program = { "bin/agent": { text: TELLING_PROGRAM, mode: 0o755 } };
-    await smallAgentAt(home, agentId, "enabled", { capabilities }, program);
+    await smallAgentAt(home, agentId, "enabled", { capabilities, permissions }, program);
     return new Speaker(home, agentId);
   }
 
@@ -85,8 +90,12 @@ export class Speaker {
     return this.#env["OPENSENTIENCE_SESSION_TOKEN"] ?? "";
   }
 
+  get socketPath(): string {
+    return this.#env["OPENSENTIENCE_SOCKET_PATH"] ?? "";
+  }
+
   connect(): Peer {
-    return new Peer(connect(this.#env["OPENSENTIENCE_SOCKET_PATH"] ?? ""));
+    return new Peer(connect(this.socketPath));
   }
 
   /** A run, and its session with one tool named `say`. */

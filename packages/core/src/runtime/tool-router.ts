@@ -95,7 +95,7 @@ export class ToolRouter {
 
   deliverResult(session: Session, result: Parameters<Call["result"]>[0]): void {
     const entry = this.#calls.get(result.payload.call_id);
-    // SECURITY: an agent answers its own calls only. Pinned by "an answer for another's call is dropped".
+    // SECURITY: an agent answers its own calls only. Pinned by "an agent cannot answer another's call".
     if (entry?.agentId === session.run.agentId) entry.call.result(result);
     else this.counts.dropped += 1;
   }
