@@ -150,7 +150,7 @@ describe("what is refused", () => {
       )) as { message: string; nextStep: string };
       return [message, nextStep];
     };
-    const must = 'setting "launcher.stop_grace_ms" must be a whole number from 0 to 9007199254740991';
+    const must = 'setting "launcher.stop_grace_ms" must be a whole number from 0 to 2147483647';
     expect(await refusal(load("[launcher]\nstop_grace_ms = -1"))).toEqual([
       `${must}, not -1 (in ${file})`,
       `\${EDITOR:-vi} ${file}`,
