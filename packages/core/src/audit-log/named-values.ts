@@ -19,6 +19,14 @@ export const NAMED_VALUE_HINT: RegExp = new RegExp(
 /** Longest quoted value that is looked at for its closing quote. */
 const LONGEST_VALUE = 4096;
 const LONGEST_NAME = 80;
+/**
+ * So many characters of values are judged in a window, each as often as a name stands before it; when they are used up,
+ * a value is judged by this much of its beginning.
+ */
+const MOST_JUDGED = 32_768;
+const JUDGED_BEGINNING = 64;
+/** A longer value is no word of prose, whatever stands after it. */
+const LONGEST_HARMLESS = 64;
 
 /** What stands after a telling name in prose, type declarations and templates, and is no secret. */
 const HARMLESS_VALUES = new Set(
@@ -30,20 +38,40 @@ const HARMLESS_VALUES = new Set(
   ).split(" "),
 );
 const REFERENCE =
-  /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]$|\[redacted|\[REDACTED|redacted)/;
+  /^(?:\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]{0,80}$|\$\(|<[^>]{0,80}>|[*•]{3,}|process\.env|os\.environ|os\.getenv|import\.meta\.env|\{\{|%[sdv]$|\[redacted|\[REDACTED|redacted)/;
 
 /** A value is judged by what is seen of it; all of it goes. */
 const COLOUR = /\x1b\[[\d;]{0,16}m/g;
 
+/**
+ * A window of a line, and what is known of it by now. SECURITY: thousands of names whose values are no secrets reach to
+ * the same end: where a bare value ends, and a header, is looked up once for all of them, and judging has a budget;
+ * pinned by "names without a secret take linear time".
+ */
+type Scan = { piece: string; spans: Span[]; budget: number; bare: BareEnd; header: Reach };
+
+/** For every value that begins at `from` or after it, and before `end`. */
+type Reach = { from: number; end: number };
+/** `closers` is where the closing brackets right before the end begin. */
+type BareEnd = Reach & { closers: number };
+
+const NOWHERE = { from: Infinity, end: -1 };
+
 /** `piece` is one line or a window of one, at most 8 KiB. */
 export function namedValueSpans(piece: string): Span[] {
-  const spans: Span[] = [];
+  const scan: Scan = {
+    piece,
+    spans: [],
+    budget: MOST_JUDGED,
+    bare: { ...NOWHERE, closers: -1 },
+    header: NOWHERE,
+  };
+  const { spans } = scan;
   // What stands inside a value that was found is part of it; looking there again would take quadratic time.
   for (const match of piece.matchAll(/[:=]/g))
-    if (match.index >= (spans.at(-1)?.end ?? 0)) assignmentSpan(piece, match.index, spans);
+    if (match.index >= (spans.at(-1)?.end ?? 0)) assignmentSpan(scan, match.index);
   for (const match of piece.matchAll(/(?<![\w-])--([A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])/g))
-    if (isSecretName(match[1] ?? ""))
-      pushValue(piece, match.index, match.index + match[0].length, match[1] ?? "", spans);
+    if (isSecretName(match[1] ?? "")) pushValue(scan, match.index, match.index + match[0].length, match[1] ?? "");
   for (const match of piece.matchAll(/<([A-Za-z][\w:.-]{0,60})>([^<>\n]{3,1024})(?=<\/)/g))
     if (isSecretName(match[1] ?? ""))
       spans.push(
@@ -57,7 +85,8 @@ export function namedValueSpans(piece: string): Span[] {
   return spans;
 }
 
-function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
+function assignmentSpan(scan: Scan, separator: number): void {
+  const { piece } = scan;
   const next = piece.charAt(separator + 1);
   const colon = piece.charAt(separator) === ":";
   // `a::b` and `secret://path` are no assignments; of `:=` and `==` the last character is the separator.
@@ -81,10 +110,11 @@ function assignmentSpan(piece: string, separator: number, spans: Span[]): void {
     if (earlier !== undefined) name = `${earlier}_${name}`;
   }
   if (name === "" || !isSecretName(name)) return;
-  pushValue(piece, start, separator + (next === ">" ? 2 : 1), name, spans);
+  pushValue(scan, start, separator + (next === ">" ? 2 : 1), name);
 }
 
-function pushValue(piece: string, from: number, valueAt: number, name: string, spans: Span[]): void {
+function pushValue(scan: Scan, from: number, valueAt: number, name: string): void {
+  const { piece } = scan;
   let at = valueAt;
   while (at - valueAt < 8 && /[ \t]/.test(piece.charAt(at))) at += 1;
   if (/^[bu]["']/.test(piece.slice(at, at + 2))) at += 1;
@@ -93,13 +123,21 @@ function pushValue(piece: string, from: number, valueAt: number, name: string, s
   if (quote === undefined && refersElsewhere(piece, at, name)) return;
   let end: number;
   if (list) end = endOf(piece, "]", at + 1);
-  else if (quote === undefined) end = bareEnd(piece, at, name);
+  else if (quote === undefined) end = isHeader(name) ? headerEnd(scan, at) : bareEnd(scan, at);
   else {
     at += quote.length;
     end = quotedEnd(piece, at, quote);
   }
-  const value = piece.slice(at, end).replaceAll(COLOUR, "");
-  if (list || isSecretValue(value, name)) spans.push(spanOf(from, at, end, name));
+  if (list || isSecretValue(judgedPart(scan, at, end), name)) scan.spans.push(spanOf(from, at, end, name));
+}
+
+function judgedPart(scan: Scan, at: number, end: number): string {
+  let length = end - at;
+  if (length > JUDGED_BEGINNING) {
+    if (length > scan.budget) length = JUDGED_BEGINNING;
+    else scan.budget -= length;
+  }
+  return scan.piece.slice(at, at + length).replaceAll(COLOUR, "");
 }
 
 /** Known from the first characters, before the end of the value is looked for. */
@@ -130,24 +168,36 @@ function quotedEnd(piece: string, at: number, quote: string): number {
 
 const BARE_STOP = /[\s"'`&,;\\]/g;
 const BARE_END = /^(?:[&,;](?:$|[\s"'`\\{]|[\w.%-]{1,60}[=:])|\\+["nrt])/;
+const HEADER_STOP = /["'`\r\n]/g;
 
-/** End of a value without quotes. `&`, `,` and `;` end it only where something else follows; headers take the line. */
-function bareEnd(piece: string, at: number, name: string): number {
-  if (isHeader(name)) {
-    const end = piece.slice(at).search(/["'`\r\n]/);
-    return end === -1 ? piece.length : at + end;
+/** End of a value without quotes. `&`, `,` and `;` end it only where something else follows. */
+function bareEnd(scan: Scan, at: number): number {
+  if (at < scan.bare.from || at > scan.bare.end) {
+    const end = bareStop(scan.piece, at);
+    let closers = end;
+    while (closers > at && /[)\]}>]/.test(scan.piece.charAt(closers - 1))) closers -= 1;
+    scan.bare = { from: at, end, closers };
   }
-  let end = piece.length;
+  const { end, closers } = scan.bare;
+  return Math.max(closers, Math.min(end, at + 3));
+}
+
+function bareStop(piece: string, at: number): number {
   BARE_STOP.lastIndex = at;
   for (let stop = BARE_STOP.exec(piece); stop !== null; stop = BARE_STOP.exec(piece)) {
     const after = piece.slice(stop.index, stop.index + 64);
-    if (!/^[&,;\\]/.test(after) || BARE_END.test(after)) {
-      end = stop.index;
-      break;
-    }
+    if (!/^[&,;\\]/.test(after) || BARE_END.test(after)) return stop.index;
   }
-  while (end - at > 3 && /[)\]}>]/.test(piece.charAt(end - 1))) end -= 1;
-  return end;
+  return piece.length;
+}
+
+/** Headers take the line. */
+function headerEnd(scan: Scan, at: number): number {
+  if (at < scan.header.from || at > scan.header.end) {
+    HEADER_STOP.lastIndex = at;
+    scan.header = { from: at, end: HEADER_STOP.exec(scan.piece)?.index ?? scan.piece.length };
+  }
+  return scan.header.end;
 }
 
 function isHeader(name: string): boolean {
@@ -156,7 +206,8 @@ function isHeader(name: string): boolean {
 
 function isSecretValue(value: string, name: string): boolean {
   if (value.length < 3 || REFERENCE.test(value) || value.startsWith("{")) return false;
-  if (HARMLESS_VALUES.has(value.toLowerCase().replace(/[.,;:!?)]+$/, ""))) return false;
+  if (value.length <= LONGEST_HARMLESS && HARMLESS_VALUES.has(value.toLowerCase().replace(/[.,;:!?)]+$/, "")))
+    return false;
   if (/cookie$/i.test(name)) return /[^\s=;]=[^\s;]/.test(value) || /^[^\s]{16,}$/.test(value);
   if (/authorization$/i.test(name))
     return (

@@ -41,23 +41,32 @@ export class RedactionStream {
   #pending = "";
   #key: OpenKey | undefined;
   #insideLongValue = false;
+  /** What did not leave when it was looked at is looked at again when there is this much; 0: as soon as there is enough. */
+  #lookAgainAt = 0;
 
   constructor(live: LiveSecrets) {
     this.#live = live;
   }
 
-  /** Takes the next piece, gives what may be shown by now. */
+  /**
+   * Takes the next piece, gives what may be shown by now. SECURITY: text of which nothing can leave yet, in writes of one
+   * character: it is looked at again only after half as much more; pinned by "one character a time takes linear time".
+   */
   push(text: string): string {
     this.#pending += text;
-    const quiet = this.#key === undefined && !this.#insideLongValue;
-    if (quiet && this.#pending.length <= this.#hold() + SLACK && !text.includes("\n")) return "";
-    return this.#work(false);
+    const enough = Math.max(this.#hold() + SLACK, this.#lookAgainAt);
+    if (!this.#insideLongValue && this.#pending.length <= enough && !text.includes("\n")) return "";
+    const shown = this.#work(false);
+    const left = this.#pending.length + (this.#key?.held.length ?? 0);
+    this.#lookAgainAt = left > this.#hold() + SLACK ? this.#pending.length + Math.ceil(left / 2) : 0;
+    return shown;
   }
 
   /** The text has ended: gives everything that is left. The stream can be used again afterwards. */
   flush(): string {
     const shown = this.#work(true);
     this.#insideLongValue = false;
+    this.#lookAgainAt = 0;
     return shown;
   }
 

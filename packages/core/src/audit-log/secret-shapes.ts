@@ -12,10 +12,12 @@ const hex = (anchor: string): string[] => [..."0123456789abcdef"].map((digit) =>
 
 const SHAPES: readonly Shape[] = [
   {
-    // The second form is one whose end is not in sight.
+    // The second form is one whose end is not in sight. A beginning without a dot is taken too and then refused, so that
+    // what begins inside it is not looked at once more.
     label: "jwt",
     anchors: ["eyJ"],
-    shape: "eyJ[A-Za-z0-9_-]{8,}(?:(?:\\.[A-Za-z0-9_-]*){2,4}|\\.eyJ[A-Za-z0-9_-]{8,})",
+    shape: "eyJ[A-Za-z0-9_-]{8,}(?:(?:\\.[A-Za-z0-9_-]*){2,4}|\\.eyJ[A-Za-z0-9_-]{8,})?",
+    accept: (found) => found.includes("."),
   },
   {
     label: "aws_access_key",
