@@ -4,6 +4,7 @@ export * from "./display.ts";
 export * from "./entrypoint-command.ts";
 export * from "./error-advice.ts";
 export * from "./errors.ts";
+export * from "./hidden-characters.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./permissions.ts";

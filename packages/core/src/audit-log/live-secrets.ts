@@ -10,6 +10,8 @@ import type { Span } from "./span.ts";
 export const SHORTEST_SECRET_BYTES = 8;
 /** A longer value is searched in pieces of this size (a multiple of 3 keeps the base64 of the pieces aligned). */
 const PIECE_BYTES = 4095;
+/** A shorter line of a value of several lines is not looked for on its own. */
+const SHORTEST_LINE = 8;
 
 type Entry = { count: number; label: string; forms: string[] };
 
@@ -91,44 +93,104 @@ function cleanLabel(label: string): string {
 
 function formsOf(value: string): string[] {
   const forms = new Set<string>();
+  for (const text of printedWays(value)) addForms(text, forms);
+  return [...forms].filter((form) => form.length >= 3);
+}
+
+/** As it is, without the white space around it (a file's last line end), and with the other kind of line ends. */
+function printedWays(value: string): Set<string> {
+  const ways = new Set<string>();
+  for (const text of [value, value.trim()])
+    if (Buffer.byteLength(text) >= SHORTEST_SECRET_BYTES) {
+      ways.add(text);
+      ways.add(text.replaceAll(/\r\n?/g, "\n"));
+      ways.add(text.replaceAll(/\r?\n/g, "\r\n"));
+    }
+  return ways;
+}
+
+function addForms(value: string, forms: Set<string>): void {
   for (const text of textPieces(value)) {
     forms.add(text);
-    forms.add(encodeURIComponent(text.toWellFormed()));
-    forms.add(encodeURIComponent(text.toWellFormed()).replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()));
-    forms.add(encodeURIComponent(text.toWellFormed()).replaceAll("%20", "+"));
+    for (const encoded of urlForms(text.toWellFormed())) forms.add(encoded);
     for (const escaped of jsonForms(text)) forms.add(escaped);
+    for (const quoted of quotedForms(text)) forms.add(quoted);
     // A secret of several lines is often printed with a prefix per line; its longer lines are secret on their own.
-    if (text.includes("\n"))
-      for (const line of text.split(/\r?\n/)) if (line.length >= 16 && !line.startsWith("-----")) forms.add(line);
+    if (/[\r\n]/.test(text))
+      for (const line of text.split(/[\r\n]+/).map((one) => one.trim()))
+        if (line.length >= SHORTEST_LINE && !line.startsWith("-----")) forms.add(line);
   }
   const bytes = Buffer.from(value);
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+  for (const at of pieceStarts(bytes.length)) {
     const piece = bytes.subarray(at, at + PIECE_BYTES);
-    if (piece.length < SHORTEST_SECRET_BYTES) continue;
     forms.add(piece.toString("hex"));
     forms.add(piece.toString("hex").toUpperCase());
     for (const form of base64Forms(piece)) forms.add(form);
   }
-  return [...forms].filter((form) => form.length >= 3);
 }
 
-function textPieces(value: string): string[] {
-  const pieces: string[] = [];
-  for (let at = 0; at < value.length; at += PIECE_BYTES) {
-    const piece = value.slice(at, at + PIECE_BYTES);
-    if (at === 0 || piece.length >= SHORTEST_SECRET_BYTES) pieces.push(piece);
+/**
+ * Where the pieces of a long value begin; a short rest is covered by a last piece that overlaps the one before, at a
+ * multiple of 3 like the others.
+ */
+function pieceStarts(length: number): number[] {
+  const starts: number[] = [];
+  for (let at = 0; at < length; at += PIECE_BYTES) {
+    const isShort = at > 0 && length - at < SHORTEST_SECRET_BYTES;
+    starts.push(isShort ? at - Math.ceil(SHORTEST_SECRET_BYTES / 3) * 3 : at);
   }
-  return pieces;
+  return starts;
 }
 
-/** The ways in which JSON writers escape: as JavaScript does, with `\/`, in ASCII only, and JSON inside JSON. */
+const textPieces = (value: string): string[] =>
+  pieceStarts(value.length).map((at) => value.slice(at, at + PIECE_BYTES));
+
+/**
+ * Percent signs as JavaScript writes them, as RFC 3986 asks for (all but letters, digits and `-._~`), as forms do (space
+ * as `+`, `~` encoded), and with `/` left alone; each in both cases of hex.
+ */
+function urlForms(text: string): string[] {
+  const usual = encodeURIComponent(text);
+  const percent = (mark: string): string => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`;
+  const strict = usual.replaceAll(/[!'()*]/g, percent);
+  const form = usual.replaceAll(/[!'()~]/g, percent).replaceAll("%20", "+");
+  const forms = [usual, strict, form, usual.replaceAll("%20", "+"), strict.replaceAll("%20", "+")];
+  for (const one of [usual, strict]) forms.push(one.replaceAll("%2F", "/"));
+  return forms.flatMap((one) => [one, one.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
+}
+
+/**
+ * The ways in which JSON writers escape: as JavaScript does, with `\/`, in ASCII only, without the marks of HTML (Go those
+ * of brackets and `&`, .NET quotes and `+` too), and JSON inside JSON; `\u` in both cases of hex.
+ */
 function jsonForms(text: string): string[] {
   const plain = JSON.stringify(text).slice(1, -1);
-  const ascii = plain.replaceAll(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-  return [plain, ascii, plain.replaceAll("/", "\\/"), JSON.stringify(plain).slice(1, -1)];
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const unicode = plain.replaceAll('\\"', escape('"'));
+  const forms = [
+    plain,
+    plain.replaceAll(/[\u007f-\uffff]/g, escape),
+    plain.replaceAll(/[<>&\u2028\u2029]/g, escape),
+    plain.replaceAll(/[<>&'\u007f-\uffff]/g, escape),
+    unicode.replaceAll(/[<>&'+`\u007f-\uffff]/g, escape),
+    plain.replaceAll("/", "\\/"),
+    plain.replaceAll("/", "\\/").replaceAll(/[\u007f-\uffff]/g, escape),
+    JSON.stringify(plain).slice(1, -1),
+  ];
+  return forms.flatMap((one) => [one, one.replaceAll(/\\u[0-9a-f]{4}/g, upperCaseHex)]);
+}
+
+const upperCaseHex = (code: string): string => `\\u${code.slice(2).toUpperCase()}`;
+
+/** Inside single quotes as programs and as a shell write them, and with the backslashes of a literal in code. */
+function quotedForms(text: string): string[] {
+  const doubled = text.replaceAll("\\", "\\\\");
+  return [
+    text.replaceAll("'", "\\'"),
+    doubled.replaceAll("'", "\\'"),
+    text.replaceAll("'", "'\\''"),
+    text.replaceAll("'", `'"'"'`),
+  ];
 }
 
 /** Base64 of the bytes alone, and what of it survives inside the base64 of a longer text, at each of 3 alignments. */

@@ -98,6 +98,33 @@ describe("live secrets", () => {
       expect(redactor.text(`a ${form} b`)).toMatch(/^a (?:\[redacted:session_token\])+\S{0,24} b$/);
   });
 
+  test("are found as encoders of URLs, of JSON and of quoted text write them, and trimmed", () => {
+    const printed: Record<string, string[]> = {
+      "p@ss!wor(d)x": ["p%40ss%21wor%28d%29x", "p%40ss!wor(d)x"],
+      "ab/cd+efgh=": ["ab/cd%2Befgh%3D", "ab%2fcd%2befgh%3d"],
+      "ab cd~efgh!": ["ab+cd%7Eefgh%21", "ab+cd~efgh%21", "ab%20cd~efgh%21"],
+      "ab<cd&efgh": ["ab\\u003ccd\\u0026efgh", "ab\\u003Ccd\\u0026efgh"],
+      "ab\"cd+ef'gh": ["ab\\u0022cd\\u002Bef\\u0027gh"],
+      abécdéfghi: ["ab\\u00E9cd\\u00E9fghi", "ab\\u00e9cd\\u00e9fghi"],
+      "it's-a-secret": ["it\\'s-a-secret", "it'\\''s-a-secret", `it'"'"'s-a-secret`],
+      "hunter2hunt12\n": ["hunter2hunt12"],
+      " hunter2hunt12\r": ["hunter2hunt12"],
+      "line-one-aa\nline-two-bb": ["line-one-aa\r\nline-two-bb", "line-one-aa", "line-two-bb"],
+      "line-one-aa\r\nline-two-bb": ["line-one-aa\nline-two-bb"],
+    };
+    for (const [value, forms] of Object.entries(printed))
+      for (const form of forms)
+        expect(protectedRedactor(value).text(`> ${form} <\n`)).toBe("> [redacted:session_token] <\n");
+  });
+
+  test("that are a little longer than a piece are found to their end", () => {
+    for (const more of [1, 5, 7, 8]) {
+      const value = `${"A1b2".repeat(1_023)}xyz${"T41L!T4".slice(0, more)}`;
+      for (const form of [value, Buffer.from(value).toString("hex"), Buffer.from(value).toString("base64")])
+        expect(protectedRedactor(value).text(`a ${form} b`)).toMatch(/^a (?:\[redacted:session_token\])+=* b$/);
+    }
+  });
+
   test("that overlap go both", () => {
     const redactor = protectedRedactor("AAAABBBBCCCC");
     redactor.protect("CCCCDDDDEEEE", "other");
@@ -115,6 +142,15 @@ test("finds secrets behind escapes and zero-width characters", () => {
   expect(redactor.text("\x1b[32mok\x1b[0m hunter22-live\n\x1b[33mplain\x1b[0m\n")).toBe(
     "\x1b[32mok\x1b[0m [redacted:session_token]\n\x1b[33mplain\x1b[0m\n",
   );
+});
+
+test("finds secrets behind every character that is not displayed and every kind of escape", () => {
+  const unseen = ["\ufff0", "\ufff9", "\u2028", "\u2800", "\u{1bca0}", "\u{1d173}", "\u{e0400}", "\u{e0041}"];
+  const cutOff = ["\x1b]0;x\x18", "\x1b]0;x\x9c", "\x1b[3\x18", "\x1b[3\x001m", "\x9d0;x\x07", "\x9d"];
+  for (const hidden of [...unseen, ...cutOff, `\x1b[${"0;".repeat(40)}m`])
+    expect(protectedRedactor("hunter2hunter2").text(`hunter2${hidden}hunter2\n`), JSON.stringify(hidden)).toBe(
+      "[redacted:session_token]\n",
+    );
 });
 
 describe("a stream", () => {

@@ -3,6 +3,7 @@
  * lines that meet one are looked at closely, in windows of 8 KiB, so no input makes a pattern slow.
  */
 
+import { HIDDEN } from "@opensentience/protocol";
 import { LiteralScan } from "./literal-scan.ts";
 import type { LiveSecrets } from "./live-secrets.ts";
 import { NAMED_VALUE_HINT, NAME_STEMS, namedValueSpans } from "./named-values.ts";
@@ -15,11 +16,16 @@ const OVERLAP = 1024;
 
 const HINTS = new LiteralScan(SHAPE_ANCHORS, NAME_STEMS);
 
+/**
+ * Escapes as a terminal takes them: parameters and control characters inside a CSI do not end it, CAN and SUB cut off
+ * every kind of sequence, strings end with BEL or either form of ST. One that begins with a single unit (C1) counts only
+ * with its end: alone it is a damaged letter.
+ */
 const ESCAPES =
-  /(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\]PX^_][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|\x1b[ -/]{0,4}[0-~]?/g;
-const UNSEEN_UNIT =
-  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]/;
-const UNSEEN = new RegExp(`(?:${UNSEEN_UNIT.source}|\\udb40[\\udc00-\\udfff])+`, "g");
+  /(?:\x1b\[|\x9b)[\x00-\x09\x0b-\x17\x19\x1c-\x3f]{0,2048}(?:[@-~]|\x18|\x1a)?|\x1b[\]PX^_][^\x07\x18\x1a\x1b\x9c\n]{0,2048}(?:[\x07\x18\x1a\x9c]|\x1b\\)?|[\x90\x98\x9d-\x9f][^\x07\x18\x1a\x1b\x9c\n]{0,2048}(?:[\x07\x18\x1a\x9c]|\x1b\\)|\x1b[ -/]{0,4}[0-~]?/g;
+const UNSEEN = new RegExp(`[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f${HIDDEN}]+`, "gu");
+/** Units that may be half of an unseen character beyond the first plane count as unseen. */
+const UNSEEN_UNIT = new RegExp(UNSEEN.source, "u");
 
 /** 1 for every UTF-16 unit that may be invisible; a table is ten times faster than the pattern on text that is not Latin. */
 const INVISIBLE: Uint8Array = invisibleUnits();
@@ -31,8 +37,8 @@ function invisibleUnits(): Uint8Array {
     [0xfe00, 0x10000],
   ] as const)
     for (let unit = first; unit < end; unit += 1) if (UNSEEN_UNIT.test(String.fromCharCode(unit))) table[unit] = 1;
-  // The lead half of a tag character.
-  table[0xdb40] = 1;
+  // The lead halves of shorthand controls, of musical ones and of tags.
+  for (const lead of [0xd82f, 0xd834, 0xdb40, 0xdb41, 0xdb42, 0xdb43]) table[lead] = 1;
   return table;
 }
 
