@@ -16,6 +16,8 @@ const MAX_LOG_FILES = 3;
 /** How far Core's memory may rise while an agent does its worst. */
 const MAX_RISE = 32 * MEBI;
 const FLOOD = { bytes: times({ suite: 100 * MEBI, soak: 1_024 * MEBI }), ms: times({ suite: 0, soak: 60_000 }) };
+/** Of text that redaction looks at most closely. */
+const NAMED_BYTES = times({ suite: 2 * MEBI, soak: 64 * MEBI });
 const LINE_BYTES = times({ suite: 150 * MEBI, soak: 1_024 * MEBI });
 /**
  * How much longer a command may take meanwhile (medians). On two cores it shares them with the flooding agent and with
@@ -110,4 +112,10 @@ test("one line of 1 GB (less in the suite) is cut, and Core's memory stays", asy
   const agent: [Files, string] = [misbehaving("one-long-line.mjs"), String(LINE_BYTES / MEBI)];
   const isOver = async (): Promise<boolean> => (await lastLine("flood.line")) === "after the long line";
   await expectHeld(`one line of ${LINE_BYTES / MEBI} MiB`, "flood.line", agent, isOver);
+});
+
+test("a flood of names that no secret follows is read no slower than others are served", async () => {
+  const names = program(`#!/bin/sh\nexec yes "${"cookie: ".repeat(1_000)}"\n`);
+  const isRead = (run: Run): boolean => bytesWritten(run.pid) >= NAMED_BYTES;
+  await expectHeld("a flood of names without a secret", "flood.names", [names], isRead);
 });
