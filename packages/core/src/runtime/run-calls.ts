@@ -4,6 +4,9 @@ import { MAX_IN_FLIGHT } from "./call-limits.ts";
 import type { Session } from "./session.ts";
 import type { ToolRouter } from "./tool-router.ts";
 
+/** Refusals of one session that are recorded one by one. */
+const MAX_REFUSED = 100;
+
 type CallMessage = Extract<AgentMessage, { type: "agent.tool.call" }>;
 
 export class RunCalls {
@@ -13,7 +16,17 @@ export class RunCalls {
   /** By the caller's own call id. */
   readonly #underWay = new Map<string, AbortController>();
 
-  constructor(router: ToolRouter, session: Session, onFault: (error: unknown, what: string) => void) {
+  readonly #onDenied: (error: CoreError, toolId: string) => void;
+  /** What is on record already. */
+  readonly #refused = new Set<string>();
+
+  constructor(
+    router: ToolRouter,
+    session: Session,
+    onFault: (error: unknown, what: string) => void,
+    onDenied: (error: CoreError, toolId: string) => void,
+  ) {
+    this.#onDenied = onDenied;
     this.#router = router;
     this.#session = session;
     this.#onFault = onFault;
@@ -21,6 +34,14 @@ export class RunCalls {
 
   begin(message: CallMessage): void {
     this.#answered(message).catch((error: unknown) => this.#onFault(error, `a call of ${this.#session.run.agentId}`));
+  }
+
+  /** Once per tool and reason: an agent that asks again and again must not fill the audit log. */
+  #denied(error: CoreError, toolId: string): void {
+    const what = `${error.code} ${toolId}`;
+    if (this.#refused.has(what) || this.#refused.size >= MAX_REFUSED) return;
+    this.#refused.add(what);
+    this.#onDenied(error, toolId);
   }
 
   cancel(callId: string): void {
@@ -49,6 +70,7 @@ export class RunCalls {
     } catch (thrown) {
       const error = toCoreError(thrown);
       if (error.code === "core.internal") this.#onFault(thrown, "a call that failed inside Core");
+      if (error.kind === "denied") this.#denied(error, message.payload.tool_id);
       this.#session.send("core.tool.result", { call_id: callId, status: "failed", error: onWire(error) }, echoed);
     }
   }

@@ -106,7 +106,12 @@ export class Runtime {
     server.maxConnections = MAX_CONNECTIONS;
     server.on("error", (error) => this.#deps.onFault(`the socket of ${run.agentId}`, error));
     const gate = new CallGate(limitsOf(run.executionLimits, this.#deps.settings.limits), performance.now());
-    const calls = new RunCalls(this.router, session, (error, what) => this.#deps.onFault(what, error));
+    const calls = new RunCalls(
+      this.router,
+      session,
+      (error, what) => this.#deps.onFault(what, error),
+      (error, toolId) => this.#denied(run, error, toolId),
+    );
     this.#served.set(run.agentId, { run, session, server, gate, refusals: 0, calls });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -185,6 +190,18 @@ export class Runtime {
         subject: { type: "run", id: run.runId },
         outcome: "denied",
         metadata: { agent_id: run.agentId, code: error.code, message: error.message },
+      }),
+    );
+  }
+
+  #denied(run: RunToServe, { code, message }: CoreError, toolId: string): void {
+    this.#safely("a refused call", () =>
+      this.#deps.audit.record({
+        type: "security.denied",
+        act: agentAct(run),
+        subject: { type: "tool", id: toolId },
+        outcome: "denied",
+        metadata: { code, message, door: "agent.tool.call" },
       }),
     );
   }
