@@ -9,7 +9,7 @@ import type { ControlClient } from "../../packages/core/src/cli/control-client.t
 import { encodeFrame } from "../../packages/protocol/src/frame.ts";
 import { controlOf } from "../support/control-calls.ts";
 import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
-import { answer, Speaker } from "../support/core-transcript.ts";
+import { answer as expectAnswer, Speaker } from "../support/core-transcript.ts";
 
 const BYSTANDER = "org.opensentience.examples.hello-tools";
 const PERMISSIONS = ["hello_world", "sleep"].map((tool) => `tool:invoke:${BYSTANDER}/${tool}`);
@@ -159,7 +159,7 @@ test("narrowing an approval ends the calls it allowed", async () => {
   };
   await eventually(routed, "the call to be under way");
   await home.json(["agents", "enable", hostile.agentId, "--approve", `tool:invoke:${BYSTANDER}/hello_world`]);
-  await answer(peer, {
+  await expectAnswer(peer, {
     type: "core.tool.result",
     payload: { call_id: "long", error: { code: "tool.permission_denied" } },
   });

@@ -17,7 +17,6 @@ import {
   CoreError,
   ERROR_KINDS,
   newId,
-  toCoreError,
   type ControlOperation,
 } from "@opensentience/protocol";
 import { Hono, type Context } from "hono";
