@@ -207,7 +207,7 @@ describe("fetchRepository refuses and runs nothing", () => {
     const url = isRoot ? source.url : parseGitUrl("/usr", { allowSsh: false, allowLocal: true });
     await expect(fetch({ url })).rejects.toMatchObject({
       code: "install.clone_failed",
-      message: "the local repository belongs to another user",
+      message: expect.stringContaining("the local repository belongs to another user"),
     });
   });
 
