@@ -103,16 +103,18 @@ test("the diff names files that were added, removed and changed, and both commit
   writeFileSync(join(source, "a.txt"), "A\n");
   writeFileSync(join(source, "c.txt"), "c\n");
   const from = repository.head;
-  const commitMoved = { layers: ["commit"], narrowing: false };
   expect(await driftOf(id)).toEqual({
-    ...commitMoved,
+    layers: ["commit"],
+    narrowing: false,
     next_step: `opensentience agents build ${id}`,
     diff: { ...NOTHING, files: { added: ["c.txt"], removed: [], changed: ["a.txt"] } },
   });
   const to = await repository.commit({ "b.txt": null, "d.txt": "d\n" });
   await home.json(["agents", "install", id, "--allow-local"]);
   expect(await driftOf(id)).toEqual({
-    ...commitMoved,
+    layers: ["commit"],
+    // It asks for nothing more, and Core itself fetched it.
+    narrowing: true,
     next_step: `opensentience agents enable ${id}`,
     diff: { ...NOTHING, commit: { from, to } },
   });

@@ -201,10 +201,11 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
     await home.json(["agents", "install", id, "--allow-local"]);
     await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4, about: id });
     await home.json(["agents", "build", id, "--yes"]);
-    const next = `opensentience agents diff ${id}`;
+    // It asks for nothing more than what was approved, so the review is one key.
+    const next = `opensentience agents enable ${id}`;
     const error = await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, next, about: id });
     expect(error.details).toMatchObject({ layers: ["commit"], diff: { commit: { from, to } } });
-    expect(await typeNextStep(home, next)).toContain(to.slice(0, 12));
+    expect((await home.cli(["agents", "diff", id])).stdout).toContain(to.slice(0, 12));
   });
 
   test("tampered files cannot be approved either", async () => {

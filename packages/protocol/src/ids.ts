@@ -43,11 +43,11 @@ export function newId(prefix: IdPrefix, nowMs: number = Date.now(), random: Uint
 
 /** The latest that an id can hold. */
 const MAX_TIME_MS = 2 ** 48 - 1;
-/** So far ahead of the clock is no clock that was set back, but a wrong or forged id. */
-const MAX_AHEAD_MS = 86_400_000;
+/** A hundred years ahead is no clock that was set back (one without a battery begins in 1970), but a forged id. */
+const MAX_AHEAD_MS = 100 * 365 * 86_400_000;
 
 /**
- * New id that sorts behind `previous` of the same kind, also after the clock was set back by up to a day, and within one
+ * New id that sorts behind `previous` of the same kind, also after the clock was set back by years, and within one
  * millisecond. Its time is then one millisecond after that of `previous`. A `previous` further ahead counts for nothing:
  * the ids made after it would carry its wrong time for ever.
  */

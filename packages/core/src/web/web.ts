@@ -12,13 +12,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-import {
-  CONTROL_ROUTES,
-  CoreError,
-  ERROR_KINDS,
-  newId,
-  type ControlOperation,
-} from "@opensentience/protocol";
+import { CONTROL_ROUTES, CoreError, ERROR_KINDS, newId, type ControlOperation } from "@opensentience/protocol";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Act } from "../audit-log/audit-log.ts";
