@@ -39,7 +39,7 @@ describe("a build starts from the commit", () => {
       true,
     ]);
     const started = auditRows(home, "agent.build_started").filter(({ subject }) => subject === id);
-    expect(started.map(({ metadata }) => metadata["put_back"])).toEqual([undefined, ["extra", "made", "make.sh"]]);
+    expect(started.map(({ metadata }) => metadata["put_back"])).toEqual([undefined, ["extra", "make.sh"]]);
     // The same commit: the approval still fits.
     expect(await info(id)).toMatchObject({ drift: null, approval: { approval_id: before.approval?.approval_id } });
     expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
