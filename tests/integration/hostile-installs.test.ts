@@ -85,10 +85,8 @@ test.each([
   expect(await info(id)).toMatchObject({ version: "2.0.0", drift: null });
   expect(existsSync(join(root, "installing.json"))).toBe(false);
   expect(readFileSync(join(root, "src", MANIFEST), "utf8")).toContain("2.0.0");
-  expect(auditRows(home, "agent.install_failed").at(-1)).toMatchObject({
-    subject: id,
-    metadata: { code: "core_lost" },
-  });
+  const [type, code] = isInSwap ? ["agent.install_failed", "core_lost"] : ["security.denied", "no_intent"];
+  expect(auditRows(home, type).at(-1)).toMatchObject({ subject: id, metadata: { code } });
   await home.json(["agents", "build", id, "--yes"]);
 });
 

@@ -137,7 +137,9 @@ describe("following the logs", () => {
     const over = await home.cli(["agents", "logs", "follow.on", "-f"]);
     expect(over.code).toBe(0);
     expect(over.stdout).toContain("ready");
-    expect(over.stderr).toMatch(/^follow\.on is not running; its last run ended .*\(stopped\)\n$/);
+    expect(over.stderr).toMatch(
+      /^\(the newest of 3 runs; --run RUN for another\)\nfollow\.on is not running; its last run ended .*\(stopped\)\n$/,
+    );
   });
 });
 

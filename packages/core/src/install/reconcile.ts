@@ -52,9 +52,9 @@ export async function reconcileInstalls(deps: Deps): Promise<number> {
     if (!entry.isDirectory() || root === deps.folders.staging) continue;
     try {
       for (const folder of [root, deps.folders.agent(entry.name).previous]) await removeTemporaries(folder);
-      const isPutBack = await putBack(deps, intents, entry.name, root);
-      const intent = isPutBack ? intents.take(entry.name, "agent.installed") : undefined;
-      if (intent !== undefined) {
+      const undone = await putBack(deps, intents, entry.name, root);
+      const intent = undone === "no" ? undefined : intents.take(entry.name, "agent.installed");
+      if (intent !== undefined || undone === "by guess") {
         recordLost(deps.audit, entry.name, intent);
         closed += 1;
       }
@@ -99,27 +99,33 @@ class Intents {
   }
 }
 
-/** True when a swap was undone (or found not to have begun). */
-async function putBack(deps: Deps, intents: Intents, agentId: string, root: string): Promise<boolean> {
+/** Whether a swap was undone (or found not to have begun), and whether by its journal or, where that is damaged, without it. */
+async function putBack(
+  deps: Deps,
+  intents: Intents,
+  agentId: string,
+  root: string,
+): Promise<"no" | "by journal" | "by guess"> {
   const journal = interruptedSwap(root);
-  if (journal === undefined) return false;
+  if (journal === undefined) return "no";
+  const how = journal === "damaged" ? "by guess" : "by journal";
   const aside = newAside(deps);
   if (!(await isOurs(deps, intents, agentId, journal))) {
     await refuseJournal(root, aside);
     recordNoIntent(deps, agentId);
-    return false;
+    return "no";
   }
   const isDone = journal === "damaged" ? await isWhole(deps, agentId) : wasRecorded(deps, agentId, journal);
   if (isDone) {
     await confirmSwap(root, aside);
     killPoint("reconcile.swap_confirmed");
-    return journal === "damaged";
+    return how === "by guess" ? how : "no";
   }
   // There was a tree before exactly when the catalog knows of one.
   const guess = guessJournal(root, deps.catalog.find(agentId)?.treeHash != null);
   await undoSwap(root, aside, journal === "damaged" ? guess : undefined);
   killPoint("reconcile.swap_undone");
-  return true;
+  return how;
 }
 
 /**
@@ -136,7 +142,9 @@ async function isOurs(deps: Deps, intents: Intents, agentId: string, journal: Jo
     ({ outcome, metadata }) =>
       outcome === "unknown" && (journal === "damaged" || metadata?.["commit"] === journal.commit),
   );
-  if (begun === undefined) return false;
+  // Of half a journal nobody can say whose it is; a tree that is whole is left alone, one that is not can only be helped.
+  const isKnown = deps.catalog.find(agentId)?.treeHash != null;
+  if (begun === undefined) return journal === "damaged" && isKnown && !(await isAsInstalled(deps, agentId));
   return intents.has(begun) || !(await isAsInstalled(deps, agentId));
 }
 
