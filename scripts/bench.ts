@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--write]`: every figure as a ratio to a floor that runs beside it, medians of at
- * least five rounds. `--write` puts the table, with date and machine, into docs/benchmarks.md. Prints and measures;
+ * least five rounds. `--write` puts what was measured, with date and machine, into docs/benchmarks.md. Prints and measures;
  * a figure above its target is marked, and makes the command exit with 1.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -45,7 +45,11 @@ for (const load of FIGURES) {
   results.push({ figure, measured });
   console.log(summary({ figure, measured }));
 }
-const table = ["| figure | what | floor = 1 | measured | target |", "|---|---|---|---|---|", ...results.map(row)];
+const table = [
+  "| figure | what | floor = 1 | measured | target | when |",
+  "|---|---|---|---|---|---|",
+  ...results.map(row),
+];
 console.log(`\n${table.join("\n")}\n`);
 if (values.write) writePage(table);
 if (results.some(isOver)) process.exitCode = 1;
@@ -70,16 +74,23 @@ function row({ figure, measured }: Result): string {
   const what = [figure.subject, ...notes].join(" ");
   const found = floor === null ? amount(subject, unit) : `**${ratio.toFixed(2)}** (${amount(subject, unit)})`;
   const base = floor === null ? "—" : `${figure.floor} (${amount(floor, unit)})`;
-  return `| ${figure.name} | ${what} | ${base} | ${found} | ${figure.target}${isOver({ figure, measured }) ? " **missed**" : ""} |`;
+  return `| ${figure.name} | ${what} | ${base} | ${found} | ${figure.target}${isOver({ figure, measured }) ? " **missed**" : ""} | ${new Date().toISOString().slice(0, 10)}, ${rounds} rounds |`;
 }
 
-/** Replaces what stands between the two marks of the page. */
+/** Replaces the rows that were measured now, and leaves those of other figures. */
 function writePage(rows: string[]): void {
   const page = readFileSync(PAGE, "utf8");
   const [before, rest] = page.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`${PAGE} has no ${BEGIN} … ${END}`);
+  const [old, after] = rest?.split(END) ?? [];
+  if (before === undefined || old === undefined || after === undefined) {
+    throw new Error(`${PAGE} has no ${BEGIN} … ${END}`);
+  }
+  const name = (line: string): string => line.split("|")[1]?.trim() ?? "";
+  const measured = new Set(rows.map(name));
+  const kept = old.split("\n").filter((line) => line.startsWith("| ") && !measured.has(name(line)));
   const [cpu] = cpus();
-  const machine = `Measured on ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}; medians of ${rounds} rounds.`;
-  writeFileSync(PAGE, `${before}${BEGIN}\n${machine}\n\n${rows.join("\n")}\n${END}${after}`);
+  const machine = `Machine: ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}.`;
+  const [head = "", line = "", ...own] = rows;
+  const table = [head, line, ...[...kept, ...own].toSorted()].join("\n");
+  writeFileSync(PAGE, `${before}${BEGIN}\n${machine}\n\n${table}\n${END}${after}`);
 }
