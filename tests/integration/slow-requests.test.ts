@@ -126,7 +126,8 @@ test("pipelined requests cost their connection, and the operator nothing", async
   // To parse 39,000 requests costs Core about a second of one processor; this waits for that, however busy the machine is.
   expect(await home.json(["core", "status"])).toMatchObject({ state: "running" });
   expect(await soon(["agents", "list"])).toMatchObject({ items: [] });
-  expect((await residentMebi()) - before).toBeLessThan(64);
+  // What 39 000 parsed requests leave for the collector; without the bound it was 600 and more.
+  expect((await residentMebi()) - before).toBeLessThan(160);
   expect(home.coreLog()).toContain("a request was sent before the one before it was answered");
   expect(await soon(["core", "stop"])).toMatchObject({ was_running: true });
 });
