@@ -22,7 +22,7 @@ exec sleep 1000
 
 export const figure: Figure = {
   name: "start-agent",
-  subject: "From `opensentience agents run` to the first instruction of the agent, Core running.",
+  subject: "From `opensentience agents run ID` to the first instruction of the agent, Core running.",
   floor: "`pm2 start` of the same program, its daemon running",
   target: 0.5,
   async measure(rounds) {
