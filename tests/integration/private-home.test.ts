@@ -238,7 +238,7 @@ describe("a database that Core cannot use", () => {
     await expectDegraded("storage.too_new");
     // Put back, everything is there.
     const again = new DatabaseSync(database());
-    again.exec("PRAGMA user_version = 1");
+    again.exec("PRAGMA user_version = 2");
     again.close();
     expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact", events: 3 });
   });

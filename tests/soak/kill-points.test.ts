@@ -182,7 +182,7 @@ async function placeOf(kind: Kind): Promise<CrashPlace> {
   if (kind === "migrating") {
     await place.home.json(["core", "start"]);
     await place.home.json(["core", "stop"]);
-    const migration = join(folder, "newer/dist/migrations/0002-of-a-test.sql");
+    const migration = join(folder, "newer/dist/migrations/9000-of-a-test.sql");
     writeFileSync(migration, "CREATE TABLE of_a_test (id INTEGER PRIMARY KEY);\n");
   }
   return place;

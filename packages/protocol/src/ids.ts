@@ -24,21 +24,33 @@ function random16(): Uint8Array {
 
 /** 16 random bytes as 32 hex digits. */
 export function randomHex16(): string {
-  return hexOf(random16());
+  return hexOf(random16(), 0, 16);
 }
 
-function hexOf(bytes: Uint8Array): string {
+function hexOf(bytes: Uint8Array, from: number, to: number): string {
   let text = "";
-  for (const byte of bytes) text += HEX[byte];
+  for (let at = from; at < to; at += 1) text += HEX[bytes[at] ?? 0];
   return text;
 }
 
-/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds; `random` are 16 random bytes. */
+let timeMs = Number.NaN;
+let timeHex = "";
+
+/** The first 48 bits, `xxxxxxxx-xxxx`; written once a millisecond. */
+function timeOf(nowMs: number): string {
+  if (nowMs !== timeMs) {
+    const hex = Math.floor(nowMs).toString(16).padStart(12, "0");
+    timeHex = `${hex.slice(0, 8)}-${hex.slice(8)}`;
+    timeMs = nowMs;
+  }
+  return timeHex;
+}
+
+/** New id, e.g. `run_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f`. `nowMs` is wall-clock milliseconds; of `random`, 10 bytes are used, and changed. */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now(), random: Uint8Array = random16()): string {
-  const time = Math.floor(nowMs).toString(16).padStart(12, "0");
-  const hex = hexOf(random);
-  const variant = "89ab"[(random[2] ?? 0) & 3];
-  return `${prefix}_${time.slice(0, 8)}-${time.slice(8)}-7${hex.slice(1, 4)}-${variant}${hex.slice(5, 8)}-${hex.slice(8, 20)}`;
+  random[0] = 0x70 | ((random[0] ?? 0) & 0x0f);
+  random[2] = 0x80 | ((random[2] ?? 0) & 0x3f);
+  return `${prefix}_${timeOf(nowMs)}-${hexOf(random, 0, 2)}-${hexOf(random, 2, 4)}-${hexOf(random, 4, 10)}`;
 }
 
 /** The latest that an id can hold. */

@@ -11,4 +11,5 @@ export * from "./permissions.ts";
 export * from "./restart-notice.ts";
 export * from "./run-environment.ts";
 export * from "./runtime.ts";
+export * from "./timestamp.ts";
 export * from "./words.ts";

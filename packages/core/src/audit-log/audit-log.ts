@@ -16,19 +16,13 @@
  * Metadata passes the allow-list of its event type and the redactor before it is stored; tool inputs, environment
  * values and tokens never come here at all.
  */
-import {
-  CoreError,
-  newId,
-  randomHex16,
-  type AuditEventJson,
-  type OUTCOMES,
-  type VerifyJson,
-} from "@opensentience/protocol";
+import { CoreError, type AuditEventJson, type VerifyJson } from "@opensentience/protocol";
 import { killPoint } from "../host/kill-point.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
-import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
+import { GENESIS, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
-import { AUDIT_EVENTS, type AuditEventType, type Severity } from "./events.ts";
+import type { AuditEventType } from "./events.ts";
+import { newRow, type Act, type AuditEvent } from "./new-row.ts";
 import type { Redactor } from "./redaction.ts";
 import {
   eraseMetadata,
@@ -50,25 +44,10 @@ export { eventType, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
+export type { Act, AuditEvent } from "./new-row.ts";
 export type { AuditFilter } from "./store.ts";
 
-/** Who asked, and the thread of events it belongs to. Attribution only, never authorization. */
-export type Act = {
-  actor: { type: "human" | "system" | "agent"; id: string };
-  correlationId: string | null;
-  causationId?: string | null;
-};
-
 export const SYSTEM_ACT: Act = { actor: { type: "system", id: "system:core" }, correlationId: null };
-
-export type AuditEvent = {
-  type: AuditEventType;
-  act: Act;
-  subject: { type: "agent" | "run" | "permission_approval" | "core" | "audit_event" | "tool"; id: string };
-  outcome?: (typeof OUTCOMES)[number];
-  severity?: Severity;
-  metadata?: Record<string, unknown>;
-};
 
 /** Appends one row inside the current transaction; returns its event id, usable as `causationId` of what follows. */
 export type RecordEvent = (event: AuditEvent) => string;
@@ -314,32 +293,7 @@ export class AuditLog {
   }
 
   #append(tx: Tx, event: AuditEvent): AuditRow {
-    const definition = AUDIT_EVENTS[event.type];
-    const nowMs = Date.now();
-    const metadataJson = JSON.stringify(
-      this.#deps.redactor.metadata(allowed(event.metadata ?? {}, definition.metadata)),
-    );
-    const salt = randomHex16();
-    const fields: Omit<AuditRow, "row_hash"> = {
-      seq: this.#head.seq + 1,
-      event_id: newId("evt", nowMs),
-      at: new Date(nowMs).toISOString(),
-      event_type: event.type,
-      severity: event.severity ?? definition.severity,
-      outcome: event.outcome ?? "ok",
-      observer: this.#deps.observer,
-      actor_type: event.act.actor.type,
-      actor_id: event.act.actor.id,
-      subject_type: event.subject.type,
-      subject_id: event.subject.id,
-      correlation_id: event.act.correlationId,
-      causation_id: event.act.causationId ?? null,
-      metadata_json: metadataJson,
-      meta_salt: salt,
-      meta_digest: digestMetadata(salt, metadataJson),
-      prev_hash: this.#head.hash,
-    };
-    const row = { ...fields, row_hash: hashRow(fields) };
+    const row = newRow(event, this.#head, this.#deps);
     insertRow(this.#deps.storage, tx, row);
     this.#head = { seq: row.seq, hash: row.row_hash };
     return row;
@@ -372,11 +326,6 @@ function adopt(storage: Storage, notes: Checkpoint[]): Adopted {
     const problem = "the audit log cannot be read";
     return { head: { seq: 0, hash: GENESIS }, problem, checkpointed, newestNote: null };
   }
-}
-
-/** Keys in the order of the table, so that the stored text is canonical. */
-function allowed(metadata: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(keys.filter((key) => metadata[key] !== undefined).map((key) => [key, metadata[key]]));
 }
 
 function toJson(row: AuditRow): AuditEventJson {

@@ -6,7 +6,13 @@ import { CoreError, type SEVERITIES } from "@opensentience/protocol";
 import { nearest } from "../host/config.ts";
 
 export type Severity = (typeof SEVERITIES)[number];
-type EventDefinition = { severity: Severity; meaning: string; metadata: readonly string[] };
+type EventDefinition = {
+  severity: Severity;
+  meaning: string;
+  metadata: readonly string[];
+  /** Keys of `metadata` whose values Core itself makes up (ids, sizes, digests): the redactor need not look at them. */
+  made?: readonly string[];
+};
 
 const BOUNDARY = "trust_boundary";
 
@@ -58,21 +64,14 @@ export const AUDIT_EVENTS = {
     severity: "info",
     meaning: "A permitted call was handed to its agent; third-party code executes.",
     metadata: ["call_id", "run_id", "input_bytes", "input_digest", BOUNDARY],
+    made: ["call_id", "run_id", "input_bytes", "input_digest", BOUNDARY],
   },
   "tool.call_completed": {
     severity: "info",
     meaning: "A call that was handed over has its one outcome.",
-    metadata: [
-      "call_id",
-      "run_id",
-      "status",
-      "code",
-      "output_bytes",
-      "output_digest",
-      "duration_ms",
-      "chunks",
-      BOUNDARY,
-    ],
+    metadata: ["call_id", "run_id", "status", "code", "output_bytes", "output_digest", "duration_ms", BOUNDARY],
+    // Not `code`: an agent chooses it.
+    made: ["call_id", "run_id", "status", "output_bytes", "output_digest", "duration_ms", BOUNDARY],
   },
 
   "agent.discovered": {

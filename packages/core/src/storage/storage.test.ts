@@ -62,7 +62,7 @@ describe("opening", () => {
   test("makes a new database, private, with its version", () => {
     withStorage(() => undefined);
     const db = new DatabaseSync(path);
-    expect(db.prepare("PRAGMA user_version").get()).toEqual({ user_version: 1 });
+    expect(db.prepare("PRAGMA user_version").get()).toEqual({ user_version: 2 });
     db.close();
   });
 
@@ -78,7 +78,7 @@ describe("opening", () => {
     db.close();
     const before = readFileSync(path);
     expect(() => Storage.open(path)).toThrow(
-      expect.objectContaining({ code: "storage.too_new", details: { found: 999, known: 1 } }),
+      expect.objectContaining({ code: "storage.too_new", details: { found: 999, known: 2 } }),
     );
     expect(readFileSync(path).equals(before)).toBe(true);
   });
@@ -103,8 +103,46 @@ describe("opening", () => {
   test("makes no backup of a database that needs no migration", () => {
     withStorage(() => undefined);
     withStorage(() => undefined);
-    expect(existsSync(`${path}.before-1`)).toBe(false);
+    expect(existsSync(`${path}.before-2`)).toBe(false);
     expect(statSync(path).isFile()).toBe(true);
+  });
+});
+
+describe("a database of version 1", () => {
+  test("keeps each audit row as it was, the erased too, and its rules", () => {
+    const db = new DatabaseSync(path);
+    db.exec(readFileSync(join(import.meta.dirname, "migrations/0001-initial.sql"), "utf8"));
+    db.exec("PRAGMA user_version = 1");
+    for (const seq of [1, 2]) db.prepare(INSERT_EVENT).run(seq, `evt_${seq}`);
+    db.exec(`INSERT INTO audit_events SELECT 3, 'evt_3', at, 'audit.erased', severity, outcome, observer, actor_type, actor_id,
+      'audit_event', '1', correlation_id, causation_id, '{"reason":"r"}', '01', 'e', 'r', 's' FROM audit_events WHERE seq = 2`);
+    db.exec("UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = 1");
+    const before = db.prepare("SELECT * FROM audit_events ORDER BY seq").all();
+    db.close();
+    withStorage((storage) => {
+      expect(storage.all("SELECT * FROM audit_events ORDER BY seq")).toEqual(before);
+      const act = (sql: string) => () => storage.transaction((tx) => storage.run(tx, sql));
+      expect(act("DELETE FROM audit_events")).toThrow("append-only");
+      expect(act("UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = 2")).toThrow(
+        "append-only",
+      );
+      const again = (changed: string): string =>
+        `INSERT INTO audit_events SELECT ${changed} FROM audit_events WHERE seq = 2`;
+      const columns = (replaced: Record<string, string>): string =>
+        Object.keys(before[1] ?? {})
+          .map((name) => replaced[name] ?? name)
+          .join(", ");
+      expect(act(again(columns({ seq: "5", event_id: "'evt_5'" })))).toThrow("dense");
+      for (const [column, word] of [
+        ["severity", "'loud'"],
+        ["outcome", "'fine'"],
+        ["actor_type", "'cat'"],
+      ] as const) {
+        expect(act(again(columns({ seq: "4", event_id: "'evt_4'", [column]: word })))).toThrow("CHECK");
+      }
+      act(again(columns({ seq: "4", event_id: "'evt_4'" })))();
+    });
+    expect(existsSync(`${path}.before-2`)).toBe(true);
   });
 });
 

@@ -35,6 +35,8 @@ export class Storage {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #inTransaction = false;
+  /** Whether a commit waits for the disk now. */
+  #waitsForDisk = true;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
@@ -86,23 +88,26 @@ export class Storage {
 
   /** As `transaction`, but the last of them may be lost with the power (never torn, never reordered): it waits for no disk. */
   quickTransaction<T>(change: (tx: Tx) => T): T {
-    this.#db.exec("PRAGMA synchronous = NORMAL");
-    try {
-      return this.transaction(change);
-    } finally {
-      this.#db.exec("PRAGMA synchronous = FULL");
-    }
+    return this.#transaction(change, false);
   }
 
-  /** All or nothing, synchronous. Not re-entrant: an act is one transaction. */
+  /** All or nothing, synchronous, on the disk when it returns. Not re-entrant: an act is one transaction. */
   transaction<T>(change: (tx: Tx) => T): T {
+    return this.#transaction(change, true);
+  }
+
+  #transaction<T>(change: (tx: Tx) => T, waitsForDisk: boolean): T {
     if (this.#inTransaction) throw new Error("transactions do not nest");
     this.#inTransaction = true;
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
+      if (waitsForDisk !== this.#waitsForDisk) {
+        this.#db.exec(`PRAGMA synchronous = ${waitsForDisk ? "FULL" : "NORMAL"}`);
+        this.#waitsForDisk = waitsForDisk;
+      }
+      this.prepare("BEGIN IMMEDIATE").run();
       try {
         const result = change({} as Tx);
-        this.#db.exec("COMMIT");
+        this.prepare("COMMIT").run();
         return result;
       } catch (error) {
         // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back already.
