@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AuditLog, Checkpoints, Redactor } from "../../packages/core/src/audit-log/audit-log.ts";
+import { JournalFile } from "../../packages/core/src/host/journal-file.ts";
 import { Storage } from "../../packages/core/src/storage/storage.ts";
 import { type BenchHome, benchHome, OPENSENTIENCE, output, PINNED_NODE } from "./bench-home.ts";
 import { type Figure, median, ratioOf, sideBySide, timed } from "./figure.ts";
@@ -62,6 +63,7 @@ async function fill(home: BenchHome): Promise<void> {
     storage,
     redactor: new Redactor(),
     checkpoints: await Checkpoints.open(join(state, "audit.key"), join(state, "audit.checkpoints")),
+    journal: new JournalFile(join(state, "audit.journal")),
     observer: "core_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f",
     checkpointEvents: EVENTS / 10,
     checkpointIntervalMs: 3_600_000,

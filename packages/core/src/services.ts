@@ -6,6 +6,7 @@ import { Catalog } from "./catalog/catalog.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import type { Config } from "./host/config.ts";
+import { JournalFile } from "./host/journal-file.ts";
 import { agentFolders } from "./host/paths.ts";
 import { shellWord } from "./host/shell-word.ts";
 import { Install } from "./install/install.ts";
@@ -27,7 +28,7 @@ type Parts = {
 /** First of all: nothing else is made from a database whose log is not intact (`problem` says so, or `audit.not_intact`). */
 export async function openAuditLog(parts: Parts & { instanceId: string }): Promise<AuditLog> {
   const { storage, config, redactor, instanceId, onFault } = parts;
-  const { auditKey, auditCheckpoints } = config.paths;
+  const { auditKey, auditCheckpoints, auditJournal } = config.paths;
   try {
     return new AuditLog({
       storage,
@@ -35,6 +36,7 @@ export async function openAuditLog(parts: Parts & { instanceId: string }): Promi
       checkpoints: await Checkpoints.open(auditKey, auditCheckpoints, (bytes) =>
         onFault("half a checkpoint was cut off", `${bytes} bytes that a crash left at the end of the file`),
       ),
+      journal: openJournal(auditJournal),
       observer: instanceId,
       checkpointEvents: config.get("audit.checkpoint_events"),
       checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
@@ -43,6 +45,16 @@ export async function openAuditLog(parts: Parts & { instanceId: string }): Promi
   } catch (error) {
     if (!(error instanceof CoreError) || error.code !== "audit.not_intact") throw error;
     throw notIntact(error.message, config.paths.stateFolder);
+  }
+}
+
+function openJournal(path: string): JournalFile {
+  try {
+    return new JournalFile(path);
+  } catch (cause) {
+    throw new CoreError("audit.not_intact", "the audit log is not intact: the journal of calls cannot be read", {
+      cause,
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RUN_VARIABLES } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, Redactor } from "../../../packages/core/src/audit-log/audit-log.ts";
+import { JournalFile } from "../../../packages/core/src/host/journal-file.ts";
 import { Runtime, type CallRequest } from "../../../packages/core/src/runtime/runtime.ts";
 import { Storage } from "../../../packages/core/src/storage/storage.ts";
 import { measured } from "./measured.ts";
@@ -17,6 +18,7 @@ const [calls = 1000, bytes = 200, inFlight = 1] = process.argv.slice(2).map(Numb
 const SDK = new URL("../../../packages/core/dist/sdk.js", import.meta.url).href;
 const ECHO = "com.example.echo";
 const CALLER = "com.example.caller";
+const APPROVED = [`tool:invoke:${ECHO}/echo`];
 
 const folder = mkdtempSync(join(tmpdir(), "os-calls-"));
 const fault = (what: string, error?: unknown): void => {
@@ -28,6 +30,7 @@ const audit = new AuditLog({
   storage,
   redactor: new Redactor(),
   checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints"), () => {}),
+  journal: new JournalFile(join(folder, "journal")),
   observer: "core_bench",
   checkpointEvents: 256,
   checkpointIntervalMs: 60_000,
@@ -44,7 +47,7 @@ const runtime = new Runtime({
     limits: { maxConcurrent: 1_000, rate: { calls: 1e9, perMs: 60_000 } },
   },
   server: { core_version: "0.1.0", instance_id: "core_bench" },
-  approvedPermissions: () => [`tool:invoke:${ECHO}/echo`],
+  approvedPermissions: () => APPROVED,
   onFault: fault,
 });
 

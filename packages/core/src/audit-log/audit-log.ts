@@ -17,12 +17,14 @@
  * values and tokens never come here at all.
  */
 import { CoreError, type AuditEventJson, type VerifyJson } from "@opensentience/protocol";
+import type { JournalFile } from "../host/journal-file.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import { GENESIS, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
 import type { AuditEventType } from "./events.ts";
 import { newRow, type Act, type AuditEvent } from "./new-row.ts";
+import { PendingRows, rowsToReplay } from "./pending-rows.ts";
 import type { Redactor } from "./redaction.ts";
 import {
   eraseMetadata,
@@ -56,6 +58,8 @@ export type AuditLogDeps = {
   storage: Storage;
   redactor: Redactor;
   checkpoints: Checkpoints;
+  /** Of this log alone. */
+  journal: JournalFile;
   /** The Core instance that writes the rows. */
   observer: string;
   checkpointEvents: number;
@@ -67,8 +71,7 @@ export class AuditLog {
   /** Why Core must not go on with this log, or null. */
   readonly problem: string | null;
   readonly #deps: AuditLogDeps;
-  /** Events that wait for the end of this turn of the event loop. */
-  #waiting: { event: AuditEvent; resolve: (eventId: string) => void; reject: (error: unknown) => void }[] = [];
+  readonly #pending: PendingRows;
   #head: Head;
   #checkpointed: number;
   /** Hash of the newest signed note. */
@@ -84,6 +87,25 @@ export class AuditLog {
     this.#head = found.head;
     this.#checkpointed = found.checkpointed;
     this.#newestNote = found.newestNote;
+    this.#pending = new PendingRows({
+      journal: deps.journal,
+      insert: (rows) => this.#insert(rows),
+      withdraw: ([first]) => {
+        if (first !== undefined) this.#head = { seq: first.seq - 1, hash: first.prev_hash };
+      },
+    });
+    if (this.problem === null) this.#replay();
+  }
+
+  /** What an earlier Core committed to the journal and was killed before it reached the table. */
+  #replay(): void {
+    const rows = rowsToReplay(this.#deps.journal.lines(), this.#head);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    this.#deps.storage.transaction((tx) => {
+      for (const row of rows) insertRow(this.#deps.storage, tx, row);
+    });
+    this.#head = { seq: last.seq, hash: last.row_hash };
   }
 
   /**
@@ -91,15 +113,12 @@ export class AuditLog {
    * write becomes `audit.unavailable`. A change that records nothing is a programming error and is rolled back.
    */
   transact<T>(change: (tx: Tx, record: RecordEvent) => T): T {
-    return this.#transact(change, (work) => this.#deps.storage.transaction(work));
-  }
-
-  #transact<T>(change: (tx: Tx, record: RecordEvent) => T, commit: (work: (tx: Tx) => T) => T): T {
     if (this.problem !== null) throw this.#notIntact();
+    this.#pending.flush();
     const before = this.#head;
     let isSecurity = false;
     try {
-      const result = commit((tx) => {
+      const result = this.#deps.storage.transaction((tx) => {
         const value = change(tx, (event) => {
           const row = this.#append(tx, event);
           isSecurity ||= row.severity === "security";
@@ -123,26 +142,35 @@ export class AuditLog {
   }
 
   /**
-   * One event of many: those of one turn of the event loop are committed together. Resolves with the event's id when it
-   * is committed (a power cut may take the last of them), rejects with `audit.unavailable`. In the order of the calls, and before what is recorded in a later turn.
+   * One event of many a second, in the order of the calls. Resolves with the event's id when it is committed to the journal
+   * (see pending-rows.ts; a power cut may take the last of them), rejects with `audit.unavailable`.
    */
   recordSoon(event: AuditEvent): Promise<string> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.push({ event, resolve, reject }) === 1) setImmediate(() => this.#recordWaiting());
-    });
+    if (this.problem !== null) return Promise.reject(this.#notIntact());
+    const row = newRow(event, this.#head, this.#deps);
+    this.#head = { seq: row.seq, hash: row.row_hash };
+    return this.#pending.add(row);
   }
 
-  #recordWaiting(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+  #insert(rows: readonly AuditRow[]): void {
+    const { storage } = this.#deps;
     try {
-      const ids = this.#transact(
-        (_tx, record) => waiting.map(({ event }) => record(event)),
-        (work) => this.#deps.storage.quickTransaction(work),
-      );
-      for (const [index, { resolve }] of waiting.entries()) resolve(ids[index] ?? "");
+      storage.quickTransaction((tx) => {
+        for (const row of rows) insertRow(storage, tx, row);
+      });
     } catch (error) {
-      for (const { reject } of waiting) reject(error);
+      throw isSqliteError(error) ? unavailable(error) : error;
+    }
+    killPoint("audit.rows_inserted");
+    this.#afterCommit(false);
+  }
+
+  /** What waits is in the table; where that fails, whoever writes next hears of it. */
+  #settle(): void {
+    try {
+      this.#pending.flush();
+    } catch {
+      // A reader is shown what there is.
     }
   }
 
@@ -157,6 +185,7 @@ export class AuditLog {
   }
 
   find(eventId: string): AuditEventJson | undefined {
+    this.#settle();
     const row = rowByEventId(this.#deps.storage, eventId);
     return row === undefined ? undefined : toJson(row);
   }
@@ -171,6 +200,7 @@ export class AuditLog {
     filter: AuditFilter,
     page: { limit: number; cursor?: string | undefined },
   ): { items: AuditEventJson[]; next: string | null } {
+    this.#settle();
     const before = page.cursor === undefined ? undefined : Number(page.cursor);
     if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) {
       throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", {
@@ -194,11 +224,13 @@ export class AuditLog {
 
   /** Oldest first after `afterSeq`, one batch; empty when there is nothing newer. */
   after(filter: AuditFilter, afterSeq: number, limit = 500): AuditEventJson[] {
+    this.#settle();
     return rowsMatching(this.#deps.storage, filter, { order: "oldest", after: afterSeq, limit }).map(toJson);
   }
 
   /** The seq before the last `count` matching events: where a tail begins. */
   tailStart(filter: AuditFilter, count: number): number {
+    this.#settle();
     if (count === 0) return this.#head.seq;
     const oldest = rowsMatching(this.#deps.storage, filter, { order: "newest", limit: count }).at(-1);
     return oldest === undefined ? 0 : oldest.seq - 1;
@@ -216,6 +248,7 @@ export class AuditLog {
 
   /** `against`: a checkpoint kept elsewhere. Throws `audit.invalid_note` for a text that this Core did not sign. */
   async verify(against?: string): Promise<VerifyJson> {
+    this.#settle();
     await this.#checkpointQueue;
     return verifyChain(this.#deps.storage, {
       notes: this.#deps.checkpoints.read(),
@@ -261,6 +294,7 @@ export class AuditLog {
   /** Signs the head as it is now; one after another, so that the file stays in order. */
   checkpoint(): Promise<{ note: string; size: number }> {
     if (this.problem !== null) return Promise.reject(this.#notIntact());
+    this.#settle();
     const { seq, hash } = this.#head;
     this.#checkpointed = seq;
     const written = this.#checkpointQueue.then(async () => ({ note: await this.#sign(seq, hash), size: seq }));
@@ -282,6 +316,7 @@ export class AuditLog {
   /** Last checkpoint, no more timers. The storage is closed by its owner afterwards. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#settle();
     await this.#checkpointQueue;
     if (this.problem === null && this.#head.seq > this.#checkpointed) await this.checkpoint();
   }

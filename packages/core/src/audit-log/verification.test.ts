@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Storage } from "../storage/storage.ts";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log.ts";
+import { JournalFile } from "../host/journal-file.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import { rowsMatching } from "./store.ts";
 
@@ -18,6 +19,7 @@ async function open(): Promise<AuditLog> {
     storage,
     redactor: new Redactor(),
     checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints"), (bytes) => torn.push(bytes)),
+    journal: new JournalFile(join(folder, "audit.journal")),
     observer: "core_test",
     checkpointEvents: 1_000,
     checkpointIntervalMs: 3_600_000,
@@ -119,6 +121,7 @@ describe("verification", () => {
       storage: Storage.open(":memory:"),
       redactor: new Redactor(),
       checkpoints: await Checkpoints.open(join(folder, "k2"), join(folder, "c2"), () => {}),
+      journal: new JournalFile(join(folder, "j2")),
       observer: "x",
       checkpointEvents: 1,
       checkpointIntervalMs: 1,

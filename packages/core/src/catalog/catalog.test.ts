@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Manifest } from "@opensentience/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "../audit-log/audit-log.ts";
+import { JournalFile } from "../host/journal-file.ts";
 import { Storage } from "../storage/storage.ts";
 import { Catalog, reinstallCommand, type Sighting } from "./catalog.ts";
 
@@ -19,6 +20,7 @@ beforeEach(async () => {
     storage,
     redactor: new Redactor(),
     checkpoints,
+    journal: new JournalFile(join(folder, "audit.journal")),
     observer: "core_test",
     checkpointEvents: 1_000,
     checkpointIntervalMs: 3_600_000,

@@ -37,6 +37,8 @@ export const KILL_POINTS = {
   "storage.backup_copied": "the copy of the database before a migration is written, not yet in place",
   "storage.backup_in_place": "the copy is in place",
   "storage.migrated": "one migration is committed",
+  "audit.rows_journaled": "rows of calls are in the journal, before anybody hears of it",
+  "audit.rows_inserted": "rows of calls came from the journal into the table",
   "audit.event_committed": "an act and its events are committed, before anybody hears of it",
   "audit.key_made": "the key of the checkpoints is in its file",
   "audit.notes_cut": "half a checkpoint was cut off the file",

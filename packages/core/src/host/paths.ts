@@ -19,6 +19,7 @@ export type Paths = {
   database: string;
   auditKey: string;
   auditCheckpoints: string;
+  auditJournal: string;
   runFolder: string;
   runAgentsFolder: string;
   controlSocket: string;
@@ -44,6 +45,7 @@ export async function pathsOf(home: string, runtimeFolder: string | undefined, u
     database: join(stateFolder, "core.sqlite3"),
     auditKey: join(stateFolder, "audit.key"),
     auditCheckpoints: join(stateFolder, "audit.checkpoints"),
+    auditJournal: join(stateFolder, "audit.journal"),
     runFolder,
     runAgentsFolder: join(runFolder, "agents"),
     controlSocket: join(runFolder, "core.sock"),

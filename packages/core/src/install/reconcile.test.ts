@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "../audit-log/audit-log.ts";
+import { JournalFile } from "../host/journal-file.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import { agentFolders, pathsOf } from "../host/paths.ts";
 import { Storage } from "../storage/storage.ts";
@@ -20,6 +21,7 @@ beforeEach(async () => {
     storage,
     redactor: new Redactor(),
     checkpoints: await Checkpoints.open(join(home, "key"), join(home, "checkpoints")),
+    journal: new JournalFile(join(home, "audit.journal")),
     observer: "core_test",
     checkpointEvents: 1_000,
     checkpointIntervalMs: 3_600_000,

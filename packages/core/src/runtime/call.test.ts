@@ -4,15 +4,16 @@ import { Call, type Deadlines, type Result, type Stream } from "./call.ts";
 
 const NEVER: Deadlines = { idleMs: 60_000, totalMs: 60_000, cancelMs: 60_000 };
 
-type Seen = { canceled: string[]; chunks: number[]; dropped: number };
+type Seen = { canceled: string[]; chunks: number[]; dropped: number; ends: number };
 
 function begin(deadlines: Deadlines = NEVER, checkOutput: () => void = () => {}): { call: Call; seen: Seen } {
-  const seen: Seen = { canceled: [], chunks: [], dropped: 0 };
+  const seen: Seen = { canceled: [], chunks: [], dropped: 0, ends: 0 };
   const call = new Call(deadlines, {
     sendCancel: (reason) => seen.canceled.push(reason),
     onStream: ({ payload }) => seen.chunks.push(payload.seq),
     checkOutput,
     onDropped: () => (seen.dropped += 1),
+    onEnd: () => (seen.ends += 1),
   });
   return { call, seen };
 }
@@ -33,7 +34,7 @@ describe("a call", () => {
     call.result(result("failed"));
     call.stream(chunk(3));
     expect(await call.outcome).toMatchObject({ status: "succeeded", output: Buffer.from('{"a":1}') });
-    expect(seen).toEqual({ canceled: [], chunks: [1, 2], dropped: 2 });
+    expect(seen).toEqual({ canceled: [], chunks: [1, 2], dropped: 2, ends: 1 });
   });
 
   test("drops a chunk that was there, and fails for one that never came", async () => {

@@ -31,6 +31,8 @@ export type CallPorts = {
   checkOutput: (result: Result) => void;
   /** Something that belongs to no call any more. */
   onDropped: () => void;
+  /** Once, before anybody hears of the outcome. */
+  onEnd: () => void;
 };
 
 export class Call {
@@ -41,19 +43,31 @@ export class Call {
   #isOver = false;
   #isCanceled = false;
   #nextSeq = 1;
-  #idleTimer: NodeJS.Timeout;
-  #endTimer: NodeJS.Timeout;
+  readonly #startedMs = performance.now();
+  #progressMs = this.#startedMs;
+  /** Of the deadline that comes first; progress is looked at only when it fires. */
+  #timer: NodeJS.Timeout;
 
   constructor(deadlines: Deadlines, ports: CallPorts) {
     this.#deadlines = deadlines;
     this.#ports = ports;
     this.outcome = new Promise((resolve) => (this.#resolve = resolve));
-    this.#idleTimer = setTimeout(() => this.#timeOut(`nothing came for ${deadlines.idleMs} ms`), deadlines.idleMs);
-    this.#endTimer = setTimeout(() => this.#timeOut(`it took longer than ${deadlines.totalMs} ms`), deadlines.totalMs);
+    this.#timer = this.#nextDeadline();
   }
 
-  get chunks(): number {
-    return this.#nextSeq - 1;
+  #nextDeadline(): NodeJS.Timeout {
+    const { idleMs, totalMs } = this.#deadlines;
+    const nowMs = performance.now();
+    const [idleLeft, totalLeft] = [this.#progressMs + idleMs - nowMs, this.#startedMs + totalMs - nowMs];
+    return setTimeout(() => this.#late(), Math.max(1, Math.ceil(Math.min(idleLeft, totalLeft))));
+  }
+
+  #late(): void {
+    const { idleMs, totalMs } = this.#deadlines;
+    const nowMs = performance.now();
+    if (nowMs >= this.#startedMs + totalMs) this.#timeOut(`it took longer than ${totalMs} ms`);
+    else if (nowMs >= this.#progressMs + idleMs) this.#timeOut(`nothing came for ${idleMs} ms`);
+    else this.#timer = this.#nextDeadline();
   }
 
   stream(chunk: Stream): void {
@@ -63,7 +77,7 @@ export class Call {
       return this.fail("protocol.unexpected_message", `stream chunk ${this.#nextSeq} never came`);
     }
     this.#nextSeq += 1;
-    this.#idleTimer.refresh();
+    this.#progressMs = performance.now();
     this.#ports.onStream(chunk);
   }
 
@@ -95,16 +109,10 @@ export class Call {
     if (this.#isOver || this.#isCanceled) return;
     this.#isCanceled = true;
     const { cancelMs } = this.#deadlines;
-    clearTimeout(this.#idleTimer);
-    clearTimeout(this.#endTimer);
-    this.#endTimer = setTimeout(
-      () =>
-        this.#end({
-          status: "canceled",
-          error: { code: "tool.canceled", message: `${reason}; the agent did not confirm it` },
-        }),
-      cancelMs,
-    );
+    clearTimeout(this.#timer);
+    const message = `${reason}; the agent did not confirm it`;
+    const ended = { status: "canceled", error: { code: "tool.canceled", message } } as const;
+    this.#timer = setTimeout(() => this.#end(ended), cancelMs);
     this.#ports.sendCancel(reason, cancelMs);
   }
 
@@ -127,8 +135,8 @@ export class Call {
   #end(outcome: Outcome): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#idleTimer);
-    clearTimeout(this.#endTimer);
+    clearTimeout(this.#timer);
+    this.#ports.onEnd();
     this.#resolve(outcome);
   }
 }

@@ -32,7 +32,8 @@ export class Connection {
   #frameTimer: NodeJS.Timeout | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
   #endTimer: NodeJS.Timeout | undefined;
-  #isCorked = false;
+  /** Frames of this callback. */
+  #frames: Uint8Array[] = [];
   #why: string | null = null;
 
   constructor(socket: Socket, handlers: ConnectionHandlers) {
@@ -45,18 +46,16 @@ export class Connection {
     socket.on("close", () => this.#closed());
   }
 
-  /** Queues one frame; those of one turn of the event loop leave together. */
+  /** Queues one frame; those of one callback leave together. */
   send(frame: Uint8Array): void {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#isCorked = false;
-        this.#socket.uncork();
-      });
-    }
-    if (this.#socket.write(frame)) return;
+    if (this.#frames.push(frame) === 1) process.nextTick(() => this.#write());
+  }
+
+  #write(): void {
+    const [first, ...others] = this.#frames;
+    this.#frames = [];
+    if (first === undefined || this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (this.#socket.write(others.length === 0 ? first : Buffer.concat([first, ...others]))) return;
     if (this.#socket.writableLength > MAX_QUEUED_BYTES) this.destroy("it does not read its socket");
     else this.#drainTimer ??= setTimeout(() => this.destroy("it does not read its socket"), DRAIN_MS);
   }
@@ -72,6 +71,7 @@ export class Connection {
   /** After what was sent, closes; an agent that does not take it is cut off. */
   end(why: string): void {
     this.#why ??= why;
+    this.#write();
     this.#socket.end();
     // A timer of its own: what drains meanwhile must not save an agent that never closes its side.
     this.#endTimer ??= setTimeout(() => this.#socket.destroy(), DRAIN_MS);

@@ -6,8 +6,8 @@
  * committed → answered. After the one pause before sending (the commit) the approvals are looked at again. Content is never
  * recorded: sizes, digests, timings and ids are. A revocation, a lost session and a stop end what is under way.
  */
-import { createHash } from "node:crypto";
-import { CoreError, newId, type WireError } from "@opensentience/protocol";
+import { hash } from "node:crypto";
+import { CoreError, matchesTool, newId, parsePermission, type WireError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { Call, type Deadlines, type Outcome, type Stream } from "./call.ts";
 import { CallCounts } from "./call-counts.ts";
@@ -43,7 +43,7 @@ export type RouterDeps = {
   gateOf: (session: Session) => CallGate;
   /** What is approved for the agent now; throws enablement.* when nothing is. */
   approvedPermissions: (agentId: string) => readonly string[];
-  deadlines: (toolAgentId: string) => Deadlines;
+  deadlines: () => Deadlines;
 };
 
 export class ToolRouter {
@@ -57,34 +57,26 @@ export class ToolRouter {
   }
 
   /** Rejects with what the call was refused for; a call that was sent always has an answer. */
-  async call(request: CallRequest): Promise<CallAnswer> {
+  call(request: CallRequest): Promise<CallAnswer> {
     try {
-      return await this.#checked(request);
+      const { session, tool } = this.#permitted(request);
+      checkInput(request, tool);
+      const inputDigest = digest(request.inputBytes);
+      const act = (): Promise<CallAnswer> => this.#limited(request, inputDigest, session, tool);
+      if (request.idempotencyKey === undefined) return act();
+      const key = JSON.stringify([request.act.actor, tool.toolId, request.idempotencyKey]);
+      return this.#outcomes.once(key, inputDigest, act);
     } catch (error) {
       this.counts.refused += 1;
-      throw error;
+      return Promise.reject(error as Error);
     }
   }
 
-  async #checked(request: CallRequest): Promise<CallAnswer> {
-    const { session, tool } = this.#permitted(request);
-    checkInput(request, tool);
-    if (request.idempotencyKey === undefined) return this.#limited(request, session, tool);
-    const key = JSON.stringify([request.act.actor, tool.toolId, request.idempotencyKey]);
-    return this.#outcomes.once(key, digest(request.inputBytes), () => this.#limited(request, session, tool));
-  }
-
-  async #limited(request: CallRequest, session: Session, tool: Tool): Promise<CallAnswer> {
+  /** Refuses by an exception, at once. */
+  #limited(request: CallRequest, inputDigest: string, session: Session, tool: Tool): Promise<CallAnswer> {
     const leave = this.#deps.gateOf(session).enter(performance.now());
     this.counts.inFlight += 1;
-    try {
-      const answer = await this.#routed(request, session, tool);
-      this.counts.end(answer);
-      return answer;
-    } finally {
-      this.counts.inFlight -= 1;
-      leave();
-    }
+    return this.#routed(request, inputDigest, session, tool, leave);
   }
 
   deliverStream(session: Session, chunk: Stream): void {
@@ -121,10 +113,6 @@ export class ToolRouter {
     }
   }
 
-  inFlightOf(agentId: string): number {
-    return [...this.#calls.values()].filter((entry) => entry.agentId === agentId).length;
-  }
-
   /** The first four steps; asked twice, since the world may change while the intent is committed. */
   #permitted({ toolId, callerAgentId }: CallRequest): { session: Session; tool: Tool } {
     const agentId = toolId.split("/")[0] ?? "";
@@ -144,10 +132,7 @@ export class ToolRouter {
         nextStep: `opensentience agents restart ${agentId}`,
       });
     }
-    if (
-      callerAgentId !== undefined &&
-      !this.#deps.approvedPermissions(callerAgentId).some((one) => invokes(one, toolId))
-    ) {
+    if (callerAgentId !== undefined && !mayInvoke(this.#deps.approvedPermissions(callerAgentId), toolId)) {
       throw denied(`tool:invoke:${toolId}`, callerAgentId);
     }
     const approved = this.#deps.approvedPermissions(agentId);
@@ -156,40 +141,55 @@ export class ToolRouter {
     return { session, tool };
   }
 
-  async #routed(request: CallRequest, session: Session, tool: Tool): Promise<CallAnswer> {
+  /** `leave` is called at its end, whatever that is. */
+  async #routed(
+    request: CallRequest,
+    inputDigest: string,
+    session: Session,
+    tool: Tool,
+    leave: () => void,
+  ): Promise<CallAnswer> {
     const { audit } = this.#deps;
     const callId = newId("call");
     const startedMs = performance.now();
     const subject = { type: "tool", id: tool.toolId } as const;
     const ids = { call_id: callId, run_id: session.run.runId, trust_boundary: TRUST_BOUNDARY };
-    const intent = {
-      type: "tool.call_routed",
-      act: request.act,
-      subject,
-      outcome: "unknown",
-      metadata: { ...ids, input_bytes: request.inputBytes.length, input_digest: digest(request.inputBytes) },
-    } as const;
-    const causationId = await audit.recordSoon(intent);
-    const outcome = await this.#carriedOut(request, callId, causationId);
-    const durationMs = performance.now() - startedMs;
-    await audit.recordSoon({
-      type: "tool.call_completed",
-      act: { ...request.act, causationId },
-      subject,
-      outcome: outcome.status === "succeeded" ? "ok" : "failed",
-      metadata: {
-        ...ids,
-        status: outcome.status,
-        code: outcome.error?.code,
-        output_bytes: outcome.output?.length,
-        output_digest: outcome.output === undefined ? undefined : digest(outcome.output),
-        duration_ms: Math.round(durationMs),
-      },
-    });
-    return { ...outcome, callId, toolId: tool.toolId, durationMs };
+    try {
+      const causationId = await audit.recordSoon({
+        type: "tool.call_routed",
+        act: request.act,
+        subject,
+        outcome: "unknown",
+        metadata: { ...ids, input_bytes: request.inputBytes.length, input_digest: inputDigest },
+      });
+      const outcome = await this.#carriedOut(request, callId, causationId);
+      const durationMs = performance.now() - startedMs;
+      const { status, output, error } = outcome;
+      await audit.recordSoon({
+        type: "tool.call_completed",
+        act: { ...request.act, causationId },
+        subject,
+        outcome: status === "succeeded" ? "ok" : "failed",
+        metadata: {
+          ...ids,
+          status,
+          code: error?.code,
+          output_bytes: output?.length,
+          output_digest: output === undefined ? undefined : digest(output),
+          duration_ms: Math.round(durationMs),
+        },
+      });
+      const answer = { ...outcome, callId, toolId: tool.toolId, durationMs };
+      this.counts.end(answer);
+      return answer;
+    } finally {
+      this.counts.inFlight -= 1;
+      leave();
+    }
   }
 
-  async #carriedOut(request: CallRequest, callId: string, causationId: string): Promise<Outcome> {
+  /** The intent is committed: looks once more, then sends. */
+  #carriedOut(request: CallRequest, callId: string, causationId: string): Outcome | Promise<Outcome> {
     let session: Session;
     let tool: Tool;
     try {
@@ -201,8 +201,9 @@ export class ToolRouter {
       return { status: "canceled", error: { code: "tool.canceled", message: "the caller went away" } };
     }
     const { agentId } = session.run;
-    const deadlines = this.#deps.deadlines(agentId);
+    const deadlines = this.#deps.deadlines();
     const totalMs = Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs);
+    const onAbort = (): void => call.cancel("the caller went away");
     const call = new Call(
       { ...deadlines, totalMs },
       {
@@ -210,10 +211,13 @@ export class ToolRouter {
         onStream: request.onStream,
         checkOutput: (result) => checkOutput(result.payload.output, result.payloadBytes("output"), tool),
         onDropped: () => (this.counts.dropped += 1),
+        onEnd: () => {
+          this.#calls.delete(callId);
+          request.signal.removeEventListener("abort", onAbort);
+        },
       },
     );
     this.#calls.set(callId, { call, agentId, request });
-    const onAbort = (): void => call.cancel("the caller went away");
     request.signal.addEventListener("abort", onAbort, { once: true });
     session.send(
       "core.tool.call",
@@ -232,12 +236,7 @@ export class ToolRouter {
         splice: ["input", request.inputBytes],
       },
     );
-    try {
-      return await call.outcome;
-    } finally {
-      this.#calls.delete(callId);
-      request.signal.removeEventListener("abort", onAbort);
-    }
+    return call.outcome;
   }
 }
 
@@ -269,13 +268,19 @@ function checkOutput(output: unknown, bytes: Uint8Array | undefined, tool: Tool)
   });
 }
 
-/** Whether an approved permission allows to call that tool: `tool:invoke:<agent_id>/<tool>`, either half may be `*`. */
-function invokes(permission: string, toolId: string): boolean {
-  const pattern = /^tool:invoke:([^/]+)\/([^/]+)$/.exec(permission);
-  const [agentId, name] = toolId.split("/");
-  return (
-    pattern !== null && (pattern[1] === "*" || pattern[1] === agentId) && (pattern[2] === "*" || pattern[2] === name)
-  );
+/** Of an approval, which tools it lets an agent call: asked with each call, decided once. */
+const invocable = new WeakMap<readonly string[], Map<string, boolean>>();
+
+/** Whether one of the approved permissions allows to call that tool; what covers what is decided where permissions are compared. */
+function mayInvoke(approved: readonly string[], toolId: string): boolean {
+  const known = invocable.get(approved) ?? new Map<string, boolean>();
+  const decided = known.get(toolId);
+  if (decided !== undefined) return decided;
+  const may = approved
+    .map(parsePermission)
+    .some((one) => one?.domain === "tool" && one.action === "invoke" && matchesTool(one.pattern ?? "", toolId));
+  invocable.set(approved, known.set(toolId, may));
+  return may;
 }
 
 function denied(permission: string, agentId: string): CoreError {
@@ -286,5 +291,5 @@ function denied(permission: string, agentId: string): CoreError {
 }
 
 function digest(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }

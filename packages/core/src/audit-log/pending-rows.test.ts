@@ -1,0 +1,148 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runTool } from "../host/child-process.ts";
+import { JournalFile } from "../host/journal-file.ts";
+import { Storage } from "../storage/storage.ts";
+import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT, type AuditEvent } from "./audit-log.ts";
+import type { AuditRow } from "./chain.ts";
+import { rowsToReplay } from "./pending-rows.ts";
+
+let folder = "";
+let storage: Storage;
+let journal: JournalFile;
+let audit: AuditLog;
+
+async function open(): Promise<AuditLog> {
+  journal = new JournalFile(join(folder, "journal"));
+  return new AuditLog({
+    storage,
+    redactor: new Redactor(),
+    checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints")),
+    journal,
+    observer: "core_test",
+    checkpointEvents: 1_000_000,
+    checkpointIntervalMs: 3_600_000,
+    onCheckpointError: () => {},
+  });
+}
+
+const call = (id: string): AuditEvent => ({
+  type: "tool.call_routed",
+  act: SYSTEM_ACT,
+  subject: { type: "tool", id },
+  outcome: "unknown",
+  metadata: { call_id: id },
+});
+const inTable = (): string[] =>
+  storage.all<{ subject_id: string }>("SELECT subject_id FROM audit_events ORDER BY seq").map((row) => row.subject_id);
+const lines = (): AuditRow[] =>
+  readFileSync(join(folder, "journal"), "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as AuditRow);
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "os-pending-"));
+  storage = Storage.open(join(folder, "db"));
+  audit = await open();
+});
+afterEach(() => {
+  storage.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the row of a call", () => {
+  test("is in the journal when its caller hears of it, and in the table before anybody reads or anything else is recorded", async () => {
+    const ids = await Promise.all([audit.recordSoon(call("a")), audit.recordSoon(call("b"))]);
+    expect(lines().map((row) => row.event_id)).toEqual(ids);
+    expect(inTable()).toEqual([]);
+    expect(audit.list({}, { limit: 10 }).items.map((event) => event.subject_id)).toEqual(["b", "a"]);
+    await audit.recordSoon(call("c"));
+    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "d" } });
+    expect(inTable()).toEqual(["a", "b", "c", "d"]);
+    expect((await audit.verify()).status).toBe("intact");
+  });
+
+  test("comes into the table by itself", async () => {
+    const appended = Promise.withResolvers<void>();
+    audit.onAppend(() => appended.resolve());
+    await audit.recordSoon(call("a"));
+    // Its timer holds no process.
+    const alive = setInterval(() => {}, 1_000);
+    await appended.promise;
+    clearInterval(alive);
+    expect(inTable()).toEqual(["a"]);
+  });
+
+  test("survives a Core that ends before it is in the table, and is taken once", async () => {
+    await audit.recordSoon(call("a"));
+    await audit.recordSoon(call("b"));
+    audit = await open();
+    expect(inTable()).toEqual(["a", "b"]);
+    audit = await open();
+    await audit.recordSoon(call("c"));
+    expect(audit.list({}, { limit: 10 }).items).toHaveLength(3);
+    expect((await audit.verify()).status).toBe("intact");
+  });
+
+  test("is in the table when its caller hears of it where the journal cannot be written", async () => {
+    journal.close();
+    await audit.recordSoon(call("a"));
+    expect(inTable()).toEqual(["a"]);
+    expect((await audit.verify()).status).toBe("intact");
+  });
+
+  test("stays in the journal while the table refuses it, and the log is closed for everything else", async () => {
+    await audit.recordSoon(call("a"));
+    const other = Storage.open(join(folder, "db"));
+    other.transaction((tx) => {
+      other.run(tx, "CREATE TRIGGER full BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'full'); END");
+    });
+    const record = (): string =>
+      audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "x" } });
+    expect(record).toThrow(expect.objectContaining({ code: "audit.unavailable" }) as Error);
+    await expect(audit.recordSoon(call("b"))).rejects.toMatchObject({ code: "audit.unavailable" });
+    expect(lines().map((row) => row.subject_id)).toEqual(["a"]);
+    other.transaction((tx) => other.run(tx, "DROP TRIGGER full"));
+    other.close();
+    record();
+    await audit.recordSoon(call("c"));
+    expect(audit.list({}, { limit: 10 }).items.map((event) => event.subject_id)).toEqual(["c", "x", "a"]);
+    expect((await audit.verify()).status).toBe("intact");
+  });
+});
+
+test("only rows that go on from the head are taken", async () => {
+  const { head } = audit;
+  for (const id of ["a", "b", "c"]) await audit.recordSoon(call(id));
+  const [a, b, c] = lines().map((row) => JSON.stringify(row)) as [string, string, string];
+  const taken = (...given: string[]): string[] => rowsToReplay(given, head).map((row) => row.subject_id);
+  expect(taken(a, b, c)).toEqual(["a", "b", "c"]);
+  // Rows of before behind them, half a line, no rows at all.
+  expect(taken(a, b, c, a, c, b, b.slice(3), "", "{}", "null", "[1]")).toEqual(["a", "b", "c"]);
+  expect(taken(b, c)).toEqual([]);
+  expect(taken(a, c)).toEqual(["a"]);
+  const forged = (change: Partial<AuditRow>): string => JSON.stringify({ ...(JSON.parse(a) as AuditRow), ...change });
+  for (const change of [
+    { subject_id: "x" },
+    { metadata_json: "{}" },
+    { meta_salt: null },
+    { row_hash: "0".repeat(64) },
+    { seq: 2 },
+    { prev_hash: "1".repeat(64) },
+  ]) {
+    expect(taken(forged(change), b), JSON.stringify(change)).toEqual([]);
+  }
+});
+
+test("a journal is no link and no FIFO, and private", async () => {
+  expect(statSync(join(folder, "journal")).mode & 0o777).toBe(0o600);
+  writeFileSync(join(folder, "elsewhere"), "mine");
+  symlinkSync(join(folder, "elsewhere"), join(folder, "link"));
+  expect(() => new JournalFile(join(folder, "link"))).toThrow("ELOOP");
+  await runTool(["mkfifo", join(folder, "fifo")], { env: {}, timeoutMs: 20_000, maxBytes: 100 });
+  expect(() => new JournalFile(join(folder, "fifo"))).toThrow("no regular file");
+  expect(readFileSync(join(folder, "elsewhere"), "utf8")).toBe("mine");
+});
