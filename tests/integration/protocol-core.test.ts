@@ -14,7 +14,7 @@ const CASES = CORE_CASES.map((one) => [one.name, one] as const);
 const casesOf = (state: string, ends: string): typeof CASES =>
   CASES.filter(([, one]) => one.state === state && one.ends === ends);
 
-type Event = { subject_id: string; metadata: Record<string, unknown> };
+type Event = { subject_id: string; actor_id: string; severity: string; metadata: Record<string, unknown> };
 type CallResult = { status: string; output?: unknown; error?: { code: string } | null };
 
 let home: CoreHome;
@@ -49,6 +49,12 @@ async function bystanderAnswers(): Promise<boolean> {
 async function events(type: string): Promise<Event[]> {
   const { items } = await home.json<{ items: Event[] }>(["audit", "list", "--type", type, "--limit", "200"]);
   return items.reverse();
+}
+
+/** What was recorded as dropped for a run, in order. */
+async function dropped(runId: string): Promise<string[]> {
+  const all = await events("agent.message_dropped");
+  return all.filter((event) => event.subject_id === runId).map(({ metadata }) => String(metadata["reason"]));
 }
 
 /** Codes of the refusals that were recorded for a run. */
@@ -117,9 +123,15 @@ describe("in a session", () => {
     expect(peer.ended).toBeUndefined();
   });
 
-  test("the session has lived through all of it, and only the second hello is recorded", async () => {
+  test("the session has lived through all of it, and each kind is recorded once", async () => {
     await barrier(peer);
     expect(await refusals(speaker.runId)).toEqual(["protocol.unauthorized"]);
+    expect((await dropped(speaker.runId)).toSorted()).toEqual([
+      "protocol.invalid_envelope",
+      "protocol.unexpected_message",
+      "protocol.unknown_type",
+      "unknown_call",
+    ]);
   });
 });
 
@@ -224,6 +236,40 @@ describe("calls", () => {
     await barrier(peer);
     say(otherPeer, "agent.tool.result", call, { status: "succeeded", output: "mine" });
     expect(await result).toMatchObject({ output: "mine" });
+    const [forged] = (await events("agent.message_dropped")).filter(
+      ({ metadata }) => metadata["reason"] === "foreign_call",
+    );
+    expect(forged).toMatchObject({ severity: "security", subject_id: speaker.runId, actor_id: speaker.agentId });
+  });
+
+  test("a canceled call's late answer is what was asked for", async () => {
+    const quiet = await Speaker.install(home, "com.example.quiet-end");
+    const quietPeer = await quiet.open();
+    const { result, call } = await called(quietPeer, quiet.agentId, "--timeout", "1");
+    await answer(quietPeer, { type: "core.tool.cancel", payload: { call_id: call.payload.call_id } });
+    await result;
+    say(quietPeer, "agent.tool.stream", call, piece(1));
+    say(quietPeer, "agent.tool.result", call, { status: "canceled" });
+    await barrier(quietPeer);
+    expect(await dropped(quiet.runId)).toEqual([]);
+  });
+
+  test("answers twice, late, in pieces that came, and for another's call are recorded once each", async () => {
+    const { result, call } = await called(peer);
+    say(peer, "agent.tool.result", call, { status: "succeeded", output: 1 });
+    await result;
+    for (let count = 0; count < 1_000; count += 1) {
+      say(peer, "agent.tool.result", call, { status: "succeeded", output: count });
+      say(peer, "agent.tool.result", { payload: { call_id: `nobody-${count}` } }, { status: "canceled" });
+    }
+    await barrier(peer);
+    expect(await dropped(speaker.runId)).toEqual([
+      "repeated_piece",
+      "second_result",
+      "late_result",
+      "foreign_call",
+      "unknown_call",
+    ]);
   });
 });
 

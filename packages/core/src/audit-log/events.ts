@@ -60,6 +60,11 @@ export const AUDIT_EVENTS = {
     meaning: "An agent gets no new calls until it is well again.",
     metadata: ["agent_id", "reason"],
   },
+  "agent.message_dropped": {
+    severity: "warn",
+    meaning: "Core did not take something that an agent said in its session; once per run and kind.",
+    metadata: ["agent_id", "reason"],
+  },
   "tool.call_routed": {
     severity: "info",
     meaning: "A permitted call was handed to its agent; third-party code executes.",

@@ -3,6 +3,7 @@
  * decides the outcome; everything that comes later is dropped and counted. It knows sockets and records only as functions.
  */
 import { CoreError, type AgentMessage, type WireError } from "@opensentience/protocol";
+import type { StrayAnswer } from "./ended-calls.ts";
 
 export type Stream = Extract<AgentMessage, { type: "agent.tool.stream" }>;
 export type Result = Extract<AgentMessage, { type: "agent.tool.result" }>;
@@ -29,8 +30,8 @@ export type CallPorts = {
   onStream: (chunk: Stream) => void;
   /** Throws what makes a result no success: tool.invalid_output, tool.output_too_large. */
   checkOutput: (result: Result) => void;
-  /** Something that belongs to no call any more. */
-  onDropped: () => void;
+  /** Something that the call does not take, or not any more. */
+  onDropped: (kind: StrayAnswer, message: Stream | Result) => void;
   /** Once, before anybody hears of the outcome. */
   onEnd: () => void;
 };
@@ -41,6 +42,7 @@ export class Call {
   readonly outcome: Promise<Outcome>;
   #resolve: (outcome: Outcome) => void = () => {};
   #isOver = false;
+  #isAnswered = false;
   #isCanceled = false;
   #nextSeq = 1;
   readonly #startedMs = performance.now();
@@ -53,6 +55,11 @@ export class Call {
     this.#ports = ports;
     this.outcome = new Promise((resolve) => (this.#resolve = resolve));
     this.#timer = this.#nextDeadline();
+  }
+
+  /** Whether its agent's result ended it. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
   #nextDeadline(): NodeJS.Timeout {
@@ -71,7 +78,8 @@ export class Call {
   }
 
   stream(chunk: Stream): void {
-    if (this.#isOver || chunk.payload.seq < this.#nextSeq) return this.#ports.onDropped();
+    if (this.#isOver) return this.#dropped(chunk);
+    if (chunk.payload.seq < this.#nextSeq) return this.#ports.onDropped("repeated_piece", chunk);
     if (chunk.payload.seq > this.#nextSeq) {
       this.#ports.sendCancel("its stream has a gap", 0);
       return this.fail("protocol.unexpected_message", `stream chunk ${this.#nextSeq} never came`);
@@ -82,7 +90,8 @@ export class Call {
   }
 
   result(result: Result): void {
-    if (this.#isOver) return this.#ports.onDropped();
+    if (this.#isOver) return this.#dropped(result);
+    this.#isAnswered = true;
     const { status, error } = result.payload;
     if (status === "canceled")
       return this.#end({ status, error: error ?? { code: "tool.canceled", message: "the call was canceled" } });
@@ -125,6 +134,10 @@ export class Call {
 
   fail(code: WireError["code"], message: string): void {
     this.#end({ status: "failed", error: { code, message } });
+  }
+
+  #dropped(message: Stream | Result): void {
+    this.#ports.onDropped(this.#isAnswered ? "second_result" : "late_result", message);
   }
 
   #timeOut(why: string): void {

@@ -15,7 +15,7 @@ import type { AgentMessage, CoreError, Manifest } from "@opensentience/protocol"
 import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { CallGate, limitsOf, type Limits } from "./call-limits.ts";
 import { RunCalls } from "./run-calls.ts";
-import { Session, type RunIdentity, type SessionSettings } from "./session.ts";
+import { Session, type NotTaken, type RunIdentity, type SessionSettings } from "./session.ts";
 import { ToolRouter, type CallAnswer, type CallRequest } from "./tool-router.ts";
 
 export type { CallAnswer, CallRequest } from "./tool-router.ts";
@@ -95,6 +95,7 @@ export class Runtime {
       onConnected: (one, hello) => this.#connected(run, one, hello),
       onRefused: (_session, error) => this.#refused(run, error),
       onMessage: (_session, message) => this.#message(run, message),
+      onNotTaken: (_session, what) => this.#notTaken(run, what),
       onHealth: (one, health, why) => this.#health(run, one, health, why),
       onLost: (_session, why) => this.#lost(run, why),
     });
@@ -190,6 +191,19 @@ export class Runtime {
         subject: { type: "run", id: run.runId },
         outcome: "denied",
         metadata: { agent_id: run.agentId, code: error.code, message: error.message },
+      }),
+    );
+  }
+
+  #notTaken(run: RunToServe, what: NotTaken): void {
+    this.#safely("what an agent said wrong", () =>
+      this.#deps.audit.record({
+        type: "agent.message_dropped",
+        act: agentAct(run),
+        subject: { type: "run", id: run.runId },
+        severity: what === "foreign_call" ? "security" : "warn",
+        outcome: "denied",
+        metadata: { agent_id: run.agentId, reason: what },
       }),
     );
   }

@@ -24,6 +24,7 @@ import {
 } from "@opensentience/protocol";
 import type { Socket } from "node:net";
 import { Connection } from "./connection.ts";
+import type { StrayAnswer } from "./ended-calls.ts";
 import { ToolSet } from "./tool-catalog.ts";
 
 export type RunIdentity = {
@@ -36,6 +37,8 @@ export type RunIdentity = {
 };
 
 export type SessionSettings = { handshakeTimeoutMs: number; heartbeatIntervalMs: number; missedHeartbeats: number };
+/** What was not taken: an answer that no call waits for, or the code of the refusal. */
+export type NotTaken = StrayAnswer | MessageError["code"];
 export type Health = "ok" | "degraded" | "unhealthy";
 
 /** What happens in a session, for its owner to record and to act on. */
@@ -43,6 +46,8 @@ export type SessionEvents = {
   onConnected: (session: Session, hello: Extract<AgentMessage, { type: "agent.hello" }>["payload"]) => void;
   onRefused: (session: Session, error: CoreError) => void;
   onMessage: (session: Session, message: AgentMessage) => void;
+  /** Something it said was not taken; told once per kind. */
+  onNotTaken: (session: Session, what: NotTaken) => void;
   onHealth: (session: Session, health: Health, why: string) => void;
   /** The session is over before the run: nobody can reach the agent any more. */
   onLost: (session: Session, why: string) => void;
@@ -59,6 +64,7 @@ export class Session {
   #pauses = 0;
   #token: Buffer | undefined;
   #connection: Connection | undefined;
+  readonly #notTaken = new Set<NotTaken>();
   #lastHeartbeatMs = 0;
   #heartbeatTimer: NodeJS.Timeout | undefined;
   readonly #handshakeTimer: NodeJS.Timeout;
@@ -121,6 +127,13 @@ export class Session {
     return `core-${this.#sent}`;
   }
 
+  /** SECURITY: an agent must not fill the audit log with its faults. Pinned by "each kind is recorded once". */
+  drop(what: NotTaken): void {
+    if (this.#notTaken.has(what)) return;
+    this.#notTaken.add(what);
+    this.#events.onNotTaken(this, what);
+  }
+
   /** Nothing more is read until each `pause` has its `resume`. */
   pause(): void {
     this.#pauses += 1;
@@ -158,6 +171,7 @@ export class Session {
   }
 
   #answerError(error: MessageError): void {
+    this.drop(error.code);
     const about = error.about === undefined ? {} : { in_reply_to: error.about };
     this.send("core.error", {}, { ...about, error: { code: error.code, message: error.message } });
   }

@@ -9,9 +9,10 @@
 import { hash } from "node:crypto";
 import { CoreError, matchesTool, newId, parsePermission, type WireError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
-import { Call, type Deadlines, type Outcome, type Stream } from "./call.ts";
+import { Call, type Deadlines, type Outcome, type Result, type Stream } from "./call.ts";
 import { CallCounts } from "./call-counts.ts";
 import { CallGate } from "./call-limits.ts";
+import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Tool } from "./tool-catalog.ts";
@@ -49,6 +50,7 @@ export type RouterDeps = {
 export class ToolRouter {
   readonly #deps: RouterDeps;
   readonly #calls = new Map<string, { call: Call; agentId: string; request: CallRequest }>();
+  readonly #ended = new EndedCalls();
   readonly #outcomes = new RecordedOutcomes<CallAnswer>();
   readonly counts: CallCounts = new CallCounts();
 
@@ -82,14 +84,26 @@ export class ToolRouter {
   deliverStream(session: Session, chunk: Stream): void {
     const entry = this.#calls.get(chunk.payload.call_id);
     if (entry?.agentId === session.run.agentId) entry.call.stream(chunk);
-    else this.counts.dropped += 1;
+    else this.#stray(session, chunk, entry?.agentId);
   }
 
   deliverResult(session: Session, result: Parameters<Call["result"]>[0]): void {
     const entry = this.#calls.get(result.payload.call_id);
     // SECURITY: an agent answers its own calls only. Pinned by "an agent cannot answer another's call".
     if (entry?.agentId === session.run.agentId) entry.call.result(result);
-    else this.counts.dropped += 1;
+    else this.#stray(session, result, entry?.agentId);
+  }
+
+  /** Of a call that is not under way with that session; `owner`: the agent that works on it. */
+  #stray(session: Session, message: Stream | Result, owner: string | undefined): void {
+    this.#dropped(session, message, this.#ended.kindOf(message.payload.call_id, session.run.agentId, owner));
+  }
+
+  #dropped(session: Session, { payload }: Stream | Result, kind: StrayAnswer): void {
+    this.counts.dropped += 1;
+    // What was on its way when Core ended the call, and the answer to a cancel, is nobody's fault.
+    const isExpected = !("status" in payload) || payload.status === "canceled";
+    if (kind !== "late_result" || !isExpected) session.drop(kind);
   }
 
   /** Ends what the agent was working on, and what it had asked for. */
@@ -210,9 +224,10 @@ export class ToolRouter {
         sendCancel: (reason, deadline_ms) => session.send("core.tool.cancel", { call_id: callId, reason, deadline_ms }),
         onStream: request.onStream,
         checkOutput: (result) => checkOutput(result.payload.output, result.payloadBytes("output"), tool),
-        onDropped: () => (this.counts.dropped += 1),
+        onDropped: (kind, message) => this.#dropped(session, message, kind),
         onEnd: () => {
           this.#calls.delete(callId);
+          this.#ended.add(callId, { agentId, isAnswered: call.isAnswered });
           request.signal.removeEventListener("abort", onAbort);
         },
       },
