@@ -4,12 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { AuditEventJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ControlClient } from "../../packages/core/src/cli/control-client.ts";
 import { encodeFrame } from "../../packages/protocol/src/frame.ts";
 import { controlOf } from "../support/control-calls.ts";
 import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
-import { answer as expectAnswer, Speaker } from "../support/core-transcript.ts";
+import { answer as expectAnswer, barrier, Speaker } from "../support/core-transcript.ts";
 
 const BYSTANDER = "org.opensentience.examples.hello-tools";
 const PERMISSIONS = ["hello_world", "sleep"].map((tool) => `tool:invoke:${BYSTANDER}/${tool}`);
@@ -24,6 +25,9 @@ let home: CoreHome;
 let control: ControlClient;
 let corePid = 0;
 let hostile: Speaker;
+/** It reads nothing of what it asked for, and of its second frame only the beginning comes: their bounds pass meanwhile. */
+let mute: Speaker;
+let stalling: Speaker;
 
 beforeAll(async () => {
   home = await newHome({
@@ -38,6 +42,12 @@ beforeAll(async () => {
   control = await controlOf(home);
   corePid = await home.corePid();
   await eventually(async () => (await callBystander().catch(() => undefined)) !== undefined, "the bystander's tools");
+  mute = await Speaker.install(home, "com.example.mute");
+  const peer = await mute.open();
+  peer.stopReading();
+  peer.write(frames(4_000, unknown));
+  stalling = await Speaker.install(home, "com.example.stalling");
+  (await stalling.open()).write(Buffer.concat([frames(1, unknown), frames(1, unknown).subarray(0, 40)]));
 }, 120_000);
 afterAll(() => home.dispose());
 
@@ -108,6 +118,31 @@ const call = (index: number): Record<string, unknown> => ({
   payload: { call_id: `call-${index}`, tool_id: `${BYSTANDER}/large_output`, input: {} },
 });
 
+/** Answered with a refusal that repeats the id. */
+const unknown = (index: number): Record<string, unknown> => ({
+  type: "agent.unheard_of",
+  id: String(index).padStart(190, "0"),
+  payload: {},
+});
+/** For calls that nobody made. */
+const stray = (index: number): Record<string, unknown> => ({
+  type: "agent.tool.result",
+  payload: { call_id: `nobody-${index}`, status: "succeeded", output: "x".repeat(200) },
+});
+
+async function dropped(runId: string): Promise<unknown[]> {
+  const { items } = await home.json<{ items: AuditEventJson[] }>(["audit", "list", "--type", "agent.message_dropped"]);
+  return items.filter((event) => event.subject_id === runId).map(({ metadata }) => metadata?.["reason"]);
+}
+
+/** Why the speaker's run is over; waits for that. */
+async function endOf({ agentId, runId }: Speaker): Promise<string | null> {
+  return await eventually(async () => {
+    const { run } = await control.call("get_agent", { params: { agent_id: agentId } });
+    return run?.run_id === runId && run.stopped_at !== null ? run.reason : undefined;
+  }, `the end of ${agentId}`);
+}
+
 test("a flood of registrations leaves others quick", async () => {
   const peer = await hostile.open();
   const flood = frames(600, registration);
@@ -142,6 +177,57 @@ test("a flood of calls that are not allowed leaves others quick, and each is ref
   expect(new Set(codes)).toEqual(new Set(["tool.permission_denied", "limit.inflight"]));
 });
 
+test("a flood of answers to calls that nobody made leaves others quick, and is recorded once", async () => {
+  const peer = await hostile.open();
+  const flood = frames(50_000, stray);
+  await besides(
+    () => peer.write(flood),
+    () => barrier(peer),
+  );
+  expect(peer.ended).toBeUndefined();
+  expect(await dropped(hostile.runId)).toEqual(["unknown_call"]);
+});
+
+test("an agent that floods and never reads is ended before Core holds much for it, and others are quick", async () => {
+  const peer = await hostile.open();
+  peer.stopReading();
+  const flood = frames(90_000, unknown);
+  await besides(
+    () => peer.write(flood),
+    () => endOf(hostile),
+  );
+  expect(await endOf(hostile)).toBe("its session ended: it does not read its socket");
+  expect(await dropped(hostile.runId)).toEqual(["protocol.unknown_type"]);
+});
+
+test("large inputs that come together end no agent that reads", async () => {
+  const callee = await Speaker.install(home, "com.example.callee");
+  const caller = await Speaker.install(home, "com.example.caller", ["tools"], [`tool:invoke:${callee.agentId}/say`]);
+  const [reader, peer] = [await callee.open(), await caller.open()];
+  const input = { text: "x".repeat(1_000_000) };
+  const many = Array.from({ length: 40 }, (_, index) => `large-${index}`);
+  for (const call_id of many)
+    peer.send({ type: "agent.tool.call", payload: { call_id, tool_id: `${callee.agentId}/say`, input } });
+  const callsHeard = (): string[] =>
+    reader.heard.flatMap(({ message }) => (message?.["type"] === "core.tool.call" ? [callIdOf(message)] : []));
+  const answered = new Set<string>();
+  await eventually(
+    () => {
+      for (const call_id of callsHeard().filter((one) => !answered.has(one))) {
+        answered.add(call_id);
+        reader.send({ type: "agent.tool.result", payload: { call_id, status: "succeeded", output: 1 } });
+      }
+      return peer.heard.length >= many.length + 2;
+    },
+    () => `every call to be answered, not ${peer.heard.length - 2}`,
+  );
+  const outcomes = peer.heard.slice(2).map(({ message }) => message?.["payload"] as Payload);
+  const codes = new Set(outcomes.map((outcome) => outcome?.error?.code));
+  expect([...codes].filter((code) => code !== undefined && code !== "limit.inflight")).toEqual([]);
+  expect(answered.size).toBeGreaterThan(0);
+  expect([reader.ended, peer.ended]).toEqual([undefined, undefined]);
+});
+
 test("narrowing an approval ends the calls it allowed", async () => {
   const peer = await hostile.open();
   peer.send({
@@ -165,4 +251,15 @@ test("narrowing an approval ends the calls it allowed", async () => {
   });
 });
 
+test("an agent that never reads is ended, with its reason", async () => {
+  expect(await endOf(mute)).toBe("its session ended: it does not read its socket");
+  expect(await dropped(mute.runId)).toEqual(["protocol.unknown_type"]);
+});
+
+test("an agent that stalls in the middle of a frame is ended, with its reason", async () => {
+  expect(await endOf(stalling)).toBe("its session ended: a frame did not end in time");
+});
+
+const callIdOf = (message: Record<string, unknown>): string =>
+  String((message["payload"] as Record<string, unknown>)["call_id"]);
 type Payload = { error?: { code: string } | null } | undefined;

@@ -209,7 +209,10 @@ export const ERROR_CODES = {
   "tool.failed": { kind: "invalid", meaning: "The tool failed and gave no reason." },
   "limit.rate": { kind: "unavailable", meaning: "The agent gets no more calls in this window of time." },
   "limit.concurrency": { kind: "unavailable", meaning: "The agent works on as many calls at once as it may." },
-  "limit.inflight": { kind: "unavailable", meaning: "256 requests of one connection are unanswered." },
+  "limit.inflight": {
+    kind: "unavailable",
+    meaning: "256 requests of one connection are unanswered, or the agent has yet to read what it was sent.",
+  },
 } as const satisfies Record<string, { kind: ErrorKind; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

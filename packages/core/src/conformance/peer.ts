@@ -74,6 +74,11 @@ export class Peer {
     }
   }
 
+  /** Reads nothing more: what the other side says stays in its socket. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.end();
   }

@@ -3,8 +3,8 @@
  *
  * SECURITY: an agent may never read, never finish a frame, or flood. What it does not read is held up to MAX_QUEUED_BYTES
  * for at most DRAIN_MS, a frame that has begun must end within FRAME_MS, and while a handler asks for a pause nothing more is
- * read, so that a flood waits in the kernel. Only its own connection ends. Pinned by "a frame
- * that begins and does not end closes the session after its bound".
+ * read, so that a flood waits in the kernel. Only its own connection ends. Pinned by "an agent that never reads is ended,
+ * with its reason" and "a frame that begins and does not end closes the session after its bound".
  */
 import type { Socket } from "node:net";
 import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protocol";
@@ -13,8 +13,10 @@ import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protoc
 const FRAME_MS = 10_000;
 /** How long an agent may leave what was written to it unread once its socket is full, in ms. */
 const DRAIN_MS = 10_000;
-/** What may wait for an agent that does not read, in bytes: two of the largest frames. */
-const MAX_QUEUED_BYTES = 8_388_608;
+/** What may wait for an agent that does not read, in bytes: eight of the largest frames. */
+const MAX_QUEUED_BYTES = 33_554_432;
+/** So much may wait before nobody should add to it, in bytes. */
+const BEHIND_BYTES = 8_388_608;
 
 export type ConnectionHandlers = {
   /** One whole body. What it throws ends the connection. */
@@ -60,12 +62,23 @@ export class Connection {
     else this.#drainTimer ??= setTimeout(() => this.destroy("it does not read its socket"), DRAIN_MS);
   }
 
+  /**
+   * The agent has much to read. SECURITY: who fills another agent's queue must not end its session by that: new calls are
+   * refused long before. Pinned by "large inputs that come together end no agent that reads".
+   */
+  get isBehind(): boolean {
+    return this.#socket.writableLength > BEHIND_BYTES;
+  }
+
+  /** What is not read cannot end a frame: the time of one that has begun stands still. */
   pause(): void {
     this.#socket.pause();
+    this.#stopFrameTimer();
   }
 
   resume(): void {
     this.#socket.resume();
+    this.#startFrameTimer();
   }
 
   /** After what was sent, closes; an agent that does not take it is cut off. */
@@ -89,16 +102,24 @@ export class Connection {
       for (const body of this.#decoder.push(chunk)) {
         // A handler may have ended the connection: what is behind that is not looked at any more.
         if (this.#socket.destroyed || this.#socket.writableEnded) return;
-        clearTimeout(this.#frameTimer);
-        this.#frameTimer = undefined;
+        this.#stopFrameTimer();
         this.#handlers.onBody(body);
       }
     } catch (thrown) {
       this.#handlers.onBroken(toCoreError(thrown));
       return;
     }
-    if (this.#decoder.isMidFrame)
-      this.#frameTimer ??= setTimeout(() => this.destroy("a frame did not end in time"), FRAME_MS);
+    this.#startFrameTimer();
+  }
+
+  #startFrameTimer(): void {
+    if (!this.#decoder.isMidFrame || this.#socket.destroyed || this.#socket.isPaused()) return;
+    this.#frameTimer ??= setTimeout(() => this.destroy("a frame did not end in time"), FRAME_MS);
+  }
+
+  #stopFrameTimer(): void {
+    clearTimeout(this.#frameTimer);
+    this.#frameTimer = undefined;
   }
 
   #stopDrainTimer(): void {
@@ -107,7 +128,7 @@ export class Connection {
   }
 
   #closed(): void {
-    clearTimeout(this.#frameTimer);
+    this.#stopFrameTimer();
     clearTimeout(this.#endTimer);
     this.#stopDrainTimer();
     this.#handlers.onClosed(this.#why);

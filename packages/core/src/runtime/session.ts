@@ -98,6 +98,11 @@ export class Session {
     return this.#state === "open";
   }
 
+  /** Much of what was sent is not read yet: the agent should get nothing more now. */
+  get isBehind(): boolean {
+    return this.#connection?.isBehind === true;
+  }
+
   /** A new connection on the run's socket. */
   accept(socket: Socket): void {
     let connection: Connection;

@@ -209,6 +209,7 @@ export class ToolRouter {
     try {
       ({ session, tool } = this.#permitted(request));
       request.signal.throwIfAborted();
+      if (session.isBehind) throw new CoreError("limit.inflight", "the agent has yet to read what was sent to it");
     } catch (thrown) {
       if (thrown instanceof CoreError)
         return { status: "failed", error: { code: thrown.code, message: thrown.message } };
