@@ -160,15 +160,25 @@ export function newestRow(storage: Storage, subject: { type: string; id: string 
 }
 
 /**
- * Calls that were handed over and have no outcome, oldest first, of the Core before this one: it closed those of the one
- * before it at its own start. `startSeq` is the row of this Core's start.
+ * Calls that were handed over and have no outcome, oldest first: of the newest Core that routed any, which closed those of
+ * the ones before it at its own start. `startSeq` is the row of this Core's start.
  */
 export function openCalls(storage: Storage, startSeq: number): AuditRow[] {
-  const previous = storage.get<{ seq: number }>(
-    "SELECT max(seq) AS seq FROM audit_events WHERE subject_type = 'core' AND event_type = 'core.started' AND seq < ?",
+  const newestOfCore = (type: string, before: number): number =>
+    storage.get<{ seq: number | null }>(
+      "SELECT max(seq) AS seq FROM audit_events WHERE subject_type = 'core' AND event_type = ? AND seq < ?",
+      type,
+      before,
+    )?.seq ?? 0;
+  // The Cores since may have died before they had closed anything. One that routed a call, or stopped, had closed all before.
+  const stopped = newestOfCore("core.started", newestOfCore("core.stopped", startSeq));
+  const routed = storage.get<{ seq: number }>(
+    "SELECT seq FROM audit_events WHERE seq > ? AND seq < ? AND event_type = 'tool.call_routed' ORDER BY seq DESC LIMIT 1",
+    stopped,
     startSeq,
   );
-  const [from, to] = [previous?.seq ?? 0, startSeq];
+  if (routed === undefined) return [];
+  const [from, to] = [newestOfCore("core.started", routed.seq), startSeq];
   return storage.all(
     `SELECT ${COLUMNS} FROM audit_events WHERE seq > ? AND seq < ? AND event_type = 'tool.call_routed'
       AND event_id NOT IN (SELECT causation_id FROM audit_events WHERE seq > ? AND seq < ? AND event_type = 'tool.call_completed')
