@@ -322,6 +322,8 @@ export class Core {
       killPoint("core.stop_agents_ended");
       // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
       this.#server?.closeAllConnections();
+      // With their agents the calls have ended; what they came to is committed in the next turn.
+      await services.runtime.router.idle();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
       services.audit.record({

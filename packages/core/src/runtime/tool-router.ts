@@ -53,6 +53,7 @@ export class ToolRouter {
   readonly #ended = new EndedCalls();
   readonly #outcomes = new RecordedOutcomes<CallAnswer>();
   readonly counts: CallCounts = new CallCounts();
+  #onIdle: () => void = () => {};
 
   constructor(deps: RouterDeps) {
     this.#deps = deps;
@@ -127,6 +128,12 @@ export class ToolRouter {
     }
   }
 
+  /** Resolves when no call is under way: the outcome of each is on record, or could not be written. */
+  idle(): Promise<void> {
+    if (this.counts.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#onIdle = resolve));
+  }
+
   /** The first four steps; asked twice, since the world may change while the intent is committed. */
   #permitted({ toolId, callerAgentId }: CallRequest): { session: Session; tool: Tool } {
     const agentId = toolId.split("/")[0] ?? "";
@@ -199,6 +206,7 @@ export class ToolRouter {
     } finally {
       this.counts.inFlight -= 1;
       leave();
+      if (this.counts.inFlight === 0) this.#onIdle();
     }
   }
 
