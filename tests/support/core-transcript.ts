@@ -62,9 +62,10 @@ export class Speaker {
     agentId: string,
     capabilities = ["tools"],
     permissions: string[] = [],
+    manifest: Record<string, unknown> = {},
   ): Promise<Speaker> {
     const program = { "bin/agent": { text: TELLING_PROGRAM, mode: 0o755 } };
-    await smallAgentAt(home, agentId, "enabled", { capabilities, permissions }, program);
+    await smallAgentAt(home, agentId, "enabled", { capabilities, permissions, ...manifest }, program);
     return new Speaker(home, agentId);
   }
 

@@ -208,7 +208,10 @@ export const ERROR_CODES = {
   },
   "tool.failed": { kind: "invalid", meaning: "The tool failed and gave no reason." },
   "limit.rate": { kind: "unavailable", meaning: "The agent gets no more calls in this window of time." },
-  "limit.concurrency": { kind: "unavailable", meaning: "The agent works on as many calls at once as it may." },
+  "limit.concurrency": {
+    kind: "unavailable",
+    meaning: "The agent works on as many calls at once as it may, or as one other agent may ask of it.",
+  },
   "limit.inflight": {
     kind: "unavailable",
     meaning: "256 requests of one connection are unanswered, or the agent has yet to read what it was sent.",

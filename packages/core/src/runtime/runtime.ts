@@ -13,8 +13,9 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import type { AgentMessage, CoreError, Manifest } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
-import { CallGate, limitsOf, type Limits } from "./call-limits.ts";
+import { CallGate, limitsOf, totalMsOf, type Limits } from "./call-limits.ts";
 import { RunCalls } from "./run-calls.ts";
+import type { Deadlines } from "./call.ts";
 import { Session, type NotTaken, type RunIdentity, type SessionSettings } from "./session.ts";
 import { ToolRouter, type CallAnswer, type CallRequest } from "./tool-router.ts";
 
@@ -51,7 +52,15 @@ export type RuntimeDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
-type Served = { run: RunToServe; session: Session; server: Server; gate: CallGate; refusals: number; calls: RunCalls };
+type Served = {
+  run: RunToServe;
+  session: Session;
+  server: Server;
+  gate: CallGate;
+  deadlines: Deadlines;
+  refusals: number;
+  calls: RunCalls;
+};
 
 /** How long a call that was canceled may take to say so, in ms. */
 const CANCEL_MS = 5_000;
@@ -69,7 +78,7 @@ export class Runtime {
       sessionOf: (agentId) => this.#served.get(agentId)?.session,
       gateOf: (session) => this.#of(session).gate,
       approvedPermissions: deps.approvedPermissions,
-      deadlines: () => ({ idleMs: deps.settings.callIdleMs, totalMs: deps.settings.callTotalMs, cancelMs: CANCEL_MS }),
+      deadlinesOf: (session) => this.#of(session).deadlines,
     });
   }
 
@@ -106,14 +115,17 @@ export class Runtime {
     });
     server.maxConnections = MAX_CONNECTIONS;
     server.on("error", (error) => this.#deps.onFault(`the socket of ${run.agentId}`, error));
-    const gate = new CallGate(limitsOf(run.executionLimits, this.#deps.settings.limits), performance.now());
+    const { limits, callIdleMs, callTotalMs } = this.#deps.settings;
+    const gate = new CallGate(limitsOf(run.executionLimits, limits), performance.now());
+    const totalMs = totalMsOf(run.executionLimits, callTotalMs);
+    const deadlines = { idleMs: callIdleMs, totalMs, cancelMs: CANCEL_MS };
     const calls = new RunCalls(
       this.router,
       session,
       (error, what) => this.#deps.onFault(what, error),
       (error, toolId) => this.#denied(run, error, toolId),
     );
-    this.#served.set(run.agentId, { run, session, server, gate, refusals: 0, calls });
+    this.#served.set(run.agentId, { run, session, server, gate, deadlines, refusals: 0, calls });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(run.socketPath, () => {

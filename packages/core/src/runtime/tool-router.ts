@@ -44,7 +44,7 @@ export type RouterDeps = {
   gateOf: (session: Session) => CallGate;
   /** What is approved for the agent now; throws enablement.* when nothing is. */
   approvedPermissions: (agentId: string) => readonly string[];
-  deadlines: () => Deadlines;
+  deadlinesOf: (session: Session) => Deadlines;
 };
 
 export class ToolRouter {
@@ -77,7 +77,7 @@ export class ToolRouter {
 
   /** Refuses by an exception, at once. */
   #limited(request: CallRequest, inputDigest: string, session: Session, tool: Tool): Promise<CallAnswer> {
-    const leave = this.#deps.gateOf(session).enter(performance.now());
+    const leave = this.#deps.gateOf(session).enter(performance.now(), request.callerAgentId);
     this.counts.inFlight += 1;
     return this.#routed(request, inputDigest, session, tool, leave);
   }
@@ -224,7 +224,7 @@ export class ToolRouter {
       return { status: "canceled", error: { code: "tool.canceled", message: "the caller went away" } };
     }
     const { agentId } = session.run;
-    const deadlines = this.#deps.deadlines();
+    const deadlines = this.#deps.deadlinesOf(session);
     const totalMs = Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs);
     const onAbort = (): void => call.cancel("the caller went away");
     const call = new Call(
