@@ -137,7 +137,9 @@ class Agent:
             print(f"Core could not take a message: {message.get('error')}", file=sys.stderr)
         elif kind == "core.goodbye":
             self._leave(0, f"goodbye: {message['payload'].get('reason')}")
-        # Anything else is from a newer Core.
+        elif "in_reply_to" not in message:
+            error = {"code": "protocol.unknown_type", "message": "the type of the message is not known"}
+            self.send("agent.error", {}, in_reply_to=message["id"], error=error)
 
     def _welcome(self, message):
         if "error" in message:

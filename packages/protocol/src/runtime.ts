@@ -37,6 +37,7 @@ export const AGENT_MESSAGES = {
   "agent.tool.cancel": tools.toolCancel,
   "agent.heartbeat": session.agentHeartbeat,
   "agent.pong": session.agentPong,
+  "agent.error": session.agentError,
 } as const;
 
 /** What only Core sends. */

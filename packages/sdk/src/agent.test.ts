@@ -222,6 +222,23 @@ describe("the end", { timeout: 60_000 }, () => {
     core.dispose();
   });
 
+  test("what Core says that is not understood is answered, but for answers, and not before the welcome", async () => {
+    const core = await ScriptedCore.start(agentProgram("echo: tool(any, (input) => input)"));
+    await core.until((said) => said.type === "agent.hello");
+    core.send("core.from_the_future", {});
+    core.welcome();
+    await core.until((said) => said.type === "agent.heartbeat");
+    core.send("core.from_the_future", {}, { in_reply_to: "agent-1" });
+    core.send("core.tool.call", { call_id: "", tool_id: 1 });
+    core.send("core.from_the_future", {});
+    await core.called("last", "echo");
+    expect(core.said.filter(({ type }) => type === "agent.error")).toMatchObject([
+      { in_reply_to: "core-4", payload: {}, error: { code: "protocol.invalid_envelope" } },
+      { in_reply_to: "core-5", payload: {}, error: { code: "protocol.unknown_type" } },
+    ]);
+    core.dispose();
+  });
+
   test("a refused hello says why, a rejected tool too", async () => {
     const core = await ScriptedCore.start(agentProgram("one: tool(any, () => ({}))"));
     await core.until(({ type }) => type === "agent.hello");

@@ -137,14 +137,19 @@ export class CoreConnection {
     }
   }
 
+  /** A newer Core may say things that this version does not know; it hears so, unless they answer something. */
+  #notTaken({ code, message, about, isIgnorable }: MessageError): void {
+    if (isIgnorable || !this.#isWelcome) return;
+    this.send("agent.error", {}, { in_reply_to: about, error: { code, message } });
+  }
+
   #message(body: Uint8Array): void {
     let message: CoreMessage;
     try {
       message = decodeMessage(body, CORE_MESSAGES);
     } catch (error) {
-      // A newer Core may say things that this version does not know; they are nobody's fault.
-      if (error instanceof MessageError) return;
-      throw error;
+      if (!(error instanceof MessageError)) throw error;
+      return this.#notTaken(error);
     }
     if (message.type === "core.goodbye") this.#lastWords ??= message.payload.reason;
     // A second welcome is as wrong as a call before the first.

@@ -115,7 +115,9 @@ function handle(message) {
   else if (type === "core.tool.call") begin(message);
   else if (type === "core.tool.cancel") cancel(message);
   else if (type === "core.goodbye") saidGoodbye = true;
-  else if (breaks("unknown.type") && type !== "core.error") process.exit(1);
+  else if (type !== "core.error" && message.in_reply_to === undefined && !breaks("unknown.type"))
+    send("agent.error", {}, { in_reply_to: id, error: { code: "protocol.unknown_type", message: "unknown" } });
+  else if (type !== "core.error" && message.in_reply_to !== undefined && breaks("unknown.answer")) process.exit(1);
 }
 
 function register() {

@@ -43,5 +43,6 @@ export const agentHeartbeat = z.object({
 export const corePing = z.object({});
 export const agentPong = z.object({});
 
-/** Core → agent: a message could not be taken; `error` stands in the envelope. */
+/** Each to the other: a message could not be taken; `error` stands in the envelope. Never answered. */
 export const coreError = z.object({});
+export const agentError = z.object({});

@@ -131,7 +131,13 @@ defmodule HelloElixir.Session do
   end
 
   defp handle("core.goodbye", message, _state), do: {:leave, 0, "goodbye: #{message["payload"]["reason"]}"}
-  defp handle(_from_a_newer_core, _message, state), do: state
+  defp handle(_from_a_newer_core, %{"in_reply_to" => _}, state), do: state
+
+  defp handle(_from_a_newer_core, message, state) do
+    error = %{"code" => "protocol.unknown_type", "message" => "the type of the message is not known"}
+    send_message(state.socket, "agent.error", %{}, %{"in_reply_to" => message["id"], "error" => error})
+    state
+  end
 
   defp begin_call(state, %{"payload" => payload} = message) do
     owner = self()
