@@ -70,8 +70,9 @@ export class Speaker {
   }
 
   /** A new run, not yet spoken for. */
-  async run(): Promise<void> {
-    const start = (): Promise<CliResult> => this.home.cli(["agents", "run", this.agentId, "--json"]);
+  async run(restart = "never"): Promise<void> {
+    const start = (): Promise<CliResult> =>
+      this.home.cli(["agents", "run", this.agentId, "--restart", restart, "--json"]);
     let started = await start();
     if (started.code !== 0) {
       // The run before is there still, or ends just now; a stop waits for its end.

@@ -105,7 +105,7 @@ export class Runtime {
       onRefused: (_session, error) => this.#refused(run, error),
       onMessage: (_session, message) => this.#message(run, message),
       onNotTaken: (_session, what) => this.#notTaken(run, what),
-      onHealth: (one, health, why) => this.#health(run, one, health, why),
+      onUnhealthy: (one, why) => this.#unhealthy(run, one, why),
       onLost: (_session, why) => this.#lost(run, why),
     });
     const server = createServer((socket) => {
@@ -280,14 +280,13 @@ export class Runtime {
     }
   }
 
-  #health(run: RunToServe, session: Session, health: string, why: string): void {
+  #unhealthy(run: RunToServe, session: Session, why: string): void {
     const event = {
       act: SYSTEM_ACT,
       subject: { type: "run", id: run.runId },
       outcome: "failed",
       metadata: { agent_id: run.agentId, reason: why },
     } as const;
-    if (health !== "unhealthy") return;
     this.#safely("an unhealthy agent", () => {
       if (why.includes("missed")) this.#deps.audit.record({ ...event, type: "agent.heartbeat_missed" });
       this.#deps.audit.record({ ...event, type: "agent.marked_unhealthy" });

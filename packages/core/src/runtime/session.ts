@@ -48,7 +48,8 @@ export type SessionEvents = {
   onMessage: (session: Session, message: AgentMessage) => void;
   /** Something it said was not taken; told once per kind. */
   onNotTaken: (session: Session, what: NotTaken) => void;
-  onHealth: (session: Session, health: Health, why: string) => void;
+  /** It gets no more calls; at most once per heartbeat interval. */
+  onUnhealthy: (session: Session, why: string) => void;
   /** The session is over before the run: nobody can reach the agent any more. */
   onLost: (session: Session, why: string) => void;
 };
@@ -66,6 +67,10 @@ export class Session {
   #connection: Connection | undefined;
   readonly #notTaken = new Set<NotTaken>();
   #lastHeartbeatMs = 0;
+  /** When its owner last heard that it is unhealthy. */
+  #toldMs = -Infinity;
+  /** Since a heartbeat is late: whether the agent has said anything behind the ping. */
+  #probe: "none" | "unanswered" | "answered" = "none";
   #heartbeatTimer: NodeJS.Timeout | undefined;
   readonly #handshakeTimer: NodeJS.Timeout;
   readonly #settings: SessionSettings;
@@ -161,6 +166,7 @@ export class Session {
   #receive(connection: Connection, body: Uint8Array): void {
     try {
       const message = decodeMessage(body, AGENT_MESSAGES);
+      if (this.#probe === "unanswered" && connection === this.#connection) this.#probe = "answered";
       if (message.type === "agent.hello") this.#hello(connection, message);
       else if (connection !== this.#connection)
         throw new MessageError("protocol.unexpected_message", "hello comes first", message.id);
@@ -247,23 +253,41 @@ export class Session {
       throw new MessageError("protocol.invalid_envelope", "payload.session_id is not this session's", message.id);
     }
     this.#lastHeartbeatMs = performance.now();
+    this.#probe = "none";
     this.lastHeartbeatAt = new Date().toISOString();
     this.#setHealth(message.payload.status, "by its own heartbeat");
   }
 
   #startHeartbeats(): void {
-    const { heartbeatIntervalMs, missedHeartbeats } = this.#settings;
     this.#lastHeartbeatMs = performance.now();
-    this.#heartbeatTimer = setInterval(() => {
-      const missed = Math.floor((performance.now() - this.#lastHeartbeatMs) / heartbeatIntervalMs);
-      if (missed >= missedHeartbeats) this.#setHealth("unhealthy", `${missed} heartbeats missed`);
-    }, heartbeatIntervalMs);
+    // Looked at behind the reading: after a pause of Core itself the heartbeats of that time are still to be read.
+    const look = (): void => void setImmediate(() => this.#lookForHeartbeat());
+    this.#heartbeatTimer = setInterval(look, this.#settings.heartbeatIntervalMs);
+  }
+
+  /** A late heartbeat is asked after, once. The ping is a probe: what answers it tells why, and does not count as a heartbeat. */
+  #lookForHeartbeat(): void {
+    const { heartbeatIntervalMs, missedHeartbeats } = this.#settings;
+    const missed = Math.floor((performance.now() - this.#lastHeartbeatMs) / heartbeatIntervalMs);
+    if (missed === 0 || this.#state !== "open") return;
+    if (missed >= missedHeartbeats && this.health !== "unhealthy") {
+      const answers = { none: "", unanswered: "; nor does it answer a ping", answered: "; it answers, but sends none" };
+      this.#setHealth("unhealthy", `${missed} heartbeats missed${answers[this.#probe]}`);
+    }
+    if (this.#probe !== "none") return;
+    this.#probe = "unanswered";
+    this.send("core.ping", {});
   }
 
   #setHealth(health: Health, why: string): void {
     if (health === this.health) return;
     this.health = health;
-    this.#events.onHealth(this, health, why);
+    const nowMs = performance.now();
+    // SECURITY: an agent that changes its mind with every heartbeat must not fill the audit log. Pinned by "who is well and
+    // unwell in turns is recorded once".
+    if (health !== "unhealthy" || nowMs - this.#toldMs < this.#settings.heartbeatIntervalMs) return;
+    this.#toldMs = nowMs;
+    this.#events.onUnhealthy(this, why);
   }
 
   #lose(why: string): void {
