@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { encodeFrame } from "../../packages/protocol/src/frame.ts";
 import { found, randomNumbers, seed, times } from "../support/counts.ts";
+import { chanceOf, damaged, mutated } from "../support/mutations.ts";
 import { AGENT_ID, ScriptedCore } from "../support/scripted-core.ts";
 
 const FRAMES = times({ suite: 1_000, soak: 20_000 });
@@ -12,8 +13,8 @@ const TOOLS = `
   throws: tool(any, () => { throw new ToolError("my.code", "because"); }),`;
 const CRASH = /unhandled|uncaught|node:internal|RangeError|TypeError|heap/i;
 const random = randomNumbers();
-const below = (most: number): number => Math.floor(random() * most);
-const one = <T>(...of: T[]): T => of[below(of.length)] as T;
+const chance = chanceOf(random);
+const { below, one } = chance;
 
 function message(): Record<string, unknown> {
   const payloads = {
@@ -36,36 +37,11 @@ function message(): Record<string, unknown> {
   return { v: 1, type, id: `core-${below(1e9)}`, ts: new Date().toISOString(), payload: payloads[type] };
 }
 
-/** One member somewhere becomes something else, or is gone. */
-function mutated(value: unknown, kept = 0.8): unknown {
-  if (typeof value !== "object" || value === null || random() >= kept)
-    return one<unknown>(
-      null,
-      0,
-      -1,
-      1e308,
-      "",
-      "x".repeat(9_000),
-      [],
-      {},
-      true,
-      { __proto__: null, code: 1 },
-      undefined,
-      "\ud800",
-    );
-  const entries = Object.entries(value);
-  const at = below(entries.length);
-  return Object.fromEntries(entries.map(([key, member], index) => [key, index === at ? mutated(member) : member]));
-}
-
 /** Bytes for the wire; true with them when a decoder may rightly end the connection. */
 function frame(): { bytes: Uint8Array; isBroken: boolean } {
-  const text = JSON.stringify(random() < 0.6 ? mutated(message(), 1) : message()) ?? "null";
+  const text = JSON.stringify(random() < 0.6 ? mutated(chance, message(), 1) : message()) ?? "null";
   if (random() < 0.99) return { bytes: encodeFrame([Buffer.from(text)]), isBroken: !text.startsWith("{") };
-  const bytes = Buffer.from(encodeFrame([Buffer.from(text)]));
-  for (let change = 0; change <= below(4); change += 1) bytes[below(bytes.length)] = below(256);
-  const isCut = random() < 0.3;
-  return { bytes: isCut ? bytes.subarray(0, below(bytes.length)) : bytes, isBroken: true };
+  return { bytes: damaged(chance, text), isBroken: true };
 }
 
 test(

@@ -100,9 +100,10 @@ export class Speaker {
     return new Peer(connect(this.socketPath));
   }
 
-  /** A run, and its session with one tool named `say`. */
-  async open(): Promise<Peer> {
+  /** A run, and its session with one tool named `say`; `before` happens right before the handshake. */
+  async open(before: () => Promise<unknown> = () => Promise.resolve()): Promise<Peer> {
     await this.run();
+    await before();
     const peer = this.connect();
     peer.send(this.hello());
     const welcome = await answer(peer, { type: "core.welcome", error: "$absent" });
