@@ -200,6 +200,21 @@ test("an agent that floods and never reads is ended before Core holds much for i
   expect(await dropped(hostile.runId)).toEqual(["protocol.unknown_type"]);
 });
 
+test("a schema that would be checked later is checked at once, and Core goes on", async () => {
+  const peer = await hostile.open();
+  const schema = { $async: true, type: "object", required: ["a"] };
+  const tool = { tool_id: `${hostile.agentId}/later`, name: "l", description: "L.", input_schema: schema };
+  peer.send({ type: "agent.tools.register", payload: { tools: [tool] } });
+  await expectAnswer(peer, { type: "core.tools.registered", payload: { registered: [tool.tool_id] } });
+  const refused = control.call("call_tool", {
+    params: { agent_id: hostile.agentId, tool_name: "later" },
+    body: { input: {} },
+  });
+  await expect(refused).rejects.toMatchObject({ code: "tool.invalid_input" });
+  expect(await home.corePid()).toBe(corePid);
+  await callBystander();
+});
+
 test("large inputs that come together end no agent that reads", async () => {
   const callee = await Speaker.install(home, "com.example.callee");
   const caller = await Speaker.install(home, "com.example.caller", ["tools"], [`tool:invoke:${callee.agentId}/say`]);

@@ -138,7 +138,7 @@ function canonical(value: unknown, spend: (cost: number) => void): string {
   return `{${members.toSorted().join()}}`;
 }
 
-const MAPS = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
+const MAPS = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"]);
 const LISTS = new Set(["allOf", "anyOf", "oneOf", "prefixItems"]);
 const SINGLE = new Set(
   "items additionalItems additionalProperties unevaluatedItems unevaluatedProperties contains propertyNames not if then else".split(
@@ -155,7 +155,9 @@ function priced(schema: unknown): unknown {
     cost += sizeOf(value);
     if (key === "$ref") copy[key] = ownReference(value);
     else if (["$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"].includes(key)) throw foreign(key);
-    else if (key === "$id" || key === COST) continue;
+    // SECURITY: `$async` is Ajv's own: a check that answers later passes everything, and its failure would stop Core. Pinned by
+    // "a schema that would be checked later is checked at once, and Core goes on".
+    else if (key === "$id" || key === "$async" || key === COST) continue;
     else if (MAPS.has(key) && isObject(value)) {
       copy[key] = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, priced(member)]));
     } else if (LISTS.has(key) && Array.isArray(value)) copy[key] = value.map(priced);
