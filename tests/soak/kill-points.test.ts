@@ -76,6 +76,8 @@ const CASES: Record<KillPoint, Case[]> = {
     [scenarios.startAfterRemoval],
     [scenarios.startAfterRun],
   ],
+  "audit.rows_journaled": [[scenarios.toolCall, { nth: 2 }], [scenarios.toolCall]],
+  "audit.rows_inserted": [[scenarios.toolCall]],
   "audit.key_made": [[scenarios.coreStart, { kind: "fresh" }]],
   "audit.notes_cut": [[scenarios.tornCheckpoint]],
   "audit.checkpoint_written": [[scenarios.checkpoint], [scenarios.enable], [scenarios.coreStop]],

@@ -5,7 +5,7 @@ import { readCoreMark } from "../../packages/core/src/host/core-mark.ts";
 import { isAlive, readProcess } from "../../packages/core/src/host/process-tree.ts";
 import { rows } from "./after-crash.ts";
 import { auditRows } from "./audit-rows.ts";
-import { type CoreHome, eventually, type Files, type GitRepository, gitRepository } from "./core-home.ts";
+import { type CoreHome, eventually, EXAMPLES, type Files, type GitRepository, gitRepository } from "./core-home.ts";
 import { misbehaving, program, say } from "./run-trees.ts";
 import { MANIFEST, manifestText, smallAgent } from "./small-agent.ts";
 
@@ -293,6 +293,39 @@ export const restart: Scenario = {
       await place.home.json(["agents", "run", RESTARTED]);
     await eventually(() => place.isRunning(RESTARTED), "what was to be started again to run");
     await place.home.json(["agents", "stop", RESTARTED]);
+  },
+};
+
+const CALLED = "crash.called";
+const CALLED_FILES = { "main.js": helloTools("main.js"), "opensentience-sdk.js": helloTools("opensentience-sdk.js") };
+const CALLED_MANIFEST = { entrypoint: { type: "command", value: "node", args: ["main.js"] }, capabilities: ["tools"] };
+
+function helloTools(name: string): string {
+  return readFileSync(join(EXAMPLES, "hello-tools", name), "utf8");
+}
+
+/** Until it has succeeded, or Core cannot be reached any more. */
+async function callTool({ home }: CrashPlace): Promise<void> {
+  const call = ["tools", "call", `${CALLED}/hello_world`, "--input", "{}", "--no-start"];
+  await eventually(async () => [0, 5].includes((await home.cli(call)).code), "the tool to be offered");
+}
+
+export const toolCall: Scenario = {
+  ready: (place) => place.at(CALLED, "enabled", CALLED_FILES, CALLED_MANIFEST),
+  acts: (place) => [
+    ["agents", "run", CALLED],
+    () => callTool(place),
+    // What the call left in the journal goes into the table before this.
+    ["agents", "stop", CALLED, "--no-start"],
+  ],
+  again: async (place) => {
+    if (!place.isRunning(CALLED)) await place.home.json(["agents", "run", CALLED]);
+    await callTool(place);
+    await place.home.json(["agents", "stop", CALLED]);
+    const [routed, ended] = ["tool.call_routed", "tool.call_completed"].map(
+      (type) => auditRows(place.home, type).length,
+    );
+    if (routed !== ended) throw new Error(`${routed} calls were handed over, ${ended} have an end`);
   },
 };
 

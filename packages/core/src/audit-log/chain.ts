@@ -55,12 +55,7 @@ export function digestMetadata(saltHex: string, metadataJson: string): string {
 }
 
 export function hashRow(row: Omit<AuditRow, "row_hash">): string {
-  return hashFields(row.prev_hash, fieldsOf(row));
-}
-
-/** The JSON array of the fields that a row's hash covers. */
-export function fieldsOf(row: Omit<AuditRow, "row_hash">): string {
-  return JSON.stringify(HASHED_COLUMNS.map((column) => row[column]));
+  return hashFields(row.prev_hash, JSON.stringify(HASHED_COLUMNS.map((column) => row[column])));
 }
 
 /** `fieldsJson` is the JSON array of a row's fields, as JSON.stringify and SQLite's json_array both write it. */

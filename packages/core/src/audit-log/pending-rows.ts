@@ -63,6 +63,8 @@ export class PendingRows {
     }
     this.#isFailing = false;
     this.#pending = [];
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#deps.journal.restart();
     for (const { row, resolve } of unwritten) resolve(row.event_id);
   }
