@@ -24,6 +24,7 @@ const environment: NodeJS.ProcessEnv = {
   ...process.env,
   ...networkEnvironment(),
   OPENSENTIENCE_HOME: join(home, "home"),
+  OPENSENTIENCE_WEB_PORT: "0",
   OPENSENTIENCE_SCAN_ROOTS: projects,
 };
 

@@ -67,6 +67,8 @@ const ARROWS: Rules["arrows"] = {
   conformance: ["runtime", "manifest", "host"],
   daemon: ["*"],
   services: ["*"],
+  // The web page's door with its token and sessions, put together for the daemon.
+  page: ["*"],
   bin: ["cli", "dynamic:daemon", "dynamic:host/memory"],
 };
 

@@ -38,6 +38,7 @@ export function benchHome(): BenchHome {
     LANG: "C.UTF-8",
     HOME: operator,
     OPENSENTIENCE_HOME: folder,
+    OPENSENTIENCE_WEB_PORT: "0",
     OPENSENTIENCE_SCAN_ROOTS: `${projects}:${join(folder, "agents")}`,
   };
   const cli = (...args: string[]): Promise<string> => output([OPENSENTIENCE, ...args], env, root);

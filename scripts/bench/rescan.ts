@@ -39,6 +39,7 @@ async function withCore(
     PATH: process.env["PATH"],
     HOME: folder,
     OPENSENTIENCE_HOME: home,
+    OPENSENTIENCE_WEB_PORT: "0",
     OPENSENTIENCE_SCAN_ROOTS: join(folder, root),
     OPENSENTIENCE_SCAN_INTERVAL_MS: "0",
   };

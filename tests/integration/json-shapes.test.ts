@@ -25,6 +25,8 @@ const SHAPES: Record<string, Shape> = {
   "core start": { args: [], schema: coreStatusJson },
   "core status": { args: [], schema: coreStatusJson },
   "core restart": { args: [], schema: coreStatusJson },
+  "core rotate-token": { args: [], schema: CONTROL_ROUTES.rotate_token.response },
+  open: { args: ["--print"], keys: ["opened", "url", "valid_ms"] },
   "agents scan": { args: [], schema: CONTROL_ROUTES.scan.response },
   "agents list": { args: [], schema: CONTROL_ROUTES.list_agents.response },
   "agents search": { args: ["small"], schema: CONTROL_ROUTES.list_agents.response },

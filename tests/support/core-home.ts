@@ -56,6 +56,8 @@ export class CoreHome {
       ...env,
       HOME: this.operatorHome,
       OPENSENTIENCE_HOME: this.folder,
+      // Many homes at once, on a machine that may have a Core of its own.
+      OPENSENTIENCE_WEB_PORT: env["OPENSENTIENCE_WEB_PORT"] ?? "0",
       OPENSENTIENCE_SCAN_ROOTS: env["OPENSENTIENCE_SCAN_ROOTS"] ?? `${this.projects}:${join(this.folder, "agents")}`,
     };
     openHomes.add(this);

@@ -11,7 +11,6 @@
 import { writeSync } from "node:fs";
 import { readdir, rm, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CoreError, errorToJson, newId, toCoreError, type CoreStatusJson } from "@opensentience/protocol";
 import { Redactor, SYSTEM_ACT, type Act, type AuditLog } from "./audit-log/audit-log.ts";
@@ -21,11 +20,13 @@ import { inheritedEnvironment, killPointSetting, loadConfig, type Config, type S
 import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
 import { namingFullDisk } from "./host/full-disk.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
+import { operatorId } from "./host/operator.ts";
 import type { Paths } from "./host/paths.ts";
 import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
+import { WebPage } from "./page.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
-import { logLimits, makeServices, notIntact, openAuditLog } from "./services.ts";
+import { logLimits, makeServices, notIntact, openAuditLog, reconcile } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
 
@@ -34,8 +35,10 @@ export type ServeOptions = {
   flags: Partial<Record<SettingKey, string>>;
   /** Report on fd 3 instead of the terminal. */
   background: boolean;
-  onReady: (info: { socketPath: string }) => void;
+  onReady: (info: ReadyCore) => void;
 };
+/** `signInUrl` works once, within a minute; both are null where the page is switched off. */
+export type ReadyCore = { socketPath: string; webUrl: string | null; signInUrl: string | null };
 
 /** Approvals whose time has come are looked for this often, in ms; each run looks by itself. */
 const EXPIRY_INTERVAL_MS = 10_000;
@@ -63,7 +66,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       });
     }
     report({ ready: true });
-    options.onReady({ socketPath: options.paths.controlSocket });
+    options.onReady(core.ready());
     return await core.ended;
   } catch (error) {
     const told = namingFullDisk(toCoreError(error), options.paths.home);
@@ -81,7 +84,8 @@ export class Core {
   readonly #log: TextLog;
   readonly #redactor: Redactor;
   readonly #probe: SandboxProbe;
-  readonly #instanceId = newId("core");
+  readonly #page: WebPage | null;
+  readonly #instanceId: string;
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   #storage: Storage | undefined;
@@ -100,6 +104,8 @@ export class Core {
     log: TextLog;
     redactor: Redactor;
     probe: SandboxProbe;
+    page: WebPage | null;
+    instanceId: string;
   }) {
     this.#paths = parts.paths;
     this.#config = parts.config;
@@ -107,6 +113,8 @@ export class Core {
     this.#log = parts.log;
     this.#redactor = parts.redactor;
     this.#probe = parts.probe;
+    this.#page = parts.page;
+    this.#instanceId = parts.instanceId;
     const { promise, resolve } = Promise.withResolvers<number>();
     this.ended = promise;
     this.#resolveEnded = resolve;
@@ -128,15 +136,20 @@ export class Core {
     if (lock === undefined) return undefined;
     killPoint("start.locked");
     writeCoreMark(paths.coreMark, "starting");
+    let page: WebPage | null = null;
     try {
       await removeTemporaries(paths.stateFolder);
       const config = await loadConfig(paths, options.flags);
       const redactor = new Redactor();
       const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
-      const core = new Core({ paths, config, lock, log, redactor, probe: await probeSandbox(config.toolPath) });
+      const instanceId = newId("core");
+      page = await WebPage.bind({ config, instanceId, redactor, note: (line) => log.line(line) });
+      const probe = await probeSandbox(config.toolPath);
+      const core = new Core({ paths, config, lock, log, redactor, probe, page, instanceId });
       await core.#open();
       return core;
     } catch (error) {
+      page?.close();
       removeCoreMark(paths.coreMark);
       lock.release();
       throw error;
@@ -155,9 +168,9 @@ export class Core {
       this.#degraded = namingFullDisk(error, this.#paths.home);
       this.#log.line(`degraded: ${error.code}: ${error.message}`);
     }
-    this.#server = await listenOnSocket(createApp(this.#domain()), this.#paths.controlSocket, (line) =>
-      this.#log.line(line),
-    );
+    const domain = this.#domain();
+    this.#server = await listenOnSocket(createApp(domain), this.#paths.controlSocket, (line) => this.#log.line(line));
+    this.#page?.open(domain);
     killPoint("start.listening");
     writeCoreMark(this.#paths.coreMark, "running");
     this.#log.line(
@@ -182,7 +195,7 @@ export class Core {
     if (audit.problem !== null)
       throw notIntact(`the audit log is not intact: ${audit.problem}`, this.#paths.stateFolder);
     const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
-    const { install, build, launcher, enablement, runtime } = services;
+    const { launcher, enablement } = services;
     this.#services = services;
     audit.record({
       type: "core.started",
@@ -195,28 +208,7 @@ export class Core {
         isolation: describeHeld(this.#probe).isolation,
       },
     });
-    const startSeq = audit.head.seq;
-    killPoint("start.recorded");
-    const installs = await install.reconcile();
-    const builds = build.reconcile();
-    const { closed, processesEnded } = await launcher.reconcile();
-    const approvals = enablement.reconcile();
-    const calls = runtime.reconcile(startSeq);
-    if (installs + builds + closed + approvals + calls > 0) {
-      audit.record({
-        type: "core.reconciled",
-        act: SYSTEM_ACT,
-        subject: this.#subject(),
-        metadata: {
-          runs_closed: closed,
-          processes_ended: processesEnded,
-          builds_closed: builds,
-          installs_closed: installs,
-          approvals_closed: approvals,
-          calls_closed: calls,
-        },
-      });
-    }
+    await reconcile(services, this.#subject());
     killPoint("start.reconciled");
     for (const name of await readdir(this.#paths.runAgentsFolder))
       await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });
@@ -234,6 +226,10 @@ export class Core {
   #domain(): Domain {
     return {
       version: VERSION,
+      instanceId: this.#instanceId,
+      subject: this.#subject(),
+      page: this.#page?.page ?? null,
+      record: (event) => this.#services?.audit.record(event) ?? null,
       operator: operatorId(),
       degraded: this.#degraded,
       audit: this.#audit,
@@ -255,6 +251,7 @@ export class Core {
           this.#paths.database,
           this.#paths.auditKey,
           this.#paths.auditCheckpoints,
+          this.#paths.webToken,
           this.#paths.runFolder,
           this.#paths.controlSocket,
           this.#paths.logsFolder,
@@ -263,7 +260,7 @@ export class Core {
       }),
       requestStop: (act) => void setImmediate(() => void this.stop(0, act)),
       toError: (thrown) => namingFullDisk(toCoreError(thrown), this.#paths.home),
-      recordDenial: (error, act, agentId, door) => this.#recordDenial(error, act, agentId, door),
+      recordDenial: this.#recordDenial,
       onFault: (what, error) => this.#fault(what, error),
     };
   }
@@ -279,7 +276,7 @@ export class Core {
       home: this.#paths.home,
       socket_path: this.#paths.controlSocket,
       socket_fallback: this.#paths.socketFallback,
-      web_url: null,
+      web_url: this.#page?.page.url ?? null,
       degraded: this.#degraded === null ? null : `${this.#degraded.code}: ${this.#degraded.message}`,
       isolation: describeHeld(this.#probe).isolation,
       isolation_reason: this.#probe.reason ?? null,
@@ -289,20 +286,28 @@ export class Core {
     };
   }
 
-  #recordDenial: Domain["recordDenial"] = (error, act, agentId, door) => {
+  #recordDenial: Domain["recordDenial"] = (error, act, agentId, door, count) => {
     try {
       this.#services?.audit.record({
         type: "security.denied",
         act,
         subject: agentId === undefined ? this.#subject() : { type: "agent", id: agentId },
         outcome: "denied",
-        metadata: { code: error.code, message: error.message, door },
+        metadata: { code: error.code, message: error.message, door, count },
       });
     } catch (failure) {
       // The refusal stands; it is the record of it that could not be written.
       this.#fault("a refusal could not be recorded", failure);
     }
   };
+
+  ready(): ReadyCore {
+    return {
+      socketPath: this.#paths.controlSocket,
+      webUrl: this.#page?.page.url ?? null,
+      signInUrl: this.#page?.signInUrl() ?? null,
+    };
+  }
 
   /** Idempotent. Resolves `ended` with `code`. */
   stop(code: number, act: Act = SYSTEM_ACT): Promise<void> {
@@ -315,6 +320,7 @@ export class Core {
     writeCoreMark(this.#paths.coreMark, "stopping");
     killPoint("core.stop_begun");
     this.#server?.close();
+    this.#page?.close();
     clearInterval(this.#expiryTimer);
     const services = this.#services;
     if (services !== null) {
@@ -324,6 +330,7 @@ export class Core {
       this.#server?.closeAllConnections();
       // With their agents the calls have ended; what they came to is committed in the next turn.
       await services.runtime.router.idle();
+      this.#page?.end();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
       services.audit.record({
@@ -335,6 +342,7 @@ export class Core {
       killPoint("core.stop_recorded");
       await services.audit.close();
     }
+    this.#page?.end();
     this.#storage?.close();
     killPoint("core.stop_storage_closed");
     this.#log.line("stopped");
@@ -379,15 +387,5 @@ export class Core {
 
   #subject(): { type: "core"; id: string } {
     return { type: "core", id: this.#instanceId };
-  }
-}
-
-/** Attribution of the control socket: its owner. */
-function operatorId(): string {
-  const uid = process.getuid?.() ?? 0;
-  try {
-    return `uid:${uid}(${userInfo().username})`;
-  } catch {
-    return `uid:${uid}`;
   }
 }

@@ -7,6 +7,7 @@ import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import type { Config } from "./host/config.ts";
 import { JournalFile } from "./host/journal-file.ts";
+import { killPoint } from "./host/kill-point.ts";
 import { agentFolders } from "./host/paths.ts";
 import { shellWord } from "./host/shell-word.ts";
 import { Install } from "./install/install.ts";
@@ -193,4 +194,33 @@ export function logLimits(config: Config): { maxLineBytes: number; maxFileBytes:
     maxFileBytes: config.get("logs.max_file_bytes"),
     maxFiles: config.get("logs.max_files"),
   };
+}
+
+/** Closes what an earlier Core left half done, before any door opens. To be called right after the record of the start. */
+export async function reconcile(
+  { audit, install, build, launcher, enablement, runtime }: NonNullable<Domain["services"]>,
+  core: Domain["subject"],
+): Promise<void> {
+  const startSeq = audit.head.seq;
+  killPoint("start.recorded");
+  const installs = await install.reconcile();
+  const builds = build.reconcile();
+  const { closed, processesEnded } = await launcher.reconcile();
+  const approvals = enablement.reconcile();
+  const calls = runtime.reconcile(startSeq);
+  if (installs + builds + closed + approvals + calls > 0) {
+    audit.record({
+      type: "core.reconciled",
+      act: SYSTEM_ACT,
+      subject: core,
+      metadata: {
+        runs_closed: closed,
+        processes_ended: processesEnded,
+        builds_closed: builds,
+        installs_closed: installs,
+        approvals_closed: approvals,
+        calls_closed: calls,
+      },
+    });
+  }
 }

@@ -282,6 +282,27 @@ export const coreStatusJson = z.object({
   ),
 });
 
+/** What `POST /sign-in` takes, on the page's own door. */
+export const signInBody = z.union([
+  z.object({ code: z.string().max(200) }).strict(),
+  z.object({ token: z.string().max(200) }).strict(),
+]);
+
+export const sessionJson = z.object({
+  csrf_token: nullableText.describe("goes into x-csrf-token of each state change; null where there is no session"),
+  instance_id: z.string(),
+  actor: z.string().describe("as the audit log names who asks"),
+  expires_at: timestamp.nullable().describe("when the session ends at the latest; null where there is no session"),
+});
+
+export const signInLinkJson = z.object({
+  url: z.string().describe("the code is in its fragment and works once"),
+  valid_ms: z.number().int(),
+  for_browser: z
+    .boolean()
+    .describe("true where only a program of Core's own user can use it, so that it may be an argument of one"),
+});
+
 export const logRecordJson = z.object({
   at: timestamp,
   stream: z.enum(["stdout", "stderr", "core"]),
@@ -308,6 +329,8 @@ export type CloudEventJson = z.infer<typeof cloudEventJson>;
 export type DoctorJson = z.infer<typeof doctorJson>;
 export type VerifyJson = z.infer<typeof verifyJson>;
 export type CoreStatusJson = z.infer<typeof coreStatusJson>;
+export type SessionJson = z.infer<typeof sessionJson>;
+export type SignInLinkJson = z.infer<typeof signInLinkJson>;
 export type LogRecordJson = z.infer<typeof logRecordJson>;
 export type ProgressJson = z.infer<typeof progressJson>;
 export type ToolJson = z.infer<typeof toolJson>;

@@ -32,6 +32,23 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "http.not_found": "Look the route up in docs/api.md; every path begins with /api/v1.",
   "http.body_too_large": "Send a request body of at most 1 MiB.",
 
+  "web.disabled": "Set `web.enabled` to true in config.toml, then `opensentience core restart`.",
+  "web.port_taken":
+    "End the program that the message names, or choose another port with `web.port` (0 for any free one) in config.toml.",
+  "web.host_refused": "Use the address that `opensentience core status` shows as `page`, exactly as it stands there.",
+  "web.origin_refused": "Use the web page at the address that `opensentience core status` shows, from no other page.",
+  "web.request_refused": "Send a path as it stands in docs/api.md, and each header once.",
+  "web.method_refused": "Use the method that docs/api.md gives for the route.",
+  "web.type_refused": "Send `content-type: application/json` and a JSON body, `{}` where there is nothing to say.",
+  "web.not_signed_in":
+    "Open the page with `opensentience open`, or send the token of state/web.token as a bearer token.",
+  "web.token_refused": "Send the token that stands in state/web.token in the home now.",
+  "web.sign_in_refused": "Get a new link with `opensentience open`, or paste the token of state/web.token.",
+  "web.too_many_attempts": "Wait a minute, or sign in with a link of `opensentience open`, which is never held up.",
+  "web.csrf_refused": "Load the page again.",
+  "web.too_many_streams": "Close pages that are open but not needed.",
+  "web.socket_only": "Use `opensentience open` on the machine where Core runs.",
+
   "storage.unavailable":
     "Check that the disk has room and that state/ in the home is yours and writable, then `opensentience core restart`.",
   "storage.too_new":

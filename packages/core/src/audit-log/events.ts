@@ -196,7 +196,22 @@ export const AUDIT_EVENTS = {
   "security.denied": {
     severity: "security",
     meaning: "An act was refused by policy.",
-    metadata: ["code", "message", "act", "door"],
+    metadata: ["code", "message", "act", "door", "count"],
+  },
+  "web.signed_in": {
+    severity: "security",
+    meaning: "Somebody signed in to the web page; a session begins.",
+    metadata: ["session", "method", "expires_at"],
+  },
+  "web.signed_out": {
+    severity: "info",
+    meaning: "A session of the web page ended.",
+    metadata: ["session", "reason"],
+  },
+  "web.token_rotated": {
+    severity: "security",
+    meaning: "The token of the web page was replaced; every session ended (outcome unknown: intent).",
+    metadata: ["sessions_ended"],
   },
   "audit.erased": {
     severity: "security",

@@ -53,7 +53,7 @@ export type Serve = (options: {
   paths: Paths;
   flags: Partial<Record<SettingKey, string>>;
   background: boolean;
-  onReady: (info: { socketPath: string }) => void;
+  onReady: (info: { socketPath: string; webUrl: string | null; signInUrl: string | null }) => void;
 }) => Promise<number>;
 
 export type CommandContext = {

@@ -14,6 +14,7 @@ export function statusText(style: Style, status: CoreStatusJson): string {
       "socket",
       status.socket_fallback ? `${status.socket_path} (the home is too deep for a socket)` : status.socket_path,
     ],
+    ["page", status.web_url],
     ["problem", status.degraded === null ? null : { text: status.degraded, color: "red" }],
     [
       "isolation",

@@ -12,6 +12,10 @@ type Routes = typeof CONTROL_ROUTES;
 export const ROUTES = {
   get_status: { method: "get", path: "/core/status" },
   stop_core: { method: "post", path: "/core/stop" },
+  get_session: { method: "get", path: "/session" },
+  sign_out: { method: "post", path: "/session/sign-out" },
+  rotate_token: { method: "post", path: "/session/rotate-token" },
+  make_sign_in_link: { method: "post", path: "/session/link" },
   scan: { method: "post", path: "/discovery/scan" },
   list_agents: { method: "get", path: "/agents" },
   get_agent: { method: "get", path: "/agents/{agent_id}" },

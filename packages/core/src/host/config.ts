@@ -9,12 +9,15 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { CoreError, echoText, RESTART_POLICIES, type RestartPolicy } from "@opensentience/protocol";
+import { guess } from "./near-word.ts";
 import { pathsOf, type Paths } from "./paths.ts";
 import { shellWord } from "./shell-word.ts";
 
+export { guess, nearest } from "./near-word.ts";
+
 export type Origin = "flag" | "environment" | "file" | "default";
 
-type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy";
+type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy" | "address";
 /** Every number has its bounds, which are allowed themselves: beyond them is a mistake that shows only later, and oddly. */
 type Setting = { environment?: string } & (
   | { default: unknown; kind: Exclude<Kind, "count"> }
@@ -22,6 +25,7 @@ type Setting = { environment?: string } & (
 );
 
 const KIBI = 1024;
+const HOUR_MS = 3_600_000;
 const MEBI = 1024 * 1024;
 /** Node's timers know no longer time, and take a longer one for one millisecond. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -30,6 +34,8 @@ const MAX_BYTES = 2 ** 50;
 /** Of config.toml. */
 const MAX_FILE_BYTES = 256 * 1024;
 const MAX_DEPTH = 8;
+/** Its form; whether this machine has it shows when it is bound. */
+const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$/;
 /** Characters of a refused value that a message shows. */
 const MAX_SHOWN = 60;
 
@@ -82,11 +88,16 @@ export const SETTINGS = {
   "runtime.calls_per_minute": { default: 6_000, kind: "count", min: 1, max: 10_000_000 },
   "audit.checkpoint_events": { default: 256, kind: "count", min: 1, max: 1_000_000 },
   "audit.checkpoint_interval_ms": { default: 60_000, kind: "count", min: 100, max: MAX_TIMER_MS },
+  "web.enabled": { default: true, kind: "boolean", environment: "OPENSENTIENCE_WEB_ENABLED" },
+  "web.port": { default: 6767, kind: "count", min: 0, max: 65_535, environment: "OPENSENTIENCE_WEB_PORT" },
+  "web.unsafe_bind": { default: "127.0.0.1", kind: "address" },
+  "web.session_idle_ms": { default: 8 * HOUR_MS, kind: "count", min: 1_000, max: MAX_TIMER_MS },
+  "web.session_max_ms": { default: 168 * HOUR_MS, kind: "count", min: 1_000, max: MAX_TIMER_MS },
   "tools.path": { default: "/usr/local/bin:/usr/bin:/bin", kind: "text", environment: "OPENSENTIENCE_TOOLS_PATH" },
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;
-type ValueOf<K extends Kind> = K extends "text"
+type ValueOf<K extends Kind> = K extends "text" | "address"
   ? string
   : K extends "texts" | "path_list"
     ? string[]
@@ -307,6 +318,8 @@ function fault(key: string, kind: Kind, value: unknown): string | undefined {
   switch (kind) {
     case "text":
       return typeof value === "string" && value !== "" ? undefined : "a non-empty text";
+    case "address":
+      return typeof value === "string" && IP_ADDRESS.test(value) ? undefined : "an IP address of this machine";
     case "texts":
       return isTexts ? undefined : "a list of texts";
     case "path_list":
@@ -346,46 +359,4 @@ function expandHome(roots: string[], home: string, operatorHome: string): string
     if (root === "~/.opensentience/agents") return join(home, "agents");
     return root.startsWith("~/") ? join(operatorHome, root.slice(2)) : root;
   });
-}
-
-/**
- * The known word that was most likely meant: within so many edits (Levenshtein) as its length allows, or the only one that
- * ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
- */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const typed = word.slice(0, 80);
-  const endings = known.filter((candidate) => candidate.endsWith(`.${typed}`));
-  if (endings.length === 1) return endings[0];
-  let best: string | undefined;
-  let bestDistance = allowedEdits(typed.length) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(typed, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** `; did you mean "…"?`, or nothing where nothing is near. */
-export function guess(word: string, known: readonly string[]): string {
-  const near = nearest(word, known);
-  return near === undefined ? "" : `; did you mean "${near}"?`;
-}
-
-function allowedEdits(length: number): number {
-  if (length <= 3) return 1;
-  if (length <= 8) return 2;
-  return Math.max(3, Math.floor(length / 3));
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

@@ -20,6 +20,7 @@ export type Paths = {
   auditKey: string;
   auditCheckpoints: string;
   auditJournal: string;
+  webToken: string;
   runFolder: string;
   runAgentsFolder: string;
   controlSocket: string;
@@ -46,6 +47,7 @@ export async function pathsOf(home: string, runtimeFolder: string | undefined, u
     auditKey: join(stateFolder, "audit.key"),
     auditCheckpoints: join(stateFolder, "audit.checkpoints"),
     auditJournal: join(stateFolder, "audit.journal"),
+    webToken: join(stateFolder, "web.token"),
     runFolder,
     runAgentsFolder: join(runFolder, "agents"),
     controlSocket: join(runFolder, "core.sock"),

@@ -7,6 +7,7 @@
  * do, and Node would begin them all at once and keep their answers for a caller that may never read.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { rawAnswer, type DoorName } from "./answer-headers.ts";
 
 type Socket = IncomingMessage["socket"];
 
@@ -21,14 +22,21 @@ const NOTE_EVERY_MS = 10_000;
 /** How often Node looks for requests that are over their time. */
 const CHECK_EVERY_MS = 1_000;
 
+/** What Node found wrong with a request, as HTTP says it. */
+const FAULTS: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+};
+
 /**
  * An HTTP server that does not listen yet. `note` takes lines for Core's log.
  *
  * SECURITY: without a time and a way to make room, 512 requests that are never finished keep out `core stop` and
  * `agents revoke`; pinned by "512 half-sent requests do not keep the operator out".
  */
-export function boundedServer(answer: RequestListener, note: (line: string) => void): Server {
-  const server = createServer({ connectionsCheckingInterval: CHECK_EVERY_MS });
+export function boundedServer(door: DoorName, answer: RequestListener, note: (line: string) => void): Server {
+  // A request without a Host is refused by who answers it, with all that an answer has to carry.
+  const server = createServer({ connectionsCheckingInterval: CHECK_EVERY_MS, requireHostHeader: false });
   server.headersTimeout = REQUEST_MS;
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = IDLE_MS;
@@ -67,6 +75,15 @@ export function boundedServer(answer: RequestListener, note: (line: string) => v
       if (open.get(socket) === request) open.set(socket, undefined);
     });
     answer(request, response);
+  });
+  server.on("checkExpectation", (request, response) => void server.emit("request", request, response));
+  server.on("connect", (_request, socket) => void socket.end(rawAnswer(door, "405 Method Not Allowed")));
+  // SECURITY: what is no HTTP must neither end Core nor get an answer that a browser may do with what it likes;
+  // pinned by "what is no HTTP gets an answer with the headers, and Core goes on".
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // An answer that is under way leaves no place for another.
+    if (!socket.writable || open.get(socket as Socket) !== undefined) return void socket.destroy();
+    socket.end(rawAnswer(door, FAULTS[error.code ?? ""] ?? "400 Bad Request"), () => socket.destroy());
   });
   return server;
 }

@@ -1,6 +1,7 @@
 /** What the API needs of Core, put together by the composition root. */
+import type { Socket } from "node:net";
 import type { CoreError, CoreStatusJson, RestartPolicy } from "@opensentience/protocol";
-import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import type { Act, AuditEvent, AuditLog } from "../audit-log/audit-log.ts";
 import type { Build } from "../build/build.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Discovery } from "../discovery/discovery.ts";
@@ -10,6 +11,8 @@ import type { Install } from "../install/install.ts";
 import type { Launcher } from "../launcher/launcher.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Held } from "../sandbox/sandbox.ts";
+import type { Access } from "./access.ts";
+import type { PageFiles } from "./page-files.ts";
 
 export type Services = {
   audit: AuditLog;
@@ -22,8 +25,24 @@ export type Services = {
   runtime: Runtime;
 };
 
+/** The web page, where it is not switched off. */
+export type Page = {
+  url: string;
+  access: Access;
+  files: PageFiles;
+  tokenPath: string;
+  /** The one user whose programs may use a code that was made for a browser; null where a peer's user cannot be told. */
+  browserUser: number | null;
+  peerUser: (socket: Socket) => number | undefined;
+};
+
 export type Domain = {
   version: string;
+  instanceId: string;
+  subject: AuditEvent["subject"];
+  page: Page | null;
+  /** Null while Core is degraded: then nothing can be recorded, and hardly anything be done. */
+  record: (event: AuditEvent) => string | null;
   /** `uid:<n>(<login>)`: who stands behind the control socket. */
   operator: string;
   /** Why there are no services, or null. */
@@ -42,6 +61,6 @@ export type Domain = {
   requestStop: (act: Act) => void;
   /** What was thrown, as the caller gets it: the composition root knows the home, and so whether its disk is full. */
   toError: (thrown: unknown) => CoreError;
-  recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string) => void;
+  recordDenial: (error: CoreError, act: Act, agentId: string | undefined, door: string, count?: number) => void;
   onFault: (what: string, error: unknown) => void;
 };

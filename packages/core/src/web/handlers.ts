@@ -4,6 +4,8 @@ import { eventType, type Act, type AuditFilter } from "../audit-log/audit-log.ts
 import { checkHealth } from "../doctor/doctor.ts";
 import { readLog } from "../logs/logs.ts";
 import { agentDetail, listedAgent, updatedAgent } from "./agents.ts";
+import type { Caller } from "./guard.ts";
+import { makeLink, rotateToken, sessionJson, signOut } from "./page.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
 import { followRuns } from "./run-logs.ts";
 import { callTool, listTools, streamToolCall, toolDetail, toolId } from "./tools.ts";
@@ -15,8 +17,11 @@ export type Input = {
   query: Record<string, unknown>;
   body: Record<string, unknown>;
   act: Act;
+  caller: Caller;
   signal: AbortSignal;
   progress: (phase: string, text: string) => void;
+  /** Sets a header of the answer. */
+  setHeader: (name: string, value: string) => void;
 };
 export type Handler = (domain: Domain, input: Input) => unknown;
 
@@ -71,6 +76,10 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
     domain.requestStop(act);
     return { stopping: true };
   },
+  get_session: (domain, { caller }) => sessionJson(domain, caller),
+  sign_out: (domain, input) => signOut(domain, input),
+  rotate_token: (domain, { act }) => rotateToken(domain, act),
+  make_sign_in_link: (domain, { body, caller }) => makeLink(domain, caller, body["for_browser"] === true),
   scan: (domain, { body, act, signal, progress }) =>
     services(domain).discovery.scan(body["paths"] as string[] | undefined, act, {
       signal,

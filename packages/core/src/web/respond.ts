@@ -9,16 +9,25 @@ import {
   type ControlOperation,
   type ControlRoute,
 } from "@opensentience/protocol";
-import type { Context } from "hono";
 import type { z } from "zod";
 import type { Act } from "../audit-log/audit-log.ts";
+import type { Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { Handler, Input } from "./handlers.ts";
 
 const LINES = "application/x-ndjson";
+/** Needs no database. */
+const ANSWERED_ALWAYS: ReadonlySet<ControlOperation> = new Set<ControlOperation>([
+  "get_status",
+  "stop_core",
+  "check_health",
+  "get_session",
+  "sign_out",
+  "make_sign_in_link",
+]);
 
 export async function respond(
-  context: Context,
+  context: Asked,
   domain: Domain,
   operation: ControlOperation,
   handler: Handler,
@@ -34,8 +43,10 @@ export async function respond(
   const input: Input = {
     ...(await parseRequest(context, route)),
     act,
+    caller: context.env.caller,
     signal: context.req.raw.signal,
     progress: () => {},
+    setHeader: (name, value) => context.header(name, value),
   };
   const wantsLines = (context.req.header("accept") ?? "").includes(LINES);
   // What such a handler refuses, it refuses before it gives the records, so a refusal is still a proper answer.
@@ -48,13 +59,10 @@ export async function respond(
 
 /** What a degraded Core answers: what it found, and whether the log is intact where there is one. */
 function isAnswered(operation: ControlOperation, domain: Domain): boolean {
-  return (
-    ["get_status", "stop_core", "check_health"].includes(operation) ||
-    (operation === "verify_audit" && domain.audit !== null)
-  );
+  return ANSWERED_ALWAYS.has(operation) || (operation === "verify_audit" && domain.audit !== null);
 }
 
-async function parseRequest(context: Context, route: ControlRoute): Promise<Pick<Input, "params" | "query" | "body">> {
+async function parseRequest(context: Asked, route: ControlRoute): Promise<Pick<Input, "params" | "query" | "body">> {
   return {
     params: parse(route.params, context.req.param(), "path"),
     query: parse(route.query, context.req.query(), "query"),
@@ -62,7 +70,7 @@ async function parseRequest(context: Context, route: ControlRoute): Promise<Pick
   };
 }
 
-async function readJson(context: Context): Promise<unknown> {
+async function readJson(context: Asked): Promise<unknown> {
   if (context.req.header("content-type")?.split(";")[0]?.trim() !== "application/json") {
     throw new CoreError("usage.invalid", "a state change needs content-type application/json", {
       nextStep: "opensentience help",
@@ -88,7 +96,7 @@ function parse(schema: z.ZodType | undefined, value: unknown, where: string): Re
 }
 
 /** The progress of an act as it happens, then its result or its error. */
-async function* withProgress(domain: Domain, handler: Handler, input: Input, context: Context): AsyncIterable<unknown> {
+async function* withProgress(domain: Domain, handler: Handler, input: Input, context: Asked): AsyncIterable<unknown> {
   const waiting: unknown[] = [];
   let wake = (): void => {};
   const progress = (phase: string, text: string): void => {
@@ -101,7 +109,7 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
     .then((result) => (outcome = { result }))
     .catch((thrown: unknown) => {
       const error = domain.toError(thrown);
-      if (error.code === "core.internal") domain.onFault(context.req.path, thrown);
+      if (error.code === "core.internal") domain.onFault(`${context.env.requestId}: ${context.req.path}`, thrown);
       if (error.kind === "denied")
         domain.recordDenial(
           error,
@@ -125,7 +133,7 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
   yield outcome;
 }
 
-function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknown>, context: Context): Response {
+function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknown>, context: Asked): Response {
   const iterator = iterate(records);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
@@ -135,7 +143,7 @@ function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknow
         if (done === true) return controller.close();
         controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
       } catch (thrown) {
-        domain.onFault(`${context.req.method} ${context.req.path}, while streaming`, thrown);
+        domain.onFault(`${context.env.requestId}: ${context.req.method} ${context.req.path}, while streaming`, thrown);
         controller.enqueue(encoder.encode(`${JSON.stringify(errorToJson(domain.toError(thrown)))}\n`));
         controller.close();
       }
@@ -144,13 +152,7 @@ function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknow
       await iterator.return(undefined);
     },
   });
-  return new Response(body, {
-    headers: {
-      "content-type": LINES,
-      "x-request-id": context.res.headers.get("x-request-id") ?? "",
-      "cache-control": "no-store",
-    },
-  });
+  return new Response(body, { headers: { "content-type": LINES } });
 }
 
 async function* iterate(records: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<unknown, undefined> {

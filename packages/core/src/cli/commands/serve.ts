@@ -1,4 +1,4 @@
-import type { CommandContext } from "../context.ts";
+import type { CommandContext, Serve } from "../context.ts";
 import { settingFlags } from "../settings-flags.ts";
 
 /** Core in this process until it is stopped. In the background it reports on fd 3 and prints nothing. */
@@ -7,12 +7,15 @@ export async function run(context: CommandContext): Promise<number> {
   const flags = settingFlags(options.texts("set"));
   const background = options.flag("background");
   const serve = await context.loadServe();
-  const onReady = ({ socketPath }: { socketPath: string }): void => {
+  const onReady: Parameters<Serve>[0]["onReady"] = ({ socketPath, webUrl, signInUrl }) => {
     if (background) return;
-    output.record({ pid: process.pid, socket_path: socketPath, home: paths.home, log_path: paths.coreLog }, (style) =>
+    const where = { pid: process.pid, socket_path: socketPath, home: paths.home, log_path: paths.coreLog };
+    output.record({ ...where, web_url: webUrl, sign_in_url: signInUrl }, (style) =>
       [
         style.paint("bold", "OpenSentience Core is running"),
         style.fields([
+          ["page", webUrl ?? "switched off by web.enabled"],
+          ["sign in", signInUrl === null ? null : `${signInUrl} (once, within a minute; then: opensentience open)`],
           ["socket", socketPath],
           ["home", paths.home],
           ["log", paths.coreLog],

@@ -1,0 +1,31 @@
+/** Who asked for what, as it is recorded: decided by the door and never by the client. */
+import { newId } from "@opensentience/protocol";
+import type { Context } from "hono";
+import type { Act } from "../audit-log/audit-log.ts";
+import type { Domain } from "./domain.ts";
+import type { DoorBindings } from "./doors.ts";
+import type { Caller } from "./guard.ts";
+
+export type Asked = Context<{ Bindings: DoorBindings }>;
+
+/** A correlation id joins the events of one command; anything else a client sends is replaced. */
+const CORRELATION_ID = /^(cor|web)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The request is the cause of the first event it leads to; what follows from that one names it. */
+export function actOf(context: Asked, domain: Pick<Domain, "operator">, caller: Caller = context.env.caller): Act {
+  const given = context.req.header("x-correlation-id");
+  return {
+    actor: actorOf(caller, domain),
+    correlationId:
+      given !== undefined && CORRELATION_ID.test(given) ? given : newId(caller.kind === "operator" ? "cor" : "web"),
+    causationId: context.env.requestId,
+  };
+}
+
+/** Nobody is the one whose sign-in is refused. */
+export function actorOf(caller: Caller, { operator }: Pick<Domain, "operator">): Act["actor"] {
+  if (caller.kind === "operator") return { type: "human", id: operator };
+  if (caller.kind === "session") return { type: "human", id: `${operator} web:${caller.session.id}` };
+  if (caller.kind === "token") return { type: "human", id: `${operator} web:token` };
+  return { type: "system", id: "web:nobody" };
+}

@@ -1,0 +1,172 @@
+/**
+ * The guard of the web page: one function in front of every route, file and stream of the TCP door. It sees the head of a
+ * request before anything else of Core does, and lets nothing through that a page of another site, another program's
+ * port, a rebound name or an unknown caller could have sent.
+ *
+ * In this order: the host the request names, the origin it comes from, its method and kind, who sends it, and for
+ * cookies the proof that our own page sent it. What is public is a short list; everything else needs a token or a
+ * session, routes that do not exist included. A refusal tells its code and nothing of what was given.
+ */
+import type { IncomingMessage } from "node:http";
+import { CoreError, ERROR_KINDS, type ErrorCode } from "@opensentience/protocol";
+import type { Access } from "./access.ts";
+import { digestOf, isSameSecret, type Session } from "./sessions.ts";
+
+/** Who sends a request. `nobody` reaches only what is public. */
+export type Caller =
+  | { kind: "operator" }
+  | { kind: "nobody" }
+  | { kind: "token" }
+  | { kind: "session"; session: Session };
+
+export type RequestHead = Pick<IncomingMessage, "method" | "url" | "rawHeaders">;
+export type GuardRules = {
+  /** Exactly these values of Host are ours. */
+  hosts: readonly string[];
+  access: Access;
+};
+
+/** Statuses that HTTP has for these and that no kind of error stands for. */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  "web.host_refused": 421,
+  "web.method_refused": 405,
+  "web.type_refused": 415,
+  "web.too_many_attempts": 429,
+};
+
+const READS = new Set(["GET", "HEAD"]);
+const CHANGES = new Set(["POST", "PUT", "PATCH", "DELETE"]);
+const ASSET = /^\/assets\/[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+const BEARER = /^Bearer +([!-~]{1,512})$/i;
+
+export function statusOf(error: CoreError): number {
+  return STATUS[error.code] ?? ERROR_KINDS[error.kind].status;
+}
+
+/** Hosts under which an address is reached: its own name, and for loopback the two that everybody types. */
+export function hostsOf(address: string, port: number): string[] {
+  const own = address.includes(":") ? `[${address}]` : address;
+  // Bound to every address, it is still reached from outside only where something forwards to loopback.
+  const names = new Set(["127.0.0.1", "localhost", ...(/^(0\.0\.0\.0|::)$/.test(address) ? [] : [own])]);
+  // A browser leaves the port of http out.
+  return [...names].flatMap((name) => (port === 80 ? [`${name}:${port}`, name] : [`${name}:${port}`]));
+}
+
+/** The caller, or a thrown CoreError whose status `statusOf` gives. */
+export function judge(request: RequestHead, rules: GuardRules): Caller {
+  const headers = new Heads(request.rawHeaders);
+  const method = request.method ?? "";
+  const host = judgeHost(headers, rules.hosts);
+  judgeOrigin(headers, host);
+  const path = judgeTarget(request.url ?? "");
+  if (!READS.has(method) && !CHANGES.has(method))
+    throw new CoreError("web.method_refused", "that method does not exist here");
+  const isChange = CHANGES.has(method);
+  if (isChange) judgeType(headers);
+  const caller = identify(headers, rules.access);
+  if (isPublic(method, path)) return caller;
+  if (caller.kind === "nobody")
+    throw new CoreError("web.not_signed_in", "sign in first", { nextStep: "opensentience open" });
+  if (isChange && caller.kind === "session") judgeCsrf(headers, caller.session);
+  return caller;
+}
+
+function isPublic(method: string, path: string): boolean {
+  if (method === "POST") return path === "/sign-in";
+  return READS.has(method) && (path === "/" || path === "/healthz" || ASSET.test(path));
+}
+
+/**
+ * SECURITY: a site of the attacker's whose name is made to resolve to 127.0.0.1 (DNS rebinding) is same-origin with
+ * itself, but the browser still sends its name; pinned by "a host that is not exactly ours".
+ */
+function judgeHost(headers: Heads, hosts: readonly string[]): string {
+  const given = headers.all("host");
+  if (given.length === 1 && hosts.includes(given[0] ?? "")) return given[0] ?? "";
+  throw new CoreError("web.host_refused", "that is not the address of this page");
+}
+
+/**
+ * SECURITY: pages of other sites, of other ports of this address (a site of their own port is "same-site"), and
+ * documents without an origin can all send requests here; pinned by "an origin that is not exactly ours". Ours is the
+ * one that belongs to the host that was asked: whoever holds port 6767 of [::1] is `http://localhost:6767` as well.
+ */
+function judgeOrigin(headers: Heads, host: string): void {
+  const refused = (): CoreError => new CoreError("web.origin_refused", "that request comes from another origin");
+  const origin = headers.all("origin");
+  if (origin.length > 1 || (origin.length === 1 && origin[0] !== `http://${host}`)) throw refused();
+  const site = headers.all("sec-fetch-site");
+  if (site.length > 1 || (site.length === 1 && site[0] !== "same-origin" && site[0] !== "none")) throw refused();
+}
+
+/**
+ * SECURITY: `/assets/../api/v1/agents` is public for one reader and a route for the next, so a target that any reader
+ * could take for another one is none; pinned by "a target that could be read in two ways". The path.
+ */
+function judgeTarget(target: string): string {
+  const path = target.split("?", 1)[0] ?? "";
+  const refused = (): CoreError => new CoreError("web.request_refused", "the request names no path");
+  if (!path.startsWith("/") || path.startsWith("//") || target.includes("#")) throw refused();
+  let read: URL;
+  try {
+    read = new URL(`http://x${target}`);
+  } catch {
+    throw refused();
+  }
+  if (read.pathname !== path || read.host !== "x") throw refused();
+  return path;
+}
+
+/** SECURITY: what a form or a beacon of another site can send is none of the types that need its permission. */
+function judgeType(headers: Heads): void {
+  const [type = "", ...more] = headers.all("content-type");
+  if (more.length === 0 && /^application\/json[ \t]*(;|$)/i.test(type)) return;
+  throw new CoreError("web.type_refused", "a state change needs content-type application/json");
+}
+
+/** A token that was given has to be right: no cookie makes up for it. */
+function identify(headers: Heads, access: Access): Caller {
+  const authorization = headers.all("authorization");
+  if (authorization.length > 0) {
+    const token = authorization.length === 1 ? BEARER.exec(authorization[0] ?? "")?.[1] : undefined;
+    access.checkToken(token ?? "");
+    return { kind: "token" };
+  }
+  for (const secret of headers.cookies(access.cookieName)) {
+    const session = access.sessions.find(secret);
+    if (session !== undefined) return { kind: "session", session };
+  }
+  return { kind: "nobody" };
+}
+
+function judgeCsrf(headers: Heads, session: Session): void {
+  const given = headers.all("x-csrf-token");
+  if (given.length === 1 && isSameSecret(given[0] ?? "", digestOf(session.csrfToken))) return;
+  throw new CoreError("web.csrf_refused", "the CSRF token of the session is missing or wrong");
+}
+
+/** Headers as they were sent: Node's own reading drops the second of two Host headers. */
+class Heads {
+  readonly #raw: readonly string[];
+
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  all(name: string): string[] {
+    const values: string[] = [];
+    for (let index = 0; index < this.#raw.length; index += 2)
+      if (this.#raw[index]?.toLowerCase() === name) values.push(this.#raw[index + 1] ?? "");
+    return values;
+  }
+
+  /** Another program on this address can set a cookie of the same name: each of them is tried. */
+  cookies(name: string): string[] {
+    return this.all("cookie")
+      .flatMap((header) => header.split(";"))
+      .map((pair) => pair.trim())
+      .filter((pair) => pair.startsWith(`${name}=`))
+      .slice(0, 8)
+      .map((pair) => pair.slice(name.length + 1));
+  }
+}

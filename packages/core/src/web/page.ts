@@ -1,0 +1,125 @@
+/** The page's own routes: its files, and the exchange of a code or token for a session. */
+import { CoreError, signInBody, type SessionJson, type SignInLinkJson } from "@opensentience/protocol";
+import type { Act } from "../audit-log/audit-log.ts";
+import { CODE_MS, type SignIn } from "./access.ts";
+import { actOf, actorOf, type Asked } from "./acts.ts";
+import type { Domain, Page } from "./domain.ts";
+import type { Caller } from "./guard.ts";
+import type { Input } from "./handlers.ts";
+import type { PageFile } from "./page-files.ts";
+import type { Session, SessionEnd } from "./sessions.ts";
+
+const COOKIE = "HttpOnly; SameSite=Strict; Path=/";
+const IMMUTABLE = "public, max-age=31536000, immutable";
+
+export function answerIndex(context: Asked, file: PageFile): Response {
+  return fileAnswer(context, file, "no-store");
+}
+
+/** Undefined where there is no such file. */
+export function answerAsset(context: Asked, file: PageFile | undefined): Response | undefined {
+  return file === undefined ? undefined : fileAnswer(context, file, IMMUTABLE);
+}
+
+function fileAnswer(context: Asked, file: PageFile, caching: string): Response {
+  const headers = { "cache-control": caching, etag: file.etag };
+  if (context.req.header("if-none-match") === file.etag) return new Response(null, { status: 304, headers });
+  return new Response(file.bytes, { headers: { ...headers, "content-type": file.type } });
+}
+
+/** Throws `usage.invalid`, `web.sign_in_refused`, `web.too_many_attempts`, `audit.unavailable`. */
+export async function signIn(context: Asked, domain: Domain): Promise<Response> {
+  const { access } = pageOf(domain);
+  const given = signInBody.safeParse(await context.req.json().catch(() => undefined));
+  if (!given.success)
+    throw new CoreError("usage.invalid", 'the body is {"code": "…"} or {"token": "…"}', {
+      nextStep: "opensentience open",
+    });
+  const { incoming, caller } = context.env;
+  access.checkSignIn(given.data as SignIn, () => domain.page?.peerUser(incoming.socket));
+  if (caller.kind === "session") endSession(domain, caller.session, "signed_in_again", actOf(context, domain));
+  const { session, secret } = access.sessions.begin((begun) =>
+    domain.record({
+      type: "web.signed_in",
+      act: actOf(context, domain, { kind: "session", session: begun }),
+      subject: domain.subject,
+      metadata: {
+        session: begun.id,
+        method: "code" in given.data ? "code" : "token",
+        expires_at: begun.expiresAt,
+      },
+    }),
+  );
+  const seconds = Math.max(0, Math.floor((Date.parse(session.expiresAt) - Date.now()) / 1000));
+  context.header("set-cookie", `${access.cookieName}=${secret}; Max-Age=${seconds}; ${COOKIE}`);
+  return context.json(sessionJson(domain, { kind: "session", session }));
+}
+
+/** Throws `usage.invalid` where there is no session to end. */
+export function signOut(domain: Domain, { caller, act, setHeader }: Input): { signed_out: true } {
+  if (caller.kind !== "session")
+    throw new CoreError("usage.invalid", "the request belongs to no session", { nextStep: "opensentience open" });
+  setHeader("set-cookie", `${pageOf(domain).access.cookieName}=; Max-Age=0; ${COOKIE}`);
+  endSession(domain, caller.session, "signed_out", act);
+  return { signed_out: true };
+}
+
+/** Throws `web.socket_only`: a session that could make links would outlive its end. */
+export function makeLink(domain: Domain, caller: Caller, isForBrowser: boolean): SignInLinkJson {
+  const { access, url, browserUser } = pageOf(domain);
+  if (caller.kind !== "operator")
+    throw new CoreError("web.socket_only", "links are made on the control socket", { nextStep: "opensentience open" });
+  const user = isForBrowser ? browserUser : null;
+  return { url: `${url}#code=${access.makeCode(user)}`, for_browser: user !== null, valid_ms: CODE_MS };
+}
+
+/** It ends whether or not that can be recorded: less access needs no record to be right. */
+function endSession(domain: Domain, session: Session, reason: SessionEnd, act: Act): void {
+  pageOf(domain).access.sessions.end(session);
+  recordEnd(domain, session, reason, act);
+}
+
+export function recordEnd(
+  domain: Pick<Domain, "record" | "subject">,
+  session: Session,
+  reason: SessionEnd,
+  act: Act,
+): void {
+  domain.record({ type: "web.signed_out", act, subject: domain.subject, metadata: { session: session.id, reason } });
+}
+
+/** Every session ends; nobody is signed in by it. Throws `web.disabled`, `audit.unavailable`. */
+export async function rotateToken(domain: Domain, act: Act): Promise<{ sessions_ended: number; token_path: string }> {
+  const { access, tokenPath } = pageOf(domain);
+  const event = { type: "web.token_rotated", subject: domain.subject } as const;
+  const own = { ...act, causationId: domain.record({ ...event, act, outcome: "unknown" }) };
+  const ended = access.sessions.endAll();
+  try {
+    await access.replaceToken();
+  } catch (error) {
+    domain.record({ ...event, act: own, outcome: "failed" });
+    throw error;
+  }
+  for (const session of ended) recordEnd(domain, session, "token_rotated", own);
+  domain.record({ ...event, act: own, metadata: { sessions_ended: ended.length } });
+  return { sessions_ended: ended.length, token_path: tokenPath };
+}
+
+/** Only a session has a CSRF token: who shows the token of the home with each request needs none. */
+export function sessionJson(domain: Domain, caller: Caller): SessionJson {
+  const session = caller.kind === "session" ? caller.session : undefined;
+  return {
+    csrf_token: session?.csrfToken ?? null,
+    instance_id: domain.instanceId,
+    actor: actorOf(caller, domain).id,
+    expires_at: session?.expiresAt ?? null,
+  };
+}
+
+/** Throws `web.disabled`. */
+function pageOf(domain: Domain): Page {
+  if (domain.page !== null) return domain.page;
+  throw new CoreError("web.disabled", "the web page is switched off", {
+    nextStep: "opensentience core restart --set web.enabled=true",
+  });
+}
