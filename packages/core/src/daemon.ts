@@ -28,7 +28,7 @@ import { WebPage } from "./page.ts";
 import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
 import { logLimits, makeServices, notIntact, openAuditLog, reconcile } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
-import { createApp, listenOnSocket, type Domain } from "./web/web.ts";
+import { createApp, listenOnSocket, LiveEvents, type Domain } from "./web/web.ts";
 
 export type ServeOptions = {
   paths: Paths;
@@ -91,6 +91,7 @@ export class Core {
   #storage: Storage | undefined;
   #audit: AuditLog | null = null;
   #services: Domain["services"] = null;
+  #live: LiveEvents | null = null;
   #degraded: CoreError | null = null;
   #server: Server | undefined;
   #expiryTimer: NodeJS.Timeout | undefined;
@@ -197,6 +198,7 @@ export class Core {
     const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
     const { launcher, enablement } = services;
     this.#services = services;
+    this.#live = new LiveEvents(services, parts.onFault);
     audit.record({
       type: "core.started",
       act: SYSTEM_ACT,
@@ -234,6 +236,7 @@ export class Core {
       degraded: this.#degraded,
       audit: this.#audit,
       services: this.#services,
+      live: this.#live,
       held: describeHeld(this.#probe),
       defaultRestartPolicy: this.#config.get("restart.policy"),
       environmentValue: (name) => this.#config.environmentValue(name),
@@ -331,6 +334,7 @@ export class Core {
       // With their agents the calls have ended; what they came to is committed in the next turn.
       await services.runtime.router.idle();
       this.#page?.end();
+      this.#live?.close();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
       services.audit.record({

@@ -9,8 +9,10 @@
  * with JSON Lines: any number of `{"progress": {...}}` and at the end one `{"result": …}` or `{"error": …}`.
  * A route marked `lines` answers with JSON Lines of its response schema and ends when the caller leaves or, without
  * `follow`, when everything was sent.
+ * A route marked `events` answers with server-sent events (control-events.ts).
  */
 import { z } from "zod";
+import { LIVE_ROUTES } from "./control-live.ts";
 import {
   agentDetailJson,
   builtAgentJson,
@@ -28,8 +30,6 @@ import {
   runJson,
   stoppedRunJson,
   scanReportJson,
-  sessionJson,
-  signInLinkJson,
   toolCallJson,
   toolDetailJson,
   toolJson,
@@ -87,33 +87,7 @@ export const CONTROL_ROUTES = {
     body: empty,
     response: z.object({ stopping: z.literal(true) }),
   },
-  get_session: {
-    method: "get",
-    path: "/session",
-    summary: "Who asks, and the CSRF token of the session",
-    response: sessionJson,
-  },
-  sign_out: {
-    method: "post",
-    path: "/session/sign-out",
-    summary: "End the session",
-    body: empty,
-    response: z.object({ signed_out: z.literal(true) }),
-  },
-  rotate_token: {
-    method: "post",
-    path: "/session/rotate-token",
-    summary: "Replace the token of the web page and end every session",
-    body: empty,
-    response: z.object({ sessions_ended: z.number().int(), token_path: z.string() }),
-  },
-  make_sign_in_link: {
-    method: "post",
-    path: "/session/link",
-    summary: "A link that signs in to the web page once; on the control socket only",
-    body: z.object({ for_browser: z.boolean().optional() }).strict(),
-    response: signInLinkJson,
-  },
+  ...LIVE_ROUTES,
   scan: {
     method: "post",
     path: "/discovery/scan",
@@ -379,6 +353,7 @@ export type ControlRoute = {
   response: z.ZodType;
   progress?: boolean;
   lines?: boolean;
+  events?: boolean;
   boundary?: boolean;
 };
 export type ControlOperation = keyof typeof CONTROL_ROUTES;

@@ -47,6 +47,7 @@ export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
 export type { Act, AuditEvent } from "./new-row.ts";
+export type { AuditRow } from "./chain.ts";
 export type { AuditFilter } from "./store.ts";
 
 export const SYSTEM_ACT: Act = { actor: { type: "system", id: "system:core" }, correlationId: null };
@@ -76,7 +77,7 @@ export class AuditLog {
   #checkpointed: number;
   /** Hash of the newest signed note. */
   #newestNote: string | null;
-  #listeners = new Set<() => void>();
+  #listeners = new Set<(rows: readonly AuditRow[]) => void>();
   #timer: NodeJS.Timeout | undefined;
   #checkpointQueue: Promise<unknown> = Promise.resolve();
 
@@ -116,19 +117,19 @@ export class AuditLog {
     if (this.problem !== null) throw this.#notIntact();
     this.#pending.flush();
     const before = this.#head;
-    let isSecurity = false;
+    const rows: AuditRow[] = [];
     try {
       const result = this.#deps.storage.transaction((tx) => {
         const value = change(tx, (event) => {
           const row = this.#append(tx, event);
-          isSecurity ||= row.severity === "security";
+          rows.push(row);
           return row.event_id;
         });
         if (this.#head === before) throw new Error("a governed change recorded nothing");
         return value;
       });
       killPoint("audit.event_committed");
-      this.#afterCommit(isSecurity);
+      this.#afterCommit(rows);
       return result;
     } catch (error) {
       this.#head = before;
@@ -162,7 +163,7 @@ export class AuditLog {
       throw isSqliteError(error) ? unavailable(error) : error;
     }
     killPoint("audit.rows_inserted");
-    this.#afterCommit(false);
+    this.#afterCommit(rows);
   }
 
   /** What waits is in the table; where that fails, whoever writes next hears of it. */
@@ -187,12 +188,12 @@ export class AuditLog {
   find(eventId: string): AuditEventJson | undefined {
     this.#settle();
     const row = rowByEventId(this.#deps.storage, eventId);
-    return row === undefined ? undefined : toJson(row);
+    return row === undefined ? undefined : eventOfRow(row);
   }
 
   newestAbout(subject: AuditEvent["subject"]): AuditEventJson | undefined {
     const row = newestRow(this.#deps.storage, subject);
-    return row === undefined ? undefined : toJson(row);
+    return row === undefined ? undefined : eventOfRow(row);
   }
 
   /** Newest first; `next` is the cursor of the following page. */
@@ -208,24 +209,24 @@ export class AuditLog {
       });
     }
     const rows = rowsMatching(this.#deps.storage, filter, { order: "newest", before, limit: page.limit + 1 });
-    const items = rows.slice(0, page.limit).map(toJson);
+    const items = rows.slice(0, page.limit).map(eventOfRow);
     return { items, next: rows.length > page.limit ? String(items.at(-1)?.seq) : null };
   }
 
   /** Calls that the Core before this one handed over and did not see the end of; `startSeq` is the row of this one's start. */
   openCalls(startSeq: number): AuditEventJson[] {
-    return openCalls(this.#deps.storage, startSeq).map(toJson);
+    return openCalls(this.#deps.storage, startSeq).map(eventOfRow);
   }
 
   /** Intents of these types about agents that nothing followed, oldest first: what a crash left open. */
   openIntents(types: readonly AuditEventType[]): AuditEventJson[] {
-    return openIntents(this.#deps.storage, types).map(toJson);
+    return openIntents(this.#deps.storage, types).map(eventOfRow);
   }
 
   /** Oldest first after `afterSeq`, one batch; empty when there is nothing newer. */
   after(filter: AuditFilter, afterSeq: number, limit = 500): AuditEventJson[] {
     this.#settle();
-    return rowsMatching(this.#deps.storage, filter, { order: "oldest", after: afterSeq, limit }).map(toJson);
+    return rowsMatching(this.#deps.storage, filter, { order: "oldest", after: afterSeq, limit }).map(eventOfRow);
   }
 
   /** The seq before the last `count` matching events: where a tail begins. */
@@ -240,8 +241,8 @@ export class AuditLog {
     return this.#head;
   }
 
-  /** Called after every commit that appended; returns how to unsubscribe. */
-  onAppend(listener: () => void): () => void {
+  /** Called with the rows of every commit that appended; must not throw. Returns how to unsubscribe. */
+  onAppend(listener: (rows: readonly AuditRow[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -288,7 +289,7 @@ export class AuditLog {
     });
     killPoint("audit.erased");
     storage.flushJournal();
-    return toJson({ ...row, metadata_json: null, meta_salt: null });
+    return eventOfRow({ ...row, metadata_json: null, meta_salt: null });
   }
 
   /** Signs the head as it is now; one after another, so that the file stays in order. */
@@ -334,8 +335,9 @@ export class AuditLog {
     return row;
   }
 
-  #afterCommit(isSecurity: boolean): void {
-    for (const listener of this.#listeners) listener();
+  #afterCommit(rows: readonly AuditRow[]): void {
+    for (const listener of this.#listeners) listener(rows);
+    const isSecurity = rows.some(({ severity }) => severity === "security");
     const pending = this.#head.seq - this.#checkpointed;
     if (isSecurity || pending >= this.#deps.checkpointEvents) {
       this.checkpoint().catch(this.#deps.onCheckpointError);
@@ -363,7 +365,8 @@ function adopt(storage: Storage, notes: Checkpoint[]): Adopted {
   }
 }
 
-function toJson(row: AuditRow): AuditEventJson {
+/** As every interface shows it. */
+export function eventOfRow(row: AuditRow): AuditEventJson {
   const { meta_salt: _salt, meta_digest: _digest, metadata_json, observer: _observer, ...rest } = row;
   return { ...rest, metadata: metadata_json === null ? null : JSON.parse(metadata_json) } as AuditEventJson;
 }

@@ -52,6 +52,7 @@ export class Catalog {
   readonly #audit: AuditLog;
   readonly #claims = new Set<string>();
   readonly #waitingForIdle: (() => void)[] = [];
+  readonly #listeners = new Set<(agentIds: readonly string[]) => void>();
 
   constructor(deps: { storage: Storage; audit: AuditLog }) {
     this.#storage = deps.storage;
@@ -164,7 +165,22 @@ export class Catalog {
     const outcomes = judged.map(({ outcome }) => outcome);
     if (outcomes.every((outcome) => outcome === "unchanged")) this.#audit.bookkeep((tx) => change(tx, undefined));
     else this.#audit.transact(change);
+    const moved = judged.filter(
+      ({ known, discoveredPath }) =>
+        known !== undefined && (known.missingSince !== null || known.discoveredPath !== discoveredPath),
+    );
+    this.#tell(moved.map(({ kept }) => kept.manifest.id));
     return outcomes;
+  }
+
+  /** Called with the agents of which something changed that is no event: where they were seen, or that they were not. */
+  onUnrecorded(listener: (agentIds: readonly string[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(agentIds: readonly string[]): void {
+    if (agentIds.length > 0) for (const listener of this.#listeners) listener(agentIds);
   }
 
   markVanished(agentIds: string[]): void {
@@ -172,6 +188,7 @@ export class Catalog {
     this.#audit.bookkeep((tx) => {
       for (const agentId of agentIds) store.markMissing(this.#storage, tx, agentId, at);
     });
+    this.#tell(agentIds);
   }
 
   /** Makes or renews the row of a freshly installed agent, inside the install's transaction. */

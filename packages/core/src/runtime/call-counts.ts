@@ -4,6 +4,9 @@ import type { CallAnswer } from "./tool-router.ts";
 /** Upper bounds of the buckets of durations, in ms. */
 export const DURATION_BUCKETS_MS = [1, 5, 25, 100, 500, 2_500, 10_000, 60_000] as const;
 
+/** Of the newest calls, for percentiles. */
+const NEWEST = 1_024;
+
 export class CallCounts {
   /** Outcome → calls that were sent and had it. */
   readonly ended: Record<CallAnswer["status"], number> = { succeeded: 0, failed: 0, canceled: 0 };
@@ -14,8 +17,19 @@ export class CallCounts {
   inFlight = 0;
   readonly durations: number[] = DURATION_BUCKETS_MS.map(() => 0);
   durationSumMs = 0;
+  readonly #newest = new Float64Array(NEWEST);
+  /** Calls that have ended. */
+  total = 0;
+
+  /** Of the newest `count` calls, in ms; of fewer when there were fewer, or more than are kept. */
+  newestDurations(count: number): number[] {
+    const kept = Math.min(count, this.total, NEWEST);
+    return Array.from({ length: kept }, (_, back) => this.#newest[(this.total - 1 - back) % NEWEST] ?? 0);
+  }
 
   end(answer: CallAnswer): void {
+    this.#newest[this.total % NEWEST] = answer.durationMs;
+    this.total += 1;
     this.ended[answer.status] += 1;
     this.durationSumMs += answer.durationMs;
     for (const [index, bound] of DURATION_BUCKETS_MS.entries()) {

@@ -27,6 +27,8 @@ export type Registration = { registered: string[]; rejected: { tool_id: string; 
 export class ToolSet {
   readonly #agentId: string;
   #tools = new Map<string, Tool>();
+  /** How often something of it changed: whoever showed the tools at another number shows them again. */
+  changes = 0;
   #judged = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -69,12 +71,16 @@ export class ToolSet {
       }
     }
     this.#tools = before;
+    this.changes += 1;
     return outcome;
   }
 
   /** The ids that were there. */
   unregister(toolIds: readonly string[]): Promise<string[]> {
-    return this.#inOrder(async () => toolIds.filter((toolId) => this.#tools.delete(toolId)));
+    return this.#inOrder(async () => {
+      this.changes += 1;
+      return toolIds.filter((toolId) => this.#tools.delete(toolId));
+    });
   }
 
   /** What the agent says of its tools takes effect in the order in which it says it. */

@@ -36,6 +36,7 @@ export class Access {
   readonly sessions: Sessions;
   readonly #deps: AccessDeps;
   #tokenDigest: Buffer;
+  #tokenEnd = new AbortController();
   #codes: Code[] = [];
   #attempts = ATTEMPTS;
   #attemptsAtMs = performance.now();
@@ -48,6 +49,11 @@ export class Access {
     // Pinned by "two Cores of one address keep their sessions apart".
     this.cookieName = `opensentience_${shortId(deps.instanceId)}`;
     this.sessions = new Sessions(deps.limits, deps.onExpired);
+  }
+
+  /** Aborted when the token of now is replaced: what streams for who showed it ends. */
+  get tokenEnded(): AbortSignal {
+    return this.#tokenEnd.signal;
   }
 
   /** Throws `web.token_refused`, `web.too_many_attempts`. */
@@ -93,6 +99,8 @@ export class Access {
     const token = newSecret();
     await this.#deps.writeToken(token);
     this.#tokenDigest = digestOf(token);
+    this.#tokenEnd.abort();
+    this.#tokenEnd = new AbortController();
   }
 
   #takeCode(given: string): Code | undefined {

@@ -12,6 +12,7 @@ import type { Launcher } from "../launcher/launcher.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Held } from "../sandbox/sandbox.ts";
 import type { Access } from "./access.ts";
+import type { LiveEvents } from "./live-events.ts";
 import type { PageFiles } from "./page-files.ts";
 
 export type Services = {
@@ -50,6 +51,8 @@ export type Domain = {
   /** There as soon as the database could be opened, services or not: a log that is not intact can be verified. */
   audit: AuditLog | null;
   services: Services | null;
+  /** There with the services. */
+  live: LiveEvents | null;
   held: Held;
   defaultRestartPolicy: RestartPolicy;
   /** A live value too short to be redacted exactly is a risk worth showing. */

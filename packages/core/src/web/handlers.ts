@@ -70,7 +70,8 @@ type Detail = Promise<AgentDetailJson>;
 const id = (input: Input): string => input.params["agent_id"] as string;
 const detail = (domain: Domain, input: Input): Detail => agentDetail(domain, services(domain), id(input));
 
-export const HANDLERS: Record<ControlOperation, Handler> = {
+/** Of every operation but the event stream, which is no answer to a request (event-stream.ts). */
+export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handler> = {
   get_status: (domain) => domain.status(),
   stop_core: (domain, { act }) => {
     domain.requestStop(act);
@@ -210,6 +211,7 @@ export const HANDLERS: Record<ControlOperation, Handler> = {
       liveOnly: query["all"] !== "true",
       ...page(query),
     }),
+  metrics_history: (domain) => ({ items: domain.live?.metrics.history() ?? [] }),
 
   list_tools: (domain, { query }) => listTools(services(domain).runtime, query["agent"] as string | undefined),
   get_tool: (domain, { params }) => toolDetail(services(domain).runtime, toolId(params)),

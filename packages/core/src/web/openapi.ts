@@ -28,7 +28,8 @@ function openApiDocument(version: string): Record<string, unknown> {
 }
 
 function operationObject(operationId: string, route: ControlRoute): Record<string, unknown> {
-  const type = route.lines === true ? "application/x-ndjson" : "application/json";
+  const type =
+    route.events === true ? "text/event-stream" : route.lines === true ? "application/x-ndjson" : "application/json";
   return {
     operationId,
     summary: route.summary,

@@ -19,6 +19,7 @@ import { bodyLimit } from "hono/body-limit";
 import { actOf, type Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { App } from "./doors.ts";
+import { openStream } from "./event-stream.ts";
 import { statusOf } from "./guard.ts";
 import { HANDLERS } from "./handlers.ts";
 import { openApiText } from "./openapi.ts";
@@ -32,6 +33,7 @@ export { Denials } from "./denials.ts";
 export type { Domain, Page } from "./domain.ts";
 export { bindPage, listenOnSocket, type PageDoor } from "./doors.ts";
 export { hostsOf } from "./guard.ts";
+export { LiveEvents } from "./live-events.ts";
 export { recordEnd } from "./page.ts";
 export { PageFiles } from "./page-files.ts";
 
@@ -65,6 +67,10 @@ export function createApp(domain: Domain): App {
     ControlOperation,
     (typeof CONTROL_ROUTES)[ControlOperation],
   ][]) {
+    if (operation === "follow_events") {
+      app.get(BASE + route.path, (context) => openStream(context, domain));
+      continue;
+    }
     app.on(route.method.toUpperCase(), BASE + route.path.replaceAll(/\{(\w+)\}/g, ":$1"), (context) =>
       respond(context, domain, operation, HANDLERS[operation], actOf(context, domain)),
     );
