@@ -247,6 +247,7 @@ export class Core {
         degraded: this.#degraded,
         socketFallback: this.#paths.socketFallback,
         home: this.#paths.home,
+        page: this.#page === null ? null : { url: this.#page.page.url, address: this.#page.address },
         configFile: this.#paths.config,
         privatePaths: [
           this.#paths.home,

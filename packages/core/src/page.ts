@@ -36,13 +36,18 @@ export class WebPage {
   readonly address: string;
   readonly #door: PageDoor;
   #domain: Domain | undefined;
-  #denials: Denials | undefined;
+  readonly #denials: Denials;
 
   private constructor(door: PageDoor, address: string, token: string, deps: WebPageDeps) {
     const { config, instanceId, redactor } = deps;
     const { webToken } = config.paths;
     this.#door = door;
     this.address = address;
+    this.#denials = new Denials((error, requestId, count) => {
+      const actor = { type: "system", id: "web:nobody" } as const;
+      const act = { actor, correlationId: requestId, causationId: requestId };
+      this.#domain?.recordDenial(error, act, undefined, "page", count);
+    });
     let forget = redactor.protect(token, "web token");
     this.page = {
       url: urlOf(address, door.port),
@@ -50,6 +55,7 @@ export class WebPage {
       files: new PageFiles(),
       browserUser: canTellUsers(address) ? (process.getuid?.() ?? null) : null,
       peerUser,
+      noteDenial: (error, requestId) => this.#denials.note(error, requestId),
       access: new Access({
         instanceId,
         token,
@@ -91,17 +97,8 @@ export class WebPage {
 
   open(domain: Domain): void {
     this.#domain = domain;
-    const denials = new Denials((error, requestId, count) => {
-      const act = {
-        actor: { type: "system", id: "web:nobody" },
-        correlationId: requestId,
-        causationId: requestId,
-      } as const;
-      domain.recordDenial(error, act, undefined, "page", count);
-    });
-    this.#denials = denials;
     const rules = { hosts: hostsOf(this.address, this.#door.port), access: this.page.access };
-    this.#door.open(createApp(domain), rules, (error, requestId) => denials.note(error, requestId));
+    this.#door.open(createApp(domain), rules, this.page.noteDenial);
   }
 
   /** Works once, within a minute. */
@@ -116,7 +113,7 @@ export class WebPage {
 
   end(): void {
     this.#door.server.closeAllConnections();
-    this.#denials?.flush();
+    this.#denials.flush();
   }
 }
 

@@ -18,6 +18,8 @@ export type HealthInput = {
   degraded: CoreError | null;
   socketFallback: boolean;
   home: string;
+  /** Where the web page listens; null where it is switched off. */
+  page: { url: string; address: string } | null;
   /** config.toml, which may have changed since Core read it. */
   configFile: string;
   /** Files and folders that nobody else may read. */
@@ -57,6 +59,7 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
           "opensentience core status",
         )
       : good("socket", "the control socket is in the home"),
+    checkPage(input.page),
     checkSpace(input.home),
   ];
   return { ok: checks.every((check) => check.status !== "fail"), checks };
@@ -118,6 +121,19 @@ function checkPrivacy(paths: string[]): Check[] {
   const open = paths.filter((path) => existsSync(path) && (lstatSync(path).mode & 0o077) !== 0);
   if (open.length === 0) return [good("permissions", "nobody else can read Core's files")];
   return open.map((path) => finding("fail", "permissions", `others can get at ${path}`, `chmod go-rwx ${path}`));
+}
+
+/** A port that is taken keeps Core from starting, so there is no Core to find that. */
+function checkPage(page: HealthInput["page"]): Check {
+  if (page === null) return good("page", "the web page is switched off by web.enabled");
+  return page.address.startsWith("127.") || page.address === "::1"
+    ? good("page", `the web page is at ${page.url}, for this machine alone`)
+    : finding(
+        "warn",
+        "page",
+        `the web page listens on ${page.address}: other machines can reach its door`,
+        "opensentience core restart --set web.unsafe_bind=127.0.0.1",
+      );
 }
 
 function checkSpace(home: string): Check {

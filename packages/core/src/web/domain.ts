@@ -35,6 +35,8 @@ export type Page = {
   /** The one user whose programs may use a code that was made for a browser; null where a peer's user cannot be told. */
   browserUser: number | null;
   peerUser: (socket: Socket) => number | undefined;
+  /** What was refused to a caller whom nobody knows. */
+  noteDenial: (error: CoreError, requestId: string) => void;
 };
 
 export type Domain = {

@@ -14,7 +14,7 @@ import type { Hono } from "hono";
 import { setAnswerHeaders, type DoorName } from "./answer-headers.ts";
 import { boundedServer } from "./connections.ts";
 import { judge, statusOf, type Caller, type GuardRules } from "./guard.ts";
-import { problemBody } from "./problem.ts";
+import { problemBody, problemHeaders } from "./problem.ts";
 
 /** What a handler knows of its request beyond what was sent. */
 export type DoorBindings = {
@@ -112,12 +112,9 @@ function answering(
 
 function refuse(response: ServerResponse, error: CoreError): void {
   const status = statusOf(error);
-  if (status === 405) response.setHeader("allow", "GET, HEAD, POST");
-  if (status === 401) response.setHeader("www-authenticate", "Bearer");
-  if (status === 429) response.setHeader("retry-after", "60");
   // A caller under a wrong name learns nothing, not even who answers.
   if (status === 421) return void response.writeHead(status).end();
-  response.writeHead(status, { "content-type": "application/problem+json" }).end(problemBody(error, status));
+  response.writeHead(status, problemHeaders(status)).end(problemBody(error, status));
 }
 
 function removeStaleSocket(path: string): void {

@@ -7,6 +7,7 @@ import type { Domain } from "./domain.ts";
 import type { Subscription } from "./event-hub.ts";
 import type { LiveEvents } from "./live-events.ts";
 
+const EVENT_STREAM = "text/event-stream";
 const MAX_STREAMS = 128;
 const MAX_RUNS = 8;
 /** What may wait for a listener that does not read. All wait for the same memory, but for no longer than this. */
@@ -18,6 +19,8 @@ export function openStream(context: Asked, domain: Domain): Response {
   if (live === null)
     throw new CoreError("core.degraded", "Core runs without its database", { nextStep: "opensentience core status" });
   const subscription = subscriptionOf(context);
+  // Who asks for the head alone gets no stream, which would have no end.
+  if (context.req.method === "HEAD") return new Response(null, { headers: { "content-type": EVENT_STREAM } });
   if (live.hub.size >= MAX_STREAMS)
     throw new CoreError("web.too_many_streams", `${MAX_STREAMS} event streams are open`, {
       nextStep: "opensentience audit tail -f",
@@ -48,7 +51,7 @@ function connect(
     if (outgoing.destroyed || outgoing.writableEnded) return false;
     if (!isOpen) {
       isOpen = true;
-      outgoing.writeHead(200, { "content-type": "text/event-stream" });
+      outgoing.writeHead(200, { "content-type": EVENT_STREAM, connection: "close" });
     }
     // SECURITY: who opens streams and reads none of them would fill Core's memory; pinned by
     // "a listener that does not read loses its stream, and nobody else notices".

@@ -71,7 +71,7 @@ async function parseRequest(context: Asked, route: ControlRoute): Promise<Pick<I
 }
 
 async function readJson(context: Asked): Promise<unknown> {
-  if (context.req.header("content-type")?.split(";")[0]?.trim() !== "application/json") {
+  if (context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() !== "application/json") {
     throw new CoreError("usage.invalid", "a state change needs content-type application/json", {
       nextStep: "opensentience help",
     });

@@ -25,7 +25,7 @@ import { HANDLERS } from "./handlers.ts";
 import { openApiText } from "./openapi.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import { answerAsset, answerIndex, signIn } from "./page.ts";
-import { problemBody } from "./problem.ts";
+import { problemBody, problemHeaders } from "./problem.ts";
 import { respond } from "./respond.ts";
 
 export { Access, isToken, newToken } from "./access.ts";
@@ -106,13 +106,13 @@ function hasLeft({ env: { incoming } }: Asked): boolean {
 
 function problem(error: CoreError): Response {
   const status = statusOf(error);
-  return new Response(problemBody(error, status), {
-    status,
-    headers: { "content-type": "application/problem+json" },
-  });
+  return new Response(problemBody(error, status), { status, headers: problemHeaders(status) });
 }
 
 function recordDenial(domain: Domain, error: CoreError, context: Asked): void {
+  const { caller, requestId } = context.env;
+  // Somebody who is not signed in can be anybody, and send as much as they like.
+  if (caller.kind === "nobody" && error.code.startsWith("web.")) return domain.page?.noteDenial(error, requestId);
   if (error.kind !== "denied" && error.kind !== "unauthorized") return;
   const door = `${context.req.method} ${context.req.routePath}`;
   domain.recordDenial(error, actOf(context, domain), context.req.param("agent_id"), door);
