@@ -53,6 +53,8 @@ export async function buildBundle(): Promise<boolean> {
     writeFileSync(join(staging, "bin.cjs"), GUARD);
     copyMigrations(staging);
     cpSync(join(staging, "sdk.js"), join(EXAMPLE, "opensentience-sdk.js"));
+    // The page is built by a script of its own, into the same folder.
+    if (existsSync(join(target, "page"))) renameSync(join(target, "page"), join(staging, "page"));
     rmSync(target, { recursive: true, force: true });
     renameSync(staging, target);
   } finally {

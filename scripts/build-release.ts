@@ -9,6 +9,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBundle } from "./build-bundle.ts";
+import { buildPage } from "./build-page.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "..");
 const CORE = join(REPOSITORY, "packages/core");
@@ -21,13 +22,15 @@ type PackageJson = Record<string, unknown> & { name: string; version: string; de
 /** Builds, packs and tries the release; answers the path of the tarball. Throws what went wrong. */
 export async function buildRelease(): Promise<string> {
   if (!(await buildBundle())) throw new Error("there is no program to release");
-  const version = stage();
+  const { packages } = await buildPage();
+  const version = stage(packages);
   const tarball = pack();
   smoke(tarball, version);
   return tarball;
 }
 
-function stage(): string {
+/** `inPage`: the packages that the page was made of. */
+function stage(inPage: string[]): string {
   rmSync(RELEASE, { recursive: true, force: true });
   mkdirSync(RELEASE, { recursive: true });
   const source = JSON.parse(readFileSync(join(CORE, "package.json"), "utf8")) as PackageJson;
@@ -48,20 +51,30 @@ function stage(): string {
   for (const file of ["LICENSE", "README.md"]) {
     if (existsSync(join(REPOSITORY, file))) cpSync(join(REPOSITORY, file), join(RELEASE, file));
   }
-  writeFileSync(join(RELEASE, NOTICES), licencesOf(source.dependencies));
+  writeFileSync(join(RELEASE, NOTICES), licencesOf([...Object.keys(source.dependencies), ...inPage]));
   return version;
 }
 
-/** The licence text of every package that went into the bundle; a package without one stops the release. */
-function licencesOf(dependencies: Record<string, string>): string {
-  const names = Object.keys(dependencies).filter((name) => !name.startsWith("@opensentience/"));
+/**
+ * The licence text of every package that went into the bundle or the page. A package that ships no such file is named
+ * with the licence that it declares; one that declares none stops the release.
+ */
+function licencesOf(packages: string[]): string {
+  const names = [...new Set(packages)].filter((name) => !name.startsWith("@opensentience/")).toSorted();
   const texts = names.map((name) => {
     const folder = join(REPOSITORY, "node_modules", name);
+    const { version, license, author } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageJson;
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-    if (file === undefined) throw new Error(`${name} has no licence file`);
-    return `${name} ${dependencies[name]}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
+    if (file !== undefined) return `${name} ${version}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
+    if (typeof license !== "string") throw new Error(`${name} has no licence`);
+    return `${name} ${version}\n\n${license}, by ${authorOf(author)}\n`;
   });
   return texts.join("\n----\n\n");
+}
+
+function authorOf(author: unknown): string {
+  if (typeof author === "string") return author;
+  return (author as { name?: string } | undefined)?.name ?? "its authors";
 }
 
 function pack(): string {

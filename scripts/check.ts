@@ -15,6 +15,7 @@ const TOOLS: Record<string, [string, ...string[]]> = {
   format: ["oxfmt", "--check", "."],
   lint: ["oxlint", "--type-aware", "--deny-warnings", "--report-unused-disable-directives", "."],
   types: ["tsc", "--noEmit"],
+  "types of the page": ["tsc", "--noEmit", "--project", "packages/admin-ui"],
   unused: ["knip", "--no-progress", "--no-config-hints"],
 };
 

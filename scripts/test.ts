@@ -5,6 +5,7 @@
  */
 import { resolve } from "node:path";
 import { buildBundle } from "./build-bundle.ts";
+import { buildPage } from "./build-page.ts";
 import { buildRelease } from "./build-release.ts";
 import { runChecks } from "./check.ts";
 import { ensureTools } from "./ensure-tools.ts";
@@ -26,6 +27,7 @@ tallies.push(
     if (!(await buildBundle())) throw new Error("there is no program to bundle");
   }),
 );
+tallies.push(await tallyStep("page", () => buildPage()));
 tallies.push(await runChecks());
 tallies.push(await runVitest(["integration", "soak"], REPOSITORY));
 tallies.push(await tallyStep("release", () => buildRelease()));

@@ -1,0 +1,87 @@
+import { Tabs } from "@base-ui/react/tabs";
+import { useQuery } from "@tanstack/react-query";
+import { lazy, type ReactNode, Suspense, useState } from "react";
+import { Link } from "wouter";
+import type { AgentAct } from "../acts/agent-act.ts";
+import { AgentActDialog } from "../acts/agent-acts.tsx";
+import { agentQuery } from "../api/queries.ts";
+import type { ResponseOf } from "../api/routes.ts";
+import { agentPath, goTo } from "../shell/hash-location.ts";
+import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
+import { Icon } from "../ui/icon.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { AgentHead } from "./agent-head.tsx";
+import { OverviewTab } from "./overview-tab.tsx";
+import { StepRail } from "./step-rail.tsx";
+
+const PermissionsTab = lazy(() => import("./permissions-tab.tsx").then((m) => ({ default: m.PermissionsTab })));
+const RunsTab = lazy(() => import("./runs-tab.tsx").then((m) => ({ default: m.RunsTab })));
+const ToolsTab = lazy(() => import("../tools/tools-tab.tsx").then((m) => ({ default: m.ToolsTab })));
+const ManifestTab = lazy(() => import("./manifest-tab.tsx").then((m) => ({ default: m.ManifestTab })));
+
+export type Agent = ResponseOf<"get_agent">;
+type TabProps = { agent: Agent; onAct: (act: AgentAct) => void };
+
+const TABS: { tab: string; name: string; show: (props: TabProps) => ReactNode }[] = [
+  { tab: "overview", name: "Overview", show: (props) => <OverviewTab {...props} /> },
+  {
+    tab: "permissions",
+    name: "Permissions",
+    show: ({ agent }) => <PermissionsTab key={reviewKey(agent)} agent={agent} />,
+  },
+  { tab: "log", name: "Runs & log", show: ({ agent }) => <RunsTab agent={agent} /> },
+  { tab: "tools", name: "Tools", show: ({ agent }) => <ToolsTab agent={agent} /> },
+  { tab: "manifest", name: "Manifest", show: ({ agent }) => <ManifestTab agent={agent} /> },
+];
+
+/** A review begins anew when what is reviewed, or what is approved, is no longer the same. */
+function reviewKey(agent: Agent): string {
+  return [agent.manifest_hash, agent.source_commit, agent.approval?.approval_id, agent.approval?.status].join();
+}
+
+export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) {
+  const { data: agent, error, isPending, refetch } = useQuery(agentQuery(agentId));
+  const [act, setAct] = useState<AgentAct>();
+  const shown = TABS.some((one) => one.tab === tab) ? tab : "overview";
+  return (
+    <>
+      <nav className="crumbs" aria-label="Where you are">
+        <Link href="/">Agents</Link>
+        <Icon name="right" size={12} />
+        <span>
+          <OutsideText text={agentId} />
+        </span>
+      </nav>
+      {isPending && <Skeleton rows={5} label="Loading the agent" />}
+      {error !== null && <ProblemBox problem={error} onRetry={() => void refetch()} />}
+      {agent !== undefined && (
+        <>
+          <AgentHead agent={agent} onAct={setAct} />
+          <StepRail agent={agent} />
+          <Tabs.Root
+            value={shown}
+            onValueChange={(value) => goTo(agentPath(agentId, value === "overview" ? "" : String(value)))}
+          >
+            <Tabs.List className="tabs" aria-label="About this agent">
+              {TABS.map((one) => (
+                <Tabs.Tab key={one.tab} value={one.tab} className="tab">
+                  {one.name}
+                  {one.tab === "permissions" && agent.drift !== null && <span className="tab-dot" title="Drifted" />}
+                </Tabs.Tab>
+              ))}
+            </Tabs.List>
+            {TABS.map((one) => (
+              <Tabs.Panel key={one.tab} value={one.tab} className="panel">
+                <Suspense fallback={<EmptyNote icon="agents" title="Loading…" />}>
+                  {one.show({ agent, onAct: setAct })}
+                </Suspense>
+              </Tabs.Panel>
+            ))}
+          </Tabs.Root>
+          {act !== undefined && <AgentActDialog act={act} agent={agent} onClose={() => setAct(undefined)} />}
+        </>
+      )}
+    </>
+  );
+}

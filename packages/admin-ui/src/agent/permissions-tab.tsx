@@ -1,0 +1,128 @@
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { useAfterAct } from "../acts/agent-act.ts";
+import { call } from "../api/client.ts";
+import { announce } from "../shell/announcer.tsx";
+import { Button } from "../ui/button.tsx";
+import { EmptyNote } from "../ui/empty-note.tsx";
+import { Choice } from "../ui/field.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { counted, fullTime, useNow, duration } from "../ui/time.tsx";
+import type { Agent } from "./agent-screen.tsx";
+import { DriftView } from "./drift-view.tsx";
+import { PermissionRow } from "./permission-row.tsx";
+
+const EXPIRIES = [
+  ["", "Until I revoke it"],
+  ["1h", "For an hour"],
+  ["12h", "For 12 hours"],
+  ["1d", "For a day"],
+  ["7d", "For a week"],
+  ["30d", "For 30 days"],
+] as const;
+
+/**
+ * The review: what is asked for, in words, and which of it the operator approves. Exactly this state of the agent is
+ * approved: Core refuses when the manifest or the commit is another one by then.
+ */
+export function PermissionsTab({ agent }: { agent: Agent }) {
+  const wanted = agent.requested_permissions;
+  const before = agent.approval?.approved_permissions ?? [];
+  // A review starts from what was approved and is still asked for; nothing new is ever chosen beforehand.
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(
+    () => new Set(wanted.map(({ permission }) => permission).filter((permission) => before.includes(permission))),
+  );
+  const [expires, setExpires] = useState<(typeof EXPIRIES)[number][0]>("");
+  const after = useAfterAct();
+  const approve = useMutation({
+    mutationFn: () =>
+      call("enable_agent", {
+        params: { agent_id: agent.agent_id },
+        body: {
+          approve: [...chosen],
+          ...(expires === "" ? {} : { expires }),
+          ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
+          ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
+        },
+      }),
+    onSuccess: (enabled) => {
+      after(enabled);
+      announce(`Approved ${chosen.size} of ${counted(wanted.length, "permission")} of ${enabled.agent_id}`);
+    },
+  });
+  const toggle = (permission: string, isOn: boolean): void => {
+    const next = new Set(chosen);
+    if (isOn) next.add(permission);
+    else next.delete(permission);
+    setChosen(next);
+  };
+  const isAll = chosen.size === wanted.length;
+  return (
+    <div className="stack">
+      <Standing agent={agent} />
+      {agent.drift !== null && <DriftView drift={agent.drift} />}
+      <section className="card card-flush" aria-labelledby="asks">
+        <div className="card-head">
+          <h2 id="asks">What it asks for</h2>
+          {wanted.length > 0 && (
+            <Button
+              small
+              kind="quiet"
+              onClick={() => setChosen(isAll ? new Set() : new Set(wanted.map(({ permission }) => permission)))}
+            >
+              {isAll ? "Choose none" : "Choose all"}
+            </Button>
+          )}
+        </div>
+        {wanted.length === 0 ? (
+          <EmptyNote icon="shield" title="It asks for no permission">
+            <p>It still has to be approved before it may run: the approval holds for exactly these files.</p>
+          </EmptyNote>
+        ) : (
+          <ul className="permissions">
+            {wanted.map((permission) => (
+              <PermissionRow
+                key={permission.permission}
+                permission={permission}
+                isChosen={chosen.has(permission.permission)}
+                isNew={agent.approval !== null && !before.includes(permission.permission)}
+                onToggle={(isOn) => toggle(permission.permission, isOn)}
+              />
+            ))}
+          </ul>
+        )}
+        {approve.isError && <ProblemBox problem={approve.error} />}
+        <div className="card-foot">
+          <Choice label="Approve" value={expires} options={EXPIRIES} onChange={setExpires} />
+          <Button kind="primary" icon="shield" busy={approve.isPending} onClick={() => approve.mutate()}>
+            {wanted.length === 0 ? "Approve" : `Approve ${chosen.size} of ${wanted.length}`}
+          </Button>
+        </div>
+      </section>
+    </div>
+  );
+}
+
+/** Whether it may run, since when, by whom, until when. */
+function Standing({ agent }: { agent: Agent }) {
+  const { approval } = agent;
+  const now = useNow();
+  if (approval === null) return <p className="notice">Nothing is approved yet, so Core will not start it.</p>;
+  const by = `${fullTime(approval.approved_at)} by ${approval.approved_by}`;
+  if (approval.status !== "active")
+    return (
+      <p className="notice notice-warn">
+        The approval of {by} is {approval.status}; Core will not start it.
+      </p>
+    );
+  const left = approval.expires_at === null ? null : Date.parse(approval.expires_at) - now;
+  return (
+    <p className={agent.drift === null ? "notice notice-ok" : "notice notice-bad"}>
+      <span>
+        Approved {by}
+        {left !== null && (left > 0 ? `, for another ${duration(left)}` : ", expired")}.
+        {agent.drift !== null && " It is no longer what was approved, so Core will not start it."}
+      </span>
+    </p>
+  );
+}

@@ -1,0 +1,127 @@
+import type { PsItemJson } from "@opensentience/protocol";
+import { useQuery } from "@tanstack/react-query";
+import { agentRunsQuery } from "../api/queries.ts";
+import { metricsStore, runPoints } from "../live/metrics.ts";
+import { useStore } from "../live/store.ts";
+import { LogView } from "../log/log-view.tsx";
+import { useQueryState } from "../shell/hash-location.ts";
+import { Badge, type Tone } from "../ui/badge.tsx";
+import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { TimeChart } from "../ui/time-chart.tsx";
+import { bytes, duration, percent, Time, useNow } from "../ui/time.tsx";
+import type { Agent } from "./agent-screen.tsx";
+
+/** The runs of an agent, and the output of the chosen one (the newest unless the address names another). */
+export function RunsTab({ agent }: { agent: Agent }) {
+  const runs = useQuery(agentRunsQuery(agent.agent_id));
+  const [query, change] = useQueryState();
+  if (runs.isPending) return <Skeleton rows={4} label="Loading the runs" />;
+  if (runs.isError) return <ProblemBox problem={runs.error} onRetry={() => void runs.refetch()} />;
+  const items = runs.data.items;
+  const newest = items[0];
+  if (newest === undefined)
+    return (
+      <EmptyNote icon="log" title="It never ran">
+        <p>Its output will be here, live, from the first line of its first run.</p>
+      </EmptyNote>
+    );
+  const wanted = query.get("run");
+  const chosen = items.find((run) => run.run_id === wanted) ?? newest;
+  return (
+    <div className="runs">
+      <RunList
+        runs={items}
+        chosen={chosen.run_id}
+        onChoose={(run) => change({ run: run === newest.run_id ? "" : run })}
+      />
+      <div className="stack runs-main">
+        <RunFacts run={chosen} />
+        {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
+        <LogView key={chosen.run_id} agentId={agent.agent_id} run={chosen} />
+      </div>
+    </div>
+  );
+}
+
+export function isLive(run: Pick<PsItemJson, "status">): boolean {
+  return run.status === "starting" || run.status === "running" || run.status === "stopping";
+}
+
+const RUN_TONES: Record<PsItemJson["status"], Tone> = {
+  starting: "warn",
+  running: "ok",
+  stopping: "warn",
+  stopped: "calm",
+  crashed: "bad",
+};
+
+type ListProps = { runs: readonly PsItemJson[]; chosen: string; onChoose: (runId: string) => void };
+
+function RunList({ runs, chosen, onChoose }: ListProps) {
+  return (
+    <ul className="run-list" aria-label="Runs, newest first">
+      {runs.map((run) => (
+        <li key={run.run_id}>
+          <button
+            type="button"
+            className="run-choice"
+            aria-current={run.run_id === chosen ? "true" : undefined}
+            onClick={() => onChoose(run.run_id)}
+          >
+            <Badge tone={RUN_TONES[run.status]} dot>
+              {run.status}
+            </Badge>
+            <span className="run-when">
+              <Time at={run.started_at} />
+            </span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function RunFacts({ run }: { run: PsItemJson }) {
+  const now = useNow();
+  const endedAt = run.stopped_at === null ? now : Date.parse(run.stopped_at);
+  const end =
+    run.reason ?? (run.exit_code !== null ? `exit code ${run.exit_code}` : run.signal !== null ? run.signal : null);
+  return (
+    <dl className="line-facts">
+      <div>
+        <dt>{isLive(run) ? "Up for" : "Ran for"}</dt>
+        <dd>{duration(Math.max(0, endedAt - Date.parse(run.started_at)))}</dd>
+      </div>
+      {isLive(run) && (
+        <div>
+          <dt>Process</dt>
+          <dd>{run.pid ?? "–"}</dd>
+        </div>
+      )}
+      <div>
+        <dt>Restarts before</dt>
+        <dd>{run.restart_count}</dd>
+      </div>
+      {!isLive(run) && end !== null && (
+        <div>
+          <dt>End</dt>
+          <dd>
+            <OutsideText text={end} />
+          </dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function RunCharts({ runId }: { runId: string }) {
+  const samples = useStore(metricsStore);
+  return (
+    <div className="run-charts">
+      <TimeChart name="CPU" points={runPoints(samples, runId, "cpu_percent")} format={percent} />
+      <TimeChart name="Memory" points={runPoints(samples, runId, "memory_bytes")} format={bytes} />
+    </div>
+  );
+}

@@ -1,0 +1,59 @@
+import type { PsItemJson } from "@opensentience/protocol";
+import { callRates, metricsStore, type Point, points, sumOfRuns } from "../live/metrics.ts";
+import { useStore } from "../live/store.ts";
+import { SparkLine } from "../ui/spark-line.tsx";
+import { bytes, milliseconds, percent } from "../ui/time.tsx";
+
+/** What runs, and how much it does, at a glance. Each tile shows the newest value over the last ten minutes. */
+export function OverviewStrip({ agents, runs }: { agents: number | null; runs: readonly PsItemJson[] }) {
+  const samples = useStore(metricsStore);
+  const newest = samples.at(-1);
+  const rates = callRates(samples);
+  const running = runs.filter(({ status }) => status === "running").length;
+  const use = (key: "cpu_percent" | "memory_bytes"): number | null =>
+    newest === undefined ? null : sumOfRuns(newest, key);
+  return (
+    <section className="strip" aria-label="Overview">
+      <Tile
+        name="Running"
+        value={String(running)}
+        unit={agents === null ? "" : `of ${agents.toLocaleString()}`}
+        line={points(samples, (sample) => sample.runs.length)}
+      />
+      <Tile
+        name="CPU of agents"
+        value={percent(use("cpu_percent"))}
+        line={points(samples, (sample) => sumOfRuns(sample, "cpu_percent"))}
+      />
+      <Tile
+        name="Memory of agents"
+        value={bytes(use("memory_bytes"))}
+        line={points(samples, (sample) => sumOfRuns(sample, "memory_bytes"))}
+      />
+      <Tile name="Tool calls" value={rate(rates.at(-1)?.value ?? null)} unit="per second" line={rates} />
+      <Tile
+        name="Latency, 95th of 100"
+        value={milliseconds(newest?.calls.p95_ms ?? null)}
+        unit={newest === undefined || newest.calls.p50_ms === null ? "" : `median ${milliseconds(newest.calls.p50_ms)}`}
+        line={points(samples, (sample) => sample.calls.p95_ms)}
+      />
+    </section>
+  );
+}
+
+function rate(value: number | null): string {
+  if (value === null) return "–";
+  return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
+}
+
+function Tile({ name, value, unit = "", line }: { name: string; value: string; unit?: string; line: Point[] }) {
+  return (
+    <div className="tile">
+      <p className="tile-name">{name}</p>
+      <p className="tile-value">
+        {value} <span className="tile-unit">{unit}</span>
+      </p>
+      <SparkLine points={line} />
+    </div>
+  );
+}

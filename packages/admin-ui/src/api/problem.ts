@@ -1,0 +1,60 @@
+/** What Core refused or could not do, as the page shows it: the stable code, the sentence and the next step. */
+
+export type ProblemJson = {
+  code: string;
+  detail: string;
+  details: Record<string, unknown>;
+  next_step: string | null;
+  status: number;
+};
+
+/** `code` is one of Core's (docs/errors.md), or `page.unreachable` when no Core answered at all. */
+export class Problem extends Error {
+  readonly code: string;
+  readonly details: Record<string, unknown>;
+  readonly nextStep: string | null;
+  readonly status: number;
+
+  constructor({ code, detail, details, next_step, status }: ProblemJson) {
+    super(detail);
+    this.name = "Problem";
+    this.code = code;
+    this.details = details;
+    this.nextStep = next_step;
+    this.status = status;
+  }
+}
+
+export function unreachable(): Problem {
+  return new Problem({
+    code: "page.unreachable",
+    detail: "Core does not answer. It may be stopped or starting again; the page keeps trying.",
+    details: {},
+    next_step: "opensentience core status",
+    status: 0,
+  });
+}
+
+/** Whatever was thrown, as a problem. An abort stays what it is: nobody waits for it any more. */
+export function toProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  return new Problem({
+    code: "page.fault",
+    detail: thrown instanceof Error ? thrown.message : "something unexpected happened in the page",
+    details: {},
+    next_step: null,
+    status: 0,
+  });
+}
+
+/** The problem of an answer that is none of success. What is no problem document still gets a code and a sentence. */
+export async function problemOf(response: Response): Promise<Problem> {
+  const body = (await response.json().catch(() => null)) as Partial<ProblemJson> | null;
+  return new Problem({
+    code: body?.code ?? `http.${response.status}`,
+    detail: body?.detail ?? `Core answered with status ${response.status}`,
+    details: body?.details ?? {},
+    next_step: body?.next_step ?? null,
+    status: response.status,
+  });
+}

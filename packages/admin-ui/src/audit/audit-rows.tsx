@@ -1,0 +1,96 @@
+import type { AuditEventJson } from "@opensentience/protocol";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef } from "react";
+import { useMedia } from "../ui/use-media.ts";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { Time } from "../ui/time.tsx";
+import type { AuditPages } from "./audit-pages.ts";
+import { OutcomeBadge, SeverityMark } from "./audit-marks.tsx";
+
+const ROW_PX = 32;
+const NARROW_ROW_PX = 56;
+
+type Props = { pages: AuditPages; chosen: string | undefined; onChoose: (event: AuditEventJson) => void };
+
+export function AuditRows({ pages, chosen, onChoose }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const isNarrow = useMedia("(max-width: 760px)");
+  const rows = useVirtualizer({
+    count: pages.count,
+    getScrollElement: () => box.current,
+    estimateSize: () => (isNarrow ? NARROW_ROW_PX : ROW_PX),
+    overscan: 12,
+  });
+  useEffect(() => rows.measure(), [isNarrow, rows]);
+  const items = rows.getVirtualItems();
+  const from = items[0]?.index ?? 0;
+  const to = items.at(-1)?.index ?? 0;
+  useEffect(() => pages.show(from, to));
+  return (
+    <div className="audit-box card card-flush">
+      <div className="audit-row audit-header" aria-hidden="true">
+        <span>No.</span>
+        <span>Time</span>
+        <span>Event</span>
+        <span>About</span>
+        <span>By</span>
+        <span>End</span>
+      </div>
+      <div ref={box} className="audit-scroll" tabIndex={0} role="region" aria-label="Audit events">
+        <ul className="audit-list" style={{ height: rows.getTotalSize() }}>
+          {items.map(({ index, key, start, size }) => {
+            const event = pages.row(index);
+            return (
+              <li
+                key={key}
+                className="audit-place"
+                style={{ transform: `translateY(${start}px)`, height: size }}
+                aria-posinset={index + 1}
+                aria-setsize={-1}
+              >
+                {event === undefined ? (
+                  <span className="audit-row audit-waits" aria-label="Loading">
+                    <span className="skeleton-row" />
+                  </span>
+                ) : (
+                  <button
+                    type="button"
+                    className="audit-row"
+                    aria-current={event.event_id === chosen ? "true" : undefined}
+                    onClick={() => onChoose(event)}
+                  >
+                    <Cells event={event} />
+                  </button>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      </div>
+    </div>
+  );
+}
+
+function Cells({ event }: { event: AuditEventJson }) {
+  return (
+    <>
+      <span className="audit-seq">{event.seq}</span>
+      <span className="audit-time">
+        <Time at={event.at} />
+      </span>
+      <span className="audit-type">
+        <SeverityMark severity={event.severity} />
+        <OutsideText text={event.event_type} />
+      </span>
+      <span className="audit-subject">
+        <OutsideText text={event.subject_id} />
+      </span>
+      <span className="audit-actor">
+        <OutsideText text={event.actor_id} />
+      </span>
+      <span className="audit-end">
+        <OutcomeBadge outcome={event.outcome} />
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,63 @@
+import { useMutation } from "@tanstack/react-query";
+import { call } from "../api/client.ts";
+import { requestPath } from "../api/routes.ts";
+import { goTo, useQueryState, useQueryText } from "../shell/hash-location.ts";
+import { Button } from "../ui/button.tsx";
+import { EmptyNote } from "../ui/empty-note.tsx";
+import { Icon } from "../ui/icon.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { AuditDetail } from "./audit-detail.tsx";
+import { AuditFilters, FILTER_KEYS } from "./audit-filters.tsx";
+import { type AuditFilter, useAuditPages } from "./audit-pages.ts";
+import { AuditRows } from "./audit-rows.tsx";
+import { VerifyResult } from "./verify-result.tsx";
+
+/** What was done, by whom, and how it ended; newest first. The event that the address names is open beside it. */
+export function AuditScreen({ eventId }: { eventId: string | undefined }) {
+  const [query, change] = useQueryState();
+  const search = useQueryText();
+  const filter: AuditFilter = Object.fromEntries(
+    FILTER_KEYS.flatMap((key) => {
+      const value = query.get(key);
+      return value === null || value === "" ? [] : [[key, value]];
+    }),
+  );
+  const pages = useAuditPages(filter);
+  const verify = useMutation({ mutationFn: () => call("verify_audit", { body: {} }) });
+  const isFiltered = Object.keys(filter).length > 0;
+  const place = (path: string): string => (search === "" ? path : `${path}?${search}`);
+  return (
+    <>
+      <div className="screen-head">
+        <h1>Audit</h1>
+        <div className="screen-acts">
+          <a className="button button-plain" href={requestPath("export_audit", {}, filter)} download="audit.jsonl">
+            <Icon name="download" /> Export{isFiltered ? " these" : ""}
+          </a>
+          <Button icon="shield" kind="primary" busy={verify.isPending} onClick={() => verify.mutate()}>
+            Verify
+          </Button>
+        </div>
+      </div>
+      <div aria-live="polite">
+        {verify.data !== undefined && <VerifyResult result={verify.data} onClose={() => verify.reset()} />}
+      </div>
+      {verify.isError && <ProblemBox problem={verify.error} />}
+      <AuditFilters filter={filter} onChange={change} />
+      {pages.problem !== null ? (
+        <ProblemBox problem={pages.problem} onRetry={pages.reload} />
+      ) : pages.count <= 1 && !pages.isLoading && pages.row(0) === undefined ? (
+        <EmptyNote icon="audit" title={isFiltered ? "No event fits" : "Nothing is recorded yet"}>
+          {isFiltered && (
+            <Button onClick={() => change(Object.fromEntries(FILTER_KEYS.map((key) => [key, ""])))}>
+              Take the filters away
+            </Button>
+          )}
+        </EmptyNote>
+      ) : (
+        <AuditRows pages={pages} chosen={eventId} onChoose={(event) => goTo(place(`/audit/${event.event_id}`))} />
+      )}
+      {eventId !== undefined && <AuditDetail key={eventId} eventId={eventId} onClose={() => goTo(place("/audit"))} />}
+    </>
+  );
+}

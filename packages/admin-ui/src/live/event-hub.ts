@@ -1,0 +1,79 @@
+/**
+ * The one event stream of a browser and who listens to it. Browsers allow six connections per host over HTTP/1.1, so
+ * ten open tabs must not hold ten streams. The hub runs in a SharedWorker (events-worker.ts), or in the page itself
+ * where there is none.
+ *
+ * The stream's address names the runs whose output somebody watches. When that set changes, the new stream is opened
+ * before the old one is closed: whatever both deliver, listeners take once (rows have numbers, states are whole).
+ * A stream that was refused is not opened again by the hub: a page asks Core about the session first, then says so.
+ */
+const EVENT_NAMES = ["hello", "catalog", "runs", "audit", "metrics", "log", "reset"] as const;
+export type EventName = (typeof EVENT_NAMES)[number];
+
+/** `text` is the event's data as it came: a page reads it, the worker has no need to. */
+export type HubMessage =
+  | { kind: "event"; name: EventName; text: string }
+  | { kind: "state"; state: "open" | "retrying" | "refused" };
+export type HubRequest = { kind: "watch"; runIds: string[] } | { kind: "open" } | { kind: "leave" };
+export type Listener = (message: HubMessage) => void;
+
+const TOPICS = "catalog,runs,audit,metrics";
+/** More runs than that are not watched at once; the last asked for win. */
+const MAX_RUNS = 8;
+
+export class EventHub {
+  readonly #listeners = new Map<Listener, string[]>();
+  #source: EventSource | undefined;
+  #address = "";
+
+  handle(listener: Listener, request: HubRequest): void {
+    if (request.kind === "leave") this.#listeners.delete(listener);
+    else if (request.kind === "watch") this.#listeners.set(listener, request.runIds);
+    else this.#listeners.set(listener, this.#listeners.get(listener) ?? []);
+    this.#connect(request.kind === "open");
+  }
+
+  #connect(isAsked: boolean): void {
+    if (this.#listeners.size === 0) return this.#close();
+    const runIds = [...new Set([...this.#listeners.values()].flat())].slice(-MAX_RUNS).toSorted();
+    const query = new URLSearchParams({ topics: runIds.length === 0 ? TOPICS : `${TOPICS},logs` });
+    for (const runId of runIds) query.append("run_id", runId);
+    const address = `/api/v1/events?${query.toString()}`;
+    const isRefused = this.#source?.readyState === EventSource.CLOSED;
+    if (address === this.#address && this.#source !== undefined && !(isAsked && isRefused)) {
+      if (isAsked && this.#source.readyState === EventSource.OPEN) this.#tell({ kind: "state", state: "open" });
+      return;
+    }
+    if (isRefused && !isAsked) return;
+    this.#address = address;
+    this.#open(address);
+  }
+
+  #open(address: string): void {
+    const before = this.#source;
+    const source = new EventSource(address);
+    this.#source = source;
+    source.addEventListener("open", () => {
+      before?.close();
+      if (source === this.#source) this.#tell({ kind: "state", state: "open" });
+    });
+    source.addEventListener("error", () => {
+      before?.close();
+      if (source !== this.#source) return;
+      this.#tell({ kind: "state", state: source.readyState === EventSource.CLOSED ? "refused" : "retrying" });
+    });
+    for (const name of EVENT_NAMES) {
+      source.addEventListener(name, (event) => this.#tell({ kind: "event", name, text: String(event.data) }));
+    }
+  }
+
+  #close(): void {
+    this.#source?.close();
+    this.#source = undefined;
+    this.#address = "";
+  }
+
+  #tell(message: HubMessage): void {
+    for (const listener of this.#listeners.keys()) listener(message);
+  }
+}

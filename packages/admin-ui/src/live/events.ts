@@ -1,0 +1,81 @@
+/** The page's end of the event stream: one connection to the hub, and who in the page wants to hear what. */
+import { checkSession } from "../session/session.ts";
+import { EventHub, type EventName, type HubMessage, type HubRequest } from "./event-hub.ts";
+import { Store } from "./store.ts";
+
+/** `lost`: nothing arrives at the moment, what is shown may be old. */
+export const connectionStore = new Store<"connecting" | "live" | "lost">("connecting");
+
+type Handler = (data: unknown) => void;
+
+const handlers = new Map<EventName, Set<Handler>>();
+const watchedRuns = new Map<symbol, string>();
+let send: ((request: HubRequest) => void) | undefined;
+
+/** Called whenever there is a session; the second time it only asks for the stream again. */
+export function openEvents(): void {
+  send ??= connect();
+  send({ kind: "open" });
+}
+
+/** Calls `handler` with the data of each event of that name until the answer is called. */
+export function onEvent<T>(name: EventName, handler: (data: T) => void): () => void {
+  const all = handlers.get(name) ?? new Set();
+  handlers.set(name, all.add(handler as Handler));
+  return () => all.delete(handler as Handler);
+}
+
+/** Asks for the `log` events of a run until the answer is called. */
+export function watchRun(runId: string): () => void {
+  const key = Symbol(runId);
+  watchedRuns.set(key, runId);
+  sendWatched();
+  return () => {
+    watchedRuns.delete(key);
+    sendWatched();
+  };
+}
+
+function sendWatched(): void {
+  send?.({ kind: "watch", runIds: [...new Set(watchedRuns.values())] });
+}
+
+function connect(): (request: HubRequest) => void {
+  if (typeof SharedWorker === "undefined") {
+    const hub = new EventHub();
+    return (request) => hub.handle(receive, request);
+  }
+  const { port } = new SharedWorker(new URL("./events-worker.ts", import.meta.url), { type: "module" });
+  port.addEventListener("message", ({ data }: MessageEvent<HubMessage>) => receive(data));
+  port.start();
+  const lock = `opensentience-tab-${crypto.randomUUID()}`;
+  // Held for as long as the tab lives: the worker waits for it to know when the tab is gone.
+  void navigator.locks.request(lock, () => {
+    port.postMessage({ kind: "hello", lock });
+    return new Promise(() => {});
+  });
+  window.addEventListener("pagehide", () => port.postMessage({ kind: "leave" }));
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) port.postMessage({ kind: "open" });
+  });
+  return (request) => port.postMessage(request);
+}
+
+function receive(message: HubMessage): void {
+  if (message.kind === "event") {
+    const data: unknown = JSON.parse(message.text);
+    for (const handler of handlers.get(message.name) ?? []) handler(data);
+    return;
+  }
+  if (message.state === "open") return connectionStore.set("live");
+  connectionStore.set("lost");
+  if (message.state === "refused") void reopen();
+}
+
+const REOPEN_MS = 1_000;
+
+/** A refused stream means another Core, no session or too many streams: only Core knows which. */
+async function reopen(): Promise<void> {
+  if (!(await checkSession())) return;
+  setTimeout(() => send?.({ kind: "open" }), REOPEN_MS);
+}

@@ -1,0 +1,80 @@
+import { useState } from "react";
+import { Button } from "../ui/button.tsx";
+import { CopyButton } from "../ui/copy-button.tsx";
+import { TextField } from "../ui/field.tsx";
+import { Mark } from "../ui/icon.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { type SessionState, signIn } from "./session.ts";
+
+type Props = { session: Exclude<SessionState, { state: "signed-in" }> };
+
+export function SignInScreen({ session }: Props) {
+  return (
+    <main className="sign-in" id="content">
+      <div className="sign-in-card">
+        <div className="sign-in-head">
+          <Mark size={40} />
+          <h1>OpenSentience</h1>
+        </div>
+        {session.state === "checking" && (
+          <p className="muted" role="status">
+            Asking Core who you are…
+          </p>
+        )}
+        {session.state === "unreachable" && <Unreachable />}
+        {session.state === "signed-out" && <SignedOut session={session} />}
+      </div>
+      <p className="sign-in-foot">This page talks to the Core on your own machine and to nothing else.</p>
+    </main>
+  );
+}
+
+function Unreachable() {
+  return (
+    <div role="status">
+      <p className="sign-in-lead">Core does not answer.</p>
+      <p className="muted">It may be starting. The page keeps trying and goes on by itself.</p>
+      <Command text="opensentience core start" />
+    </div>
+  );
+}
+
+function SignedOut({ session }: { session: Extract<SessionState, { state: "signed-out" }> }) {
+  const [token, setToken] = useState("");
+  return (
+    <>
+      {session.ended ? (
+        <p className="sign-in-lead" role="status">
+          Your session ended: Core was started anew, the token was changed, or the time was up. What you looked at is
+          still here once you are back.
+        </p>
+      ) : (
+        <p className="sign-in-lead">Sign in with a link from your terminal.</p>
+      )}
+      {session.problem !== null && <ProblemBox problem={session.problem} />}
+      <Command text="opensentience open" />
+      <p className="muted small">It opens this page, signed in. The link works once, for a minute.</p>
+      <form
+        className="sign-in-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (token.trim() !== "") void signIn({ token: token.trim() });
+        }}
+      >
+        <TextField label="Or paste Core’s token" type="password" value={token} onChange={setToken} code />
+        <Button type="submit" kind="primary" icon="key" busy={session.busy}>
+          Sign in
+        </Button>
+      </form>
+    </>
+  );
+}
+
+function Command({ text }: { text: string }) {
+  return (
+    <p className="command">
+      <code>{text}</code>
+      <CopyButton text={text} label="Copy the command" />
+    </p>
+  );
+}

@@ -1,0 +1,109 @@
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useEffect } from "react";
+import { Link, useLocation } from "wouter";
+import { agentsQuery, liveRunsQuery, statusQuery } from "../api/queries.ts";
+import { connectionStore } from "../live/events.ts";
+import { useStore } from "../live/store.ts";
+import { Icon, type IconName, Mark } from "../ui/icon.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { showTabState } from "./favicon.ts";
+import { ThemeSwitch } from "./theme-switch.tsx";
+
+const PLACES: { path: string; name: string; icon: IconName; isHere: (path: string) => boolean }[] = [
+  { path: "/", name: "Agents", icon: "agents", isHere: (path) => path === "/" || path.startsWith("/agents") },
+  { path: "/audit", name: "Audit", icon: "audit", isHere: (path) => path.startsWith("/audit") },
+  { path: "/doctor", name: "Doctor", icon: "doctor", isHere: (path) => path.startsWith("/doctor") },
+  { path: "/settings", name: "Settings", icon: "settings", isHere: (path) => path.startsWith("/settings") },
+];
+
+export function Shell({ children }: { children: ReactNode }) {
+  const [path] = useLocation();
+  const place = PLACES.find(({ isHere }) => isHere(path));
+  useTabState(place?.name ?? "Agents");
+  return (
+    <div className="shell">
+      <a
+        className="skip"
+        href="#content"
+        onClick={(event) => {
+          // The part behind the # is the place in the page: the link must not change it.
+          event.preventDefault();
+          document.getElementById("content")?.focus();
+        }}
+      >
+        Skip to the content
+      </a>
+      <header className="bar">
+        <Link href="/" className="brand" aria-label="OpenSentience, agents">
+          <Mark />
+          <span>OpenSentience</span>
+        </Link>
+        <nav className="places" aria-label="Screens">
+          {PLACES.map(({ path: to, name, icon, isHere }) => (
+            <Link key={to} href={to} className="place" aria-current={isHere(path) ? "page" : undefined}>
+              <Icon name={icon} size={18} />
+              <span>{name}</span>
+            </Link>
+          ))}
+        </nav>
+        <div className="bar-foot">
+          <Connection />
+          <ThemeSwitch />
+        </div>
+      </header>
+      <main id="content" className="content" tabIndex={-1}>
+        <CoreNotice />
+        {children}
+      </main>
+    </div>
+  );
+}
+
+const CONNECTION = {
+  connecting: { text: "Connecting…", className: "connection-wait" },
+  live: { text: "Live", className: "connection-live" },
+  lost: { text: "Reconnecting…", className: "connection-lost" },
+} as const;
+
+function Connection() {
+  const { text, className } = CONNECTION[useStore(connectionStore)];
+  return (
+    <span className={`connection ${className}`} role="status">
+      <span className="connection-dot" aria-hidden="true" />
+      {text}
+    </span>
+  );
+}
+
+/** What holds for every screen: nothing arrives, or Core itself is not whole. */
+function CoreNotice() {
+  const connection = useStore(connectionStore);
+  const status = useQuery(statusQuery).data;
+  const degraded = status?.degraded ?? null;
+  return (
+    <>
+      {connection === "lost" && (
+        <p className="notice notice-warn" role="status">
+          <Icon name="alert" /> Core does not answer at the moment; what you see may be old. The page goes on by itself
+          when it is back.
+        </p>
+      )}
+      {degraded !== null && (
+        <p className="notice notice-bad" role="alert">
+          <Icon name="alert" /> Core runs degraded: <OutsideText text={degraded} />
+        </p>
+      )}
+    </>
+  );
+}
+
+function useTabState(title: string): void {
+  const agents = useQuery(agentsQuery).data;
+  const runs = useQuery(liveRunsQuery).data;
+  const connection = useStore(connectionStore);
+  const failed = agents?.filter(({ status }) => status === "error").length ?? 0;
+  const unwell = runs?.filter(({ health, leaked_pids: leaked }) => health === "unhealthy" || leaked.length > 0).length;
+  const trouble = connection === "lost" ? "no connection" : failed + (unwell ?? 0) > 0 ? "an agent needs a look" : null;
+  const running = runs?.filter(({ status }) => status === "running").length ?? 0;
+  useEffect(() => showTabState({ running, trouble }, title), [running, trouble, title]);
+}

@@ -1,0 +1,20 @@
+/**
+ * What the form library asks about a value: which of several alternatives it fits. Answered by an interpreter: the usual
+ * validators make code out of a schema, which the page's policy forbids. Errors are not its business: Core gives them.
+ */
+import { Validator } from "@cfworker/json-schema";
+import type { ErrorSchema, RJSFSchema, ValidatorType } from "@rjsf/utils";
+
+export const schemaCheck: ValidatorType = {
+  isValid(schema: RJSFSchema, value: unknown, root: RJSFSchema): boolean {
+    const { $defs, definitions } = root;
+    const whole = { ...schema, ...($defs && { $defs }), ...(definitions && { definitions }) };
+    try {
+      return new Validator(whole as object, "2020-12").validate(value ?? null).valid;
+    } catch {
+      return false;
+    }
+  },
+  validateFormData: () => ({ errors: [], errorSchema: {} as ErrorSchema }),
+  rawValidation: () => ({ errors: [] }),
+};

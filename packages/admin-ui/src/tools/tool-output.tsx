@@ -1,0 +1,83 @@
+import { useEffect, useRef } from "react";
+import { Badge, type Tone } from "../ui/badge.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { counted, duration, milliseconds, useNow } from "../ui/time.tsx";
+import { Problem } from "../api/problem.ts";
+import type { CallState, Chunk } from "./use-tool-call.ts";
+
+const ENDS: Record<"succeeded" | "failed" | "canceled", { text: string; tone: Tone }> = {
+  succeeded: { text: "Succeeded", tone: "ok" },
+  failed: { text: "Failed", tone: "bad" },
+  canceled: { text: "Canceled", tone: "warn" },
+};
+
+/** What a call streams, then its result; all of it is the agent's text. */
+export function ToolOutput({ state }: { state: CallState }) {
+  if (state.at === "idle") return null;
+  return (
+    <section className="card" aria-label="Output of the call">
+      <div className="card-head" role="status">
+        <h2>Output</h2>
+        {state.at === "running" && <Running startedAt={state.startedAt} />}
+        {state.at === "canceled" && <Badge tone="warn">Canceled</Badge>}
+        {state.at === "ended" && (
+          <span className="card-head-facts">
+            <Badge tone={ENDS[state.result.status].tone}>{ENDS[state.result.status].text}</Badge>
+            <span className="muted">in {milliseconds(state.result.duration_ms)}</span>
+          </span>
+        )}
+      </div>
+      <Chunks chunks={state.chunks} dropped={state.dropped} />
+      {state.at === "failed" && <ProblemBox problem={state.problem} />}
+      {state.at === "ended" && state.result.status === "succeeded" && (
+        <pre className="block result" tabIndex={0} aria-label="Result">
+          <OutsideText text={JSON.stringify(state.result.output, null, 2)} lines />
+        </pre>
+      )}
+      {state.at === "ended" && state.result.error !== null && (
+        <ProblemBox
+          problem={
+            new Problem({
+              code: state.result.error.code,
+              detail: state.result.error.message,
+              details: state.result.error.details,
+              next_step: null,
+              status: 200,
+            })
+          }
+        />
+      )}
+      {state.at === "ended" && (
+        <p className="muted small">
+          Call <code>{state.result.call_id}</code>
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Running({ startedAt }: { startedAt: number }) {
+  return <Badge tone="info">Running, {duration(useNow() - startedAt)}</Badge>;
+}
+
+function Chunks({ chunks, dropped }: { chunks: readonly Chunk[]; dropped: number }) {
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    const { current } = box;
+    if (current !== null) current.scrollTop = current.scrollHeight;
+  }, [chunks]);
+  if (chunks.length === 0) return null;
+  const text = chunks.map((chunk) => chunk.text ?? `${JSON.stringify(chunk.json)}\n`).join("");
+  return (
+    <>
+      <pre ref={box} className="block stream" tabIndex={0} role="log" aria-live="off" aria-label="Streamed output">
+        <OutsideText text={text} lines />
+      </pre>
+      <p className="muted small">
+        {counted(chunks.length + dropped, "chunk")}
+        {dropped > 0 && `, the first ${dropped.toLocaleString()} no longer shown`}
+      </p>
+    </>
+  );
+}
