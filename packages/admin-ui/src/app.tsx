@@ -23,7 +23,7 @@ const SettingsScreen = lazy(() =>
 export function App({ client }: { client: QueryClient }) {
   const session = useStore(sessionStore);
   const isSignedIn = session.state === "signed-in";
-  const token = isSignedIn ? session.session.csrf_token : null;
+  const token = isSignedIn ? (session.session.csrf_token ?? "") : null;
   useEffect(() => {
     if (token === null) return;
     void client.invalidateQueries();

@@ -84,7 +84,9 @@ function Reach({ agent }: { agent: Agent }) {
     <section className="card">
       <h2>What it may do</h2>
       {approved.length === 0 ? (
-        <p className="muted">Nothing is approved.</p>
+        <p className="muted">
+          {agent.requested_permissions.length === 0 ? "It asked for nothing." : "Nothing of it is approved."}
+        </p>
       ) : (
         <ul className="reach">
           {approved.slice(0, 6).map(({ permission, meaning }) => (
@@ -95,11 +97,13 @@ function Reach({ agent }: { agent: Agent }) {
           {approved.length > 6 && <li className="muted">and {approved.length - 6} more</li>}
         </ul>
       )}
-      <p>
-        <Link href={agentPath(agent.agent_id, "permissions")}>
-          Everything it asked for ({agent.requested_permissions.length})
-        </Link>
-      </p>
+      {agent.requested_permissions.length > 0 && (
+        <p>
+          <Link href={agentPath(agent.agent_id, "permissions")}>
+            Everything it asked for ({agent.requested_permissions.length})
+          </Link>
+        </p>
+      )}
     </section>
   );
 }

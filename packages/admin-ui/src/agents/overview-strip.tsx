@@ -9,6 +9,8 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
   const samples = useStore(metricsStore);
   const newest = samples.at(-1);
   const rates = callRates(samples);
+  // A sample without a call has no latency: the last one that has stands for the moment.
+  const called = samples.findLast(({ calls }) => calls.p95_ms !== null)?.calls;
   const running = runs.filter(({ status }) => status === "running").length;
   const use = (key: "cpu_percent" | "memory_bytes"): number | null =>
     newest === undefined ? null : sumOfRuns(newest, key);
@@ -33,8 +35,8 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
       <Tile name="Tool calls" value={rate(rates.at(-1)?.value ?? null)} unit="per second" line={rates} />
       <Tile
         name="Latency, 95th of 100"
-        value={milliseconds(newest?.calls.p95_ms ?? null)}
-        unit={newest === undefined || newest.calls.p50_ms === null ? "" : `median ${milliseconds(newest.calls.p50_ms)}`}
+        value={milliseconds(called?.p95_ms ?? null)}
+        unit={called === undefined ? "" : `median ${milliseconds(called.p50_ms)}`}
         line={points(samples, (sample) => sample.calls.p95_ms)}
       />
     </section>

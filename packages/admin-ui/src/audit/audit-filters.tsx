@@ -2,6 +2,7 @@ import { useEffect, useId, useRef, useState } from "react";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/field.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
+import { useMedia } from "../ui/use-media.ts";
 import type { AuditFilter } from "./audit-pages.ts";
 
 export const FILTER_KEYS = ["type", "agent", "actor", "severity", "correlation_id", "since", "until"] as const;
@@ -17,10 +18,33 @@ const SEVERITIES = [
 type Props = { filter: AuditFilter; onChange: (changes: Record<string, string>) => void };
 
 export function AuditFilters({ filter, onChange }: Props) {
+  const isNarrow = useMedia("(max-width: 760px)");
   return (
     <div className="filters audit-filters">
       <Words label="Event type" value={filter.type ?? ""} onChange={(type) => onChange({ type })} />
       <Words label="Agent" value={filter.agent ?? ""} onChange={(agent) => onChange({ agent })} />
+      {isNarrow ? (
+        <details className="filters-more">
+          <summary>More filters</summary>
+          <div>
+            <Rest filter={filter} onChange={onChange} />
+          </div>
+        </details>
+      ) : (
+        <Rest filter={filter} onChange={onChange} />
+      )}
+      {filter.correlation_id !== undefined && (
+        <Button small icon="cross" onClick={() => onChange({ correlation_id: "" })}>
+          One act: <OutsideText text={filter.correlation_id} />
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Rest({ filter, onChange }: Props) {
+  return (
+    <>
       <Words label="Actor" value={filter.actor ?? ""} onChange={(actor) => onChange({ actor })} />
       <Choice
         label="Severity"
@@ -31,12 +55,7 @@ export function AuditFilters({ filter, onChange }: Props) {
       />
       <Moment label="From" value={filter.since} onChange={(since) => onChange({ since })} />
       <Moment label="To" value={filter.until} onChange={(until) => onChange({ until })} />
-      {filter.correlation_id !== undefined && (
-        <Button small icon="cross" onClick={() => onChange({ correlation_id: "" })}>
-          One act: <OutsideText text={filter.correlation_id} />
-        </Button>
-      )}
-    </div>
+    </>
   );
 }
 

@@ -5,7 +5,7 @@
  */
 import type { AuditEventJson } from "@opensentience/protocol";
 import { useQueries, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { call } from "../api/client.ts";
 import { onEvent } from "../live/events.ts";
 
@@ -38,11 +38,14 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
   const [fresh, setFresh] = useState<readonly AuditEventJson[]>([]);
   const [view, setView] = useState<[number, number]>([0, 0]);
   const [rowsOfLast, setRowsOfLast] = useState(0);
+  /** The newest row that is shown or waits to be. */
+  const newest = useRef(0);
 
   const reload = useCallback(() => {
     setCursors([null]);
     setWhole(false);
     setFresh([]);
+    newest.current = 0;
     setView([0, 0]);
     void client.resetQueries({ queryKey: ["audit"] });
   }, [client]);
@@ -50,12 +53,15 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
   useEffect(() => {
     const isFiltered = key !== "{}";
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const add = (items: readonly AuditEventJson[]): void =>
-      setFresh((before) => {
-        const newest = before[0]?.seq ?? 0;
-        const more = items.filter(({ seq }) => seq > newest).toSorted((a, b) => b.seq - a.seq);
-        return more.length === 0 ? before : [...more, ...before];
-      });
+    const add = (items: readonly AuditEventJson[]): void => {
+      const more = items.filter(({ seq }) => seq > newest.current).toSorted((a, b) => b.seq - a.seq);
+      const oldest = more.at(-1);
+      if (more[0] === undefined || oldest === undefined) return;
+      // Something was recorded between the first page and the first event.
+      if (!isFiltered && newest.current > 0 && oldest.seq > newest.current + 1) return reload();
+      newest.current = more[0].seq;
+      setFresh((before) => [...more, ...before]);
+    };
     // Which events a filter lets through is Core's answer, so a filtered list asks for its newest rows again.
     const ask = async (): Promise<void> => {
       timer = undefined;
@@ -68,7 +74,6 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
         if (isFiltered) timer ??= setTimeout(() => void ask(), ASK_MS);
         else add(items);
       }),
-      onEvent("hello", reload),
       onEvent("reset", reload),
     ];
     return () => {
@@ -107,6 +112,9 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
   }, [last, view, cursors]);
 
   const first = byPage.get(0)?.items[0]?.seq ?? 0;
+  useEffect(() => {
+    newest.current = Math.max(newest.current, first);
+  }, [first]);
   const before = useMemo(() => fresh.filter((event) => event.seq > first), [fresh, first]);
   const paged = (cursors.length - 1) * PAGE_ROWS + (isWhole ? rowsOfLast : Math.max(rowsOfLast, 1));
   const failed = pages.find(({ isError }) => isError);

@@ -14,8 +14,8 @@ export function applyEvents(client: QueryClient): void {
   });
   let instance: string | undefined;
   onEvent<{ instance_id: string }>("hello", ({ instance_id: id }) => {
-    // The first hello follows the first reads; every later one follows a gap.
-    if (instance !== undefined) void client.invalidateQueries();
+    // What was read before the first one may be old by now; after a gap Core says `reset` itself.
+    if (id !== instance) void client.invalidateQueries();
     instance = id;
   });
   onEvent("reset", () => void client.invalidateQueries());

@@ -4,7 +4,7 @@
  * where there is none.
  *
  * The stream's address names the runs whose output somebody watches. When that set changes, the new stream is opened
- * before the old one is closed: whatever both deliver, listeners take once (rows have numbers, states are whole).
+ * before the old one is closed, and what both deliver is handed on once, by its id.
  * A stream that was refused is not opened again by the hub: a page asks Core about the session first, then says so.
  */
 const EVENT_NAMES = ["hello", "catalog", "runs", "audit", "metrics", "log", "reset"] as const;
@@ -20,11 +20,14 @@ export type Listener = (message: HubMessage) => void;
 const TOPICS = "catalog,runs,audit,metrics";
 /** More runs than that are not watched at once; the last asked for win. */
 const MAX_RUNS = 8;
+const OVERLAP_MS = 500;
+const MAX_SEEN = 2_000;
 
 export class EventHub {
   readonly #listeners = new Map<Listener, string[]>();
   #source: EventSource | undefined;
   #address = "";
+  #seen = new Set<string>();
 
   handle(listener: Listener, request: HubRequest): void {
     if (request.kind === "leave") this.#listeners.delete(listener);
@@ -51,10 +54,13 @@ export class EventHub {
 
   #open(address: string): void {
     const before = this.#source;
+    // Whoever listens already has what `hello` would tell; only a stream after a silence says it again.
+    const isSwitch = before?.readyState === EventSource.OPEN;
     const source = new EventSource(address);
     this.#source = source;
     source.addEventListener("open", () => {
-      before?.close();
+      // What the old stream still has on its way is let in.
+      if (before !== undefined) setTimeout(() => before.close(), OVERLAP_MS);
       if (source === this.#source) this.#tell({ kind: "state", state: "open" });
     });
     source.addEventListener("error", () => {
@@ -62,9 +68,23 @@ export class EventHub {
       if (source !== this.#source) return;
       this.#tell({ kind: "state", state: source.readyState === EventSource.CLOSED ? "refused" : "retrying" });
     });
+    let isFirst = true;
     for (const name of EVENT_NAMES) {
-      source.addEventListener(name, (event) => this.#tell({ kind: "event", name, text: String(event.data) }));
+      source.addEventListener(name, ({ data, lastEventId }: MessageEvent<string>) => {
+        const isKnown = name === "hello" ? isSwitch && isFirst : this.#isSeen(lastEventId);
+        if (name === "hello") isFirst = false;
+        if (!isKnown) this.#tell({ kind: "event", name, text: data });
+      });
     }
+  }
+
+  /** Each event has an id of its own, the same on every stream. */
+  #isSeen(id: string): boolean {
+    if (id === "") return false;
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    if (this.#seen.size > MAX_SEEN) this.#seen = new Set([...this.#seen].slice(-MAX_SEEN / 2));
+    return false;
   }
 
   #close(): void {

@@ -1,6 +1,6 @@
 /** The samples of the last minutes, from Core's history and then live; charts and the overview draw from these. */
 import { metricsHistory } from "../api/client.ts";
-import { onEvent } from "./events.ts";
+import { connectionStore, onEvent } from "./events.ts";
 import { Store } from "./store.ts";
 
 export type RunSample = {
@@ -30,7 +30,9 @@ export const metricsStore = new Store<readonly MetricsSample[]>([]);
 /** Begins to listen; the history fills in what was before. */
 export function openMetrics(): void {
   onEvent<MetricsSample>("metrics", (sample) => add([sample]));
-  onEvent("hello", () => void loadHistory());
+  connectionStore.watch(() => {
+    if (connectionStore.get() === "live") void loadHistory();
+  });
 }
 
 async function loadHistory(): Promise<void> {

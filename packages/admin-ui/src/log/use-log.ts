@@ -56,10 +56,11 @@ export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive:
     };
     const off = isLive
       ? [
-          onEvent<{ run_id: string; items: LogRecordJson[] }>("log", (event) => {
+          onEvent<{ run_id: string; items: LogRecordJson[]; skipped?: boolean }>("log", (event) => {
             if (event.run_id !== runId) return;
-            if (early === undefined) take(event.items);
-            else early.push(...event.items);
+            const items = event.skipped === true ? [skippedNote(event.items), ...event.items] : event.items;
+            if (early === undefined) take(items);
+            else early.push(...items);
           }),
           onEvent("reset", () => setRound((before) => before + 1)),
           watchRun(runId),
@@ -89,6 +90,12 @@ export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive:
   }, [agentId, runId, isLive, round, show]);
 
   return { lines, waiting, isLoading, problem, reload: () => setRound((before) => before + 1) };
+}
+
+/** A flood is not sent whole: Core says so, and the file has it. */
+function skippedNote(items: readonly LogRecordJson[]): LogRecordJson {
+  const at = items[0]?.at ?? new Date().toISOString();
+  return { at, stream: "core", line: "— more was printed here than can be shown live; load the log again to see it —" };
 }
 
 async function readHistory(agentId: string, runId: string, signal: AbortSignal): Promise<LogRecordJson[]> {

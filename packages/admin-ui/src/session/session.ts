@@ -9,7 +9,7 @@ import { adoptSession, sessionRequest } from "../api/client.ts";
 import { Problem, toProblem } from "../api/problem.ts";
 import { Store } from "../live/store.ts";
 
-type SessionJson = { csrf_token: string; instance_id: string; actor: string; expires_at: string };
+type SessionJson = { csrf_token: string | null; instance_id: string; actor: string; expires_at: string | null };
 
 export type SessionState =
   | { state: "checking" }
@@ -88,7 +88,7 @@ export async function rotateToken(): Promise<void> {
 
 function signedIn(session: SessionJson): void {
   hadSession = true;
-  adoptSession(session.csrf_token, signedOut);
+  adoptSession(session.csrf_token ?? "", signedOut);
   const now = sessionStore.get();
   const isSame = now.state === "signed-in" && now.session.csrf_token === session.csrf_token;
   if (!isSame) sessionStore.set({ state: "signed-in", session });

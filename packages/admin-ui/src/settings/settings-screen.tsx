@@ -92,7 +92,7 @@ function Session() {
           <OutsideText text={actor} />
         </dd>
         <dt>Until</dt>
-        <dd>{fullTime(expiresAt)}</dd>
+        <dd>{expiresAt === null ? "–" : fullTime(expiresAt)}</dd>
       </dl>
       <div className="row-buttons">
         <Button icon="exit" onClick={() => void signOut().catch((thrown: unknown) => announce(String(thrown)))}>
@@ -147,9 +147,11 @@ function Core({ status }: { status: CoreStatusJson }) {
           )}
         </dd>
       </dl>
-      <Button kind="danger" icon="power" onClick={() => setStopping(true)}>
-        Stop Core
-      </Button>
+      <div className="row-buttons">
+        <Button icon="power" onClick={() => setStopping(true)}>
+          Stop Core
+        </Button>
+      </div>
       {isStopping && (
         <ActDialog
           title="Stop Core"

@@ -25,7 +25,7 @@ export function paths(
   points: readonly Point[],
   width: number,
   height: number,
-  top = Math.max(0, ...points.map(({ value }) => value ?? 0)) || 1,
+  top = 1.3 * Math.max(0, ...points.map(({ value }) => value ?? 0)) || 1,
 ): { line: string; area: string } {
   const first = points[0]?.at ?? 0;
   const span = (points.at(-1)?.at ?? 0) - first || 1;

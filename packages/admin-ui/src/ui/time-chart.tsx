@@ -5,6 +5,8 @@ import { clockTime } from "./time.tsx";
 
 const WIDTH = 480;
 const HEIGHT = 96;
+/** The highest value stays away from the top, so that a constant one reads as a line. */
+const HEADROOM = 1.3;
 
 type Props = { name: string; points: readonly Point[]; format: (value: number | null) => string };
 
@@ -13,7 +15,7 @@ export function TimeChart({ name, points, format }: Props) {
   const [hovered, setHovered] = useState<number>();
   const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
   const highest = Math.max(0, ...values);
-  const { line, area } = paths(points, WIDTH, HEIGHT, highest || 1);
+  const { line, area } = paths(points, WIDTH, HEIGHT, highest * HEADROOM || 1);
   const first = points[0]?.at ?? 0;
   const last = points.at(-1)?.at ?? 0;
   const chosen = hovered === undefined ? points.findLast(({ value }) => value !== null) : points[hovered];
