@@ -16,13 +16,24 @@ import { parseWireObject, type ForwardedMember } from "./wire-json.ts";
 
 export { FrameDecoder, encodeFrame, MAX_FRAME_BYTES } from "./frame.ts";
 export {
+  echoedIds,
   ECHOED_IDS,
   envelope as MESSAGE_ENVELOPE,
   PROTOCOL_VERSIONS,
   type Envelope,
   type WireError,
 } from "./runtime/envelope.ts";
-export { MAX_TOOLS, STREAM_CHANNELS, TOOL_NAME, toolDefinition, type ToolDefinition } from "./runtime/tool-messages.ts";
+export {
+  MAX_IN_FLIGHT,
+  MAX_INPUT_BYTES,
+  MAX_OUTPUT_BYTES,
+  MAX_SCHEMA_BYTES,
+  MAX_TOOLS,
+  STREAM_CHANNELS,
+  TOOL_NAME,
+  toolDefinition,
+  type ToolDefinition,
+} from "./runtime/tool-messages.ts";
 export { MAX_DEPTH, parseWireObject } from "./wire-json.ts";
 
 /** What only an agent sends. */

@@ -7,7 +7,7 @@
  * with exactly one result, whatever its handler does (incoming-calls.ts). On SIGTERM the calls are canceled, their results
  * sent, and the process ends with 0; a lost connection ends it with 1, since there is no second one.
  */
-import { TOOL_NAME, type CoreMessage } from "@opensentience/protocol";
+import { MAX_SCHEMA_BYTES, TOOL_NAME, type CoreMessage } from "@opensentience/protocol";
 import { agentEnvironment, type AgentEnvironment } from "./agent-environment.ts";
 import { CoreConnection } from "./connection.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
@@ -23,8 +23,6 @@ export type AgentDefinition = {
   onStop?: () => void | Promise<void>;
 };
 
-/** A schema that Core would take, as JSON, in bytes. */
-const MAX_SCHEMA_BYTES = 65_536;
 /** Tools in one message: even the largest fit a frame. */
 const TOOLS_AT_ONCE = 25;
 const HEARTBEAT_MS = { least: 100, usual: 5_000, most: 60_000 };

@@ -4,7 +4,7 @@
  * What a handler returns is the output; what it throws a safe error. An aborted call is canceled when its handler ends, or
  * after a while when it does not: nothing can end a function that does not want to, but nobody waits for it.
  */
-import type { CoreMessage, WireError } from "@opensentience/protocol";
+import { echoedIds, MAX_IN_FLIGHT, MAX_OUTPUT_BYTES, type CoreMessage, type WireError } from "@opensentience/protocol";
 import { callContext, CallStream } from "./call-context.ts";
 import type { CoreConnection } from "./connection.ts";
 import type { OutgoingCalls } from "./outgoing-calls.ts";
@@ -15,9 +15,6 @@ type CallMessage = Extract<CoreMessage, { type: "core.tool.call" }>;
 type Result = { status: "succeeded" | "failed" | "canceled"; output?: Uint8Array; error?: WireError };
 type UnderWay = { cancel: (reason: string, graceMs: number) => void };
 
-/** As Core has them. */
-const MAX_OUTPUT_BYTES = 3_145_728;
-const MAX_UNDER_WAY = 256;
 /** How long a handler may take to end after its abort, in ms: within the 5 s that Core gives. */
 const CANCEL_MS = 2_000;
 
@@ -55,8 +52,7 @@ export class IncomingCalls {
   begin(message: CallMessage): void {
     const { call_id, tool_id } = message.payload;
     if (this.#underWay.has(call_id)) return complain("Core used a call's id twice; the second call is ignored");
-    const { request_id, correlation_id, causation_id } = message;
-    const echo = { request_id, correlation_id, causation_id };
+    const echo = echoedIds(message);
     const abort = new AbortController();
     const started_at = new Date().toISOString();
     let timer: NodeJS.Timeout | undefined;
@@ -71,7 +67,7 @@ export class IncomingCalls {
       this.#underWay.delete(call_id);
       if (this.#underWay.size === 0) this.#onIdle?.();
     };
-    if (this.#underWay.size >= MAX_UNDER_WAY) {
+    if (this.#underWay.size >= MAX_IN_FLIGHT) {
       return finish({ status: "failed", error: { code: "limit.inflight", message: "too many calls are under way" } });
     }
     const cancel = (reason: string, graceMs: number): void => {
@@ -83,8 +79,8 @@ export class IncomingCalls {
     const stream = new CallStream(this.#connection, call_id, echo, () => isOver);
     const request = {
       callId: call_id,
-      requestId: request_id,
-      correlationId: correlation_id,
+      requestId: echo.request_id,
+      correlationId: echo.correlation_id,
       caller: message.payload.caller,
     };
     const context = callContext({ stream, outgoing: this.#outgoing, signal: abort.signal, echo, request });

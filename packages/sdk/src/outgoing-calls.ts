@@ -1,5 +1,5 @@
 /** The calls that this agent makes to tools of other agents, through Core. */
-import type { CoreMessage, Extras } from "@opensentience/protocol";
+import { MAX_IN_FLIGHT, MAX_INPUT_BYTES, type CoreMessage, type Extras } from "@opensentience/protocol";
 import type { CoreConnection } from "./connection.ts";
 import { jsonBytes, ToolError } from "./what-leaves.ts";
 
@@ -9,9 +9,6 @@ export type AskOptions = {
   signal?: AbortSignal;
 };
 
-/** As Core has it. */
-const MAX_INPUT_BYTES = 1_048_576;
-const MAX_UNDER_WAY = 256;
 /** What Core gets beyond a call's own time before nobody waits for it any more, in ms. */
 const LATE_MS = 2_000;
 
@@ -46,8 +43,8 @@ export class OutgoingCalls {
     if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs < 2 ** 31 - LATE_MS)) {
       throw new ToolError("tool.invalid_input", "timeoutMs must be a whole number of milliseconds above 0");
     }
-    if (this.#waiting.size >= MAX_UNDER_WAY) {
-      throw new ToolError("limit.inflight", `${MAX_UNDER_WAY} calls of this agent are under way`);
+    if (this.#waiting.size >= MAX_IN_FLIGHT) {
+      throw new ToolError("limit.inflight", `${MAX_IN_FLIGHT} calls of this agent are under way`);
     }
     const bytes = jsonBytes(input, "the input", MAX_INPUT_BYTES, ["tool.invalid_input", "tool.input_too_large"]);
     const call_id = crypto.randomUUID();

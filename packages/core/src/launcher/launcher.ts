@@ -374,6 +374,6 @@ export class Launcher {
     const live = this.#live.get(row.agent_id);
     const pending = this.#pendingRestarts.json(row.agent_id, row.run_id);
     if (live?.plan.runId !== row.run_id) return runJson(row, undefined, null, pending);
-    return runJson(row, live, this.#deps.sockets.sessionOf(row.run_id), pending);
+    return runJson(row, live, this.#deps.sockets.session(row.agent_id) ?? null, pending);
   }
 }

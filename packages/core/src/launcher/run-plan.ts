@@ -65,8 +65,8 @@ export type RunSocket = {
 export type RunSockets = {
   open: (run: RunSocket) => Promise<void>;
   close: (agentId: string, runId: string, reason: string) => Promise<void>;
-  /** The session of a live run; null before its handshake. */
-  sessionOf: (runId: string) => { id: string; health: string; lastHeartbeatAt: string | null } | null;
+  /** The session of the agent's live run; undefined before its handshake. */
+  session: (agentId: string) => { id: string; health: string; lastHeartbeatAt: string | null } | undefined;
 };
 
 /** Everything that can be refused is refused here, before the intent is recorded. */

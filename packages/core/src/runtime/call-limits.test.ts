@@ -1,5 +1,6 @@
+import { MAX_IN_FLIGHT } from "@opensentience/protocol";
 import { describe, expect, test } from "vitest";
-import { CallGate, limitsOf, MAX_IN_FLIGHT, totalMsOf, type Limits } from "./call-limits.ts";
+import { CallGate, limitsOf, totalMsOf, type Limits } from "./call-limits.ts";
 
 const MOST: Limits = { maxConcurrent: 64, rate: { calls: 6_000, perMs: 60_000 } };
 const code = (act: () => unknown): string => {

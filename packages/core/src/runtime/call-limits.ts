@@ -1,5 +1,5 @@
 /** How many calls an agent gets: so many at once, so many in a window of time. Monotonic time throughout. */
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, MAX_IN_FLIGHT } from "@opensentience/protocol";
 
 export type Limits = {
   maxConcurrent: number;
@@ -14,9 +14,6 @@ type Asked =
       rate_limit?: string | number | undefined;
     }
   | undefined;
-
-/** Requests of one connection that are not answered yet (docs/protocol.md, "Limits"). */
-export const MAX_IN_FLIGHT = 256;
 
 const UNITS = { second: 1_000, minute: 60_000, hour: 3_600_000 } as const;
 const DURATIONS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;

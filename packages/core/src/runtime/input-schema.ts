@@ -8,11 +8,9 @@
  * Pinned by "a schema that …" in input-schema.test.ts.
  */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, MAX_SCHEMA_BYTES } from "@opensentience/protocol";
 import { RE2JS } from "re2js";
 
-/** Bytes of one schema as JSON. */
-const MAX_SCHEMA_BYTES = 65_536;
 /** Subschemas and their own entries that one check may look at: some 20 ms. */
 const MAX_STEPS = 1_000_000;
 /** What a pattern costs, in such steps. */

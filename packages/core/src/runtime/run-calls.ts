@@ -1,6 +1,12 @@
 /** The calls that one running agent makes to others: each through the router, its answer sent back, taken back when asked. */
-import { CoreError, toCoreError, type AgentMessage, type WireError } from "@opensentience/protocol";
-import { MAX_IN_FLIGHT } from "./call-limits.ts";
+import {
+  CoreError,
+  echoedIds,
+  MAX_IN_FLIGHT,
+  toCoreError,
+  type AgentMessage,
+  type WireError,
+} from "@opensentience/protocol";
 import type { Session } from "./session.ts";
 import type { ToolRouter } from "./tool-router.ts";
 
@@ -54,12 +60,7 @@ export class RunCalls {
 
   async #answered(message: CallMessage): Promise<void> {
     const { call_id: callId } = message.payload;
-    const echoed = {
-      in_reply_to: message.id,
-      request_id: message.request_id,
-      correlation_id: message.correlation_id,
-      causation_id: message.causation_id,
-    };
+    const echoed = { ...echoedIds(message), in_reply_to: message.id };
     try {
       const answer = await this.#routed(message);
       this.#session.send(
@@ -106,12 +107,7 @@ export class RunCalls {
           this.#session.send(
             "core.tool.stream",
             { call_id: callId, seq: chunk.payload.seq, channel: chunk.payload.channel },
-            {
-              request_id: message.request_id,
-              correlation_id: message.correlation_id,
-              causation_id: message.causation_id,
-              splice: ["data", chunk.payloadBytes("data") ?? NO_DATA],
-            },
+            { ...echoedIds(message), splice: ["data", chunk.payloadBytes("data") ?? NO_DATA] },
           ),
       });
     } finally {

@@ -75,7 +75,7 @@ export class Runtime {
     this.#deps = deps;
     this.router = new ToolRouter({
       audit: deps.audit,
-      sessionOf: (agentId) => this.#served.get(agentId)?.session,
+      session: (agentId) => this.session(agentId),
       gateOf: (session) => this.#of(session).gate,
       approvedPermissions: deps.approvedPermissions,
       deadlinesOf: (session) => this.#of(session).deadlines,
@@ -152,10 +152,6 @@ export class Runtime {
   session(agentId: string): Session | undefined {
     const session = this.#served.get(agentId)?.session;
     return session?.isOpen === true ? session : undefined;
-  }
-
-  sessionOf(runId: string): Session | null {
-    return this.sessions().find(({ run }) => run.runId === runId) ?? null;
   }
 
   sessions(): Session[] {

@@ -7,7 +7,15 @@
  * recorded: sizes, digests, timings and ids are. A revocation, a lost session and a stop end what is under way.
  */
 import { hash } from "node:crypto";
-import { CoreError, matchesTool, newId, parsePermission, type WireError } from "@opensentience/protocol";
+import {
+  CoreError,
+  matchesTool,
+  MAX_INPUT_BYTES,
+  MAX_OUTPUT_BYTES,
+  newId,
+  parsePermission,
+  type WireError,
+} from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { Call, type Deadlines, type Outcome, type Result, type Stream } from "./call.ts";
 import { CallCounts } from "./call-counts.ts";
@@ -16,10 +24,6 @@ import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Tool } from "./tool-catalog.ts";
-
-/** Bytes of an input and of an output as JSON. */
-const MAX_INPUT_BYTES = 1_048_576;
-const MAX_OUTPUT_BYTES = 3_145_728;
 
 export type CallRequest = {
   toolId: string;
@@ -40,7 +44,8 @@ export type CallAnswer = Outcome & { callId: string; toolId: string; durationMs:
 
 export type RouterDeps = {
   audit: AuditLog;
-  sessionOf: (agentId: string) => Session | undefined;
+  /** Of an agent that has shaken hands. */
+  session: (agentId: string) => Session | undefined;
   gateOf: (session: Session) => CallGate;
   /** What is approved for the agent now; throws enablement.* when nothing is. */
   approvedPermissions: (agentId: string) => readonly string[];
@@ -137,8 +142,8 @@ export class ToolRouter {
   /** The first four steps; asked twice, since the world may change while the intent is committed. */
   #permitted({ toolId, callerAgentId }: CallRequest): { session: Session; tool: Tool } {
     const agentId = toolId.split("/")[0] ?? "";
-    const session = this.#deps.sessionOf(agentId);
-    if (session === undefined || !session.isOpen) {
+    const session = this.#deps.session(agentId);
+    if (session === undefined) {
       throw new CoreError("tool.agent_unavailable", `${agentId} is not running, or offers no tools`, {
         nextStep: `opensentience agents run ${agentId}`,
       });

@@ -84,3 +84,8 @@ function isText(value: unknown, max: number): value is string {
 
 /** The ids that an agent repeats on everything it sends for a call. */
 export const ECHOED_IDS = ["request_id", "correlation_id", "causation_id"] as const;
+
+export function echoedIds(message: Pick<Envelope, (typeof ECHOED_IDS)[number]>): typeof message {
+  const { request_id, correlation_id, causation_id } = message;
+  return { request_id, correlation_id, causation_id };
+}

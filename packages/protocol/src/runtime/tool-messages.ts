@@ -6,6 +6,12 @@ import { wireError, wireId, wireObject, wireTime } from "./envelope.ts";
 export const TOOL_NAME = /^[a-z][a-z0-9_]{0,63}$/;
 /** Tools of one agent. */
 export const MAX_TOOLS = 1000;
+/** As JSON, in bytes. */
+export const MAX_SCHEMA_BYTES = 65_536;
+export const MAX_INPUT_BYTES = 1_048_576;
+export const MAX_OUTPUT_BYTES = 3_145_728;
+/** Requests of one connection, in either direction, that are not answered yet. */
+export const MAX_IN_FLIGHT = 256;
 
 const text = (max: number): z.ZodString => z.string().max(max);
 
