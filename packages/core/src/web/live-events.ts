@@ -5,7 +5,7 @@
  * Nothing is done while nobody listens; after the last listener has left it goes on for a moment, so that a page that is
  * loaded again misses nothing. What happens within a tenth of a second goes out together.
  */
-import type { AuditEventJson, RunJson } from "@opensentience/protocol";
+import type { RunJson } from "@opensentience/protocol";
 import { eventOfRow, type AuditRow } from "../audit-log/audit-log.ts";
 import { FollowedLogs } from "./followed-logs.ts";
 import { EventHub, type Listener } from "./event-hub.ts";
@@ -17,8 +17,9 @@ const LINGER_MS = 60_000;
 const KEEP_ALIVE_MS = 15_000;
 const METRICS_MS = 2_000;
 const UNRECORDED_MS = 500;
-/** Of one event. */
+/** Of one event, and of all that go out together; of more only the number is told. */
 const MAX_ROWS = 200;
+const MAX_ROWS_TOGETHER = 2_000;
 const MAX_RUNS = 100;
 
 /** Rows that are about an agent and change nothing of it. */
@@ -122,7 +123,7 @@ export class LiveEvents {
   #take(rows: readonly AuditRow[]): void {
     for (const row of rows) {
       this.#lastSeq = row.seq;
-      if (this.#rows.length < MAX_ROWS) this.#rows.push(row);
+      if (this.#rows.length < MAX_ROWS_TOGETHER) this.#rows.push(row);
       else this.#dropped += 1;
       this.#noteSubject(row);
     }
@@ -190,10 +191,12 @@ export class LiveEvents {
   #publishRows(): void {
     const [rows, dropped] = [this.#rows, this.#dropped];
     [this.#rows, this.#dropped] = [[], 0];
-    if (rows.length === 0) return;
-    const items: AuditEventJson[] = dropped > 0 ? [] : rows.map(eventOfRow);
-    const all = dropped > 0 ? { dropped: rows.length + dropped, last_seq: this.#lastSeq } : {};
-    this.hub.publish("audit", "audit", { items, ...all });
+    if (dropped > 0) {
+      this.hub.publish("audit", "audit", { items: [], dropped: rows.length + dropped, last_seq: this.#lastSeq });
+      return;
+    }
+    for (let at = 0; at < rows.length; at += MAX_ROWS)
+      this.hub.publish("audit", "audit", { items: rows.slice(at, at + MAX_ROWS).map(eventOfRow) });
   }
 
   #sample(): void {
