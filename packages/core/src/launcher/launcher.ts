@@ -23,6 +23,7 @@ import {
 } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
 import { killPoint } from "../host/kill-point.ts";
+import { listProcesses } from "../host/process-tree.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
 import { LiveRun } from "./live-run.ts";
@@ -139,9 +140,11 @@ export class Launcher {
   } {
     const wanted = { ...filter, andRuns: this.#pendingRestarts.runIds() };
     const rows = store.pageOfRuns(this.#deps.storage, wanted, filter.cursor ?? "\u{10ffff}", filter.limit + 1);
+    // One look at the machine for all of them.
+    const processes = this.#live.size === 0 ? [] : listProcesses();
     const items = rows.slice(0, filter.limit).map((row) => {
       const live = this.#live.get(row.agent_id);
-      const usage = live?.plan.runId === row.run_id ? live.usage() : undefined;
+      const usage = live?.plan.runId === row.run_id ? live.usage(processes) : undefined;
       return psItem(this.#json(row), live, usage, this.#cpuSamples);
     });
     return { items, next: rows.length > filter.limit ? (items.at(-1)?.run_id ?? null) : null };

@@ -9,6 +9,7 @@ import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
+import type { ProcessInfo } from "../host/process-tree.ts";
 import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import { startBoxed, type BoxedProcess, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -161,8 +162,8 @@ export class LiveRun {
     return this.#logsDegraded;
   }
 
-  usage(): { cpuMs: number; memoryBytes: number; processes: number } | undefined {
-    return this.#box?.usage();
+  usage(processes: ProcessInfo[]): { cpuMs: number; memoryBytes: number; processes: number } | undefined {
+    return this.#box?.usage(processes);
   }
 
   /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */

@@ -1,5 +1,6 @@
 /** What both ways of holding a process tree have in common: the options, the running box, how it ended. */
 import type { Readable } from "node:stream";
+import type { ProcessInfo } from "../host/process-tree.ts";
 
 /** How the tree is held together, and so how surely it can be ended. */
 export type Isolation = "pid_namespace" | "process_group";
@@ -67,8 +68,8 @@ export type BoxedProcess = {
   stop(graceMs: number): Promise<void>;
   /** SIGKILL to every member now; resolves with `ended`. */
   kill(): Promise<void>;
-  /** The whole tree's use at this moment. */
-  usage(): { cpuMs: number; memoryBytes: number; processes: number };
+  /** The whole tree's use at this moment. Who asks several trees gives them one look at the machine's processes. */
+  usage(processes?: ProcessInfo[]): { cpuMs: number; memoryBytes: number; processes: number };
 };
 
 /** Descriptor on which the shim waits for the go byte, in both backends. */

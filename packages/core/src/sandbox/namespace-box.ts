@@ -77,9 +77,9 @@ export class NamespaceBox implements BoxedProcess {
     await this.ended;
   }
 
-  usage(): { cpuMs: number; memoryBytes: number; processes: number } {
+  usage(processes?: ProcessInfo[]): { cpuMs: number; memoryBytes: number; processes: number } {
     if (!isAlive(this.#init)) return { cpuMs: 0, memoryBytes: 0, processes: 0 };
-    const living = listDescendants(this.#init.pid).filter((info) => info.state !== "Z");
+    const living = listDescendants(this.#init.pid, processes).filter((info) => info.state !== "Z");
     const members = living.map((info) => info.pid);
     const used = processUsage(members);
     // Init has waited for every orphan that ended, so its own line holds their time.
