@@ -110,7 +110,10 @@ function ThirdParty() {
 /** The newest step last; the list keeps its end in view. */
 function Steps({ steps, isActing }: { steps: readonly Progress[]; isActing: boolean }) {
   const end = useRef<HTMLLIElement>(null);
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [steps]);
+  useEffect(() => {
+    // Newer browsers answer with a promise, which is no clean-up of an effect.
+    void end.current?.scrollIntoView({ block: "nearest" });
+  }, [steps]);
   return (
     <ol className="steps" role="log" aria-label="Progress" tabIndex={0}>
       {steps.map((step, index) => (

@@ -23,18 +23,18 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
         line={points(samples, (sample) => sample.runs.length)}
       />
       <Tile
-        name="CPU of agents"
+        name="CPU in use"
         value={percent(use("cpu_percent"))}
         line={points(samples, (sample) => sumOfRuns(sample, "cpu_percent"))}
       />
       <Tile
-        name="Memory of agents"
+        name="Memory in use"
         value={bytes(use("memory_bytes"))}
         line={points(samples, (sample) => sumOfRuns(sample, "memory_bytes"))}
       />
       <Tile name="Tool calls" value={rate(rates.at(-1)?.value ?? null)} unit="per second" line={rates} />
       <Tile
-        name="Latency, 95th of 100"
+        name="Latency, 95 of 100"
         value={milliseconds(called?.p95_ms ?? null)}
         unit={called === undefined ? "" : `median ${milliseconds(called.p50_ms)}`}
         line={points(samples, (sample) => sample.calls.p95_ms)}
