@@ -4,8 +4,8 @@ import { defineConfig } from "vitest/config";
 const SOAK_TIMEOUT = process.env["SOAK_REPORT"] === undefined ? 180_000 : 3_600_000;
 
 /**
- * Kinds of test: beside the code, the walls between folders, through the public doors of real processes, and the same with
- * counts that `npm run soak` raises.
+ * Kinds of test: beside the code, the walls between folders, through the public doors of real processes, the page in a
+ * real browser, and what counts, with counts that `npm run soak` raises.
  */
 export default defineConfig({
   test: {
@@ -28,6 +28,16 @@ export default defineConfig({
           include: ["tests/integration/**/*.test.ts"],
           // Each file starts its own Core and real agents: two files at a time fill a small machine.
           maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["tests/e2e/**/*.test.ts"],
+          // Each file starts a browser and a Core.
+          maxWorkers: 1,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -14,6 +14,8 @@ const TOOLS = {
   git: { packages: ["git"], isPresent: () => hasProgram("git") },
   bwrap: { packages: ["bubblewrap"], isPresent: () => hasProgram("bwrap") },
   mix: { packages: ["elixir"], isPresent: () => hasProgram("mix") },
+  // The tests of the page look at it as a person does.
+  chromium: { packages: ["chromium"], isPresent: () => hasProgram("chromium") },
   python3: { packages: ["python3", "python3-venv"], isPresent: () => hasPythonModules("venv", "ensurepip") },
 } as const;
 

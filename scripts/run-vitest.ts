@@ -19,7 +19,7 @@ const ACCEPTED_SKIPS = ["delegated cgroup v2", "macOS"];
 /** A test of a soak counts for long without a word. */
 const SILENCE_MS = process.env["SOAK_REPORT"] === undefined ? 300_000 : 3_600_000;
 
-export type VitestProject = "unit" | "architecture" | "integration" | "soak";
+export type VitestProject = "unit" | "architecture" | "integration" | "e2e" | "soak";
 
 /** Runs the projects whole, or of them only the files whose path contains one of `filters`. */
 export async function runVitest(

@@ -1,6 +1,6 @@
 /**
  * `npm test`: all of it, in the order in which a fault is cheapest to see. Installs missing Debian packages where it
- * may, bundles, runs every check, the integration tests against the bundle, then stages and tries a release.
+ * may, bundles, runs every check, the integration tests against the bundle and the page in a browser, then stages and tries a release.
  * Ends with one plain line, `N passed, N failed`.
  */
 import { resolve } from "node:path";
@@ -29,6 +29,6 @@ tallies.push(
 );
 tallies.push(await tallyStep("page", () => buildPage()));
 tallies.push(await runChecks());
-tallies.push(await runVitest(["integration", "soak"], REPOSITORY));
+tallies.push(await runVitest(["integration", "e2e", "soak"], REPOSITORY));
 tallies.push(await tallyStep("release", () => buildRelease()));
 closeWith(addTallies(tallies));
