@@ -34,7 +34,9 @@ const ARROWS: Rules["arrows"] = {
   enablement: ["manifest", "tree", "catalog", "audit-log", "storage", "host"],
   doctor: ["sandbox", "audit-log", "host"],
   launcher: ["enablement", "catalog", "audit-log", "storage", "sandbox", "logs", "host"],
-  runtime: ["audit-log"],
+  // Judges what agents wrote: it needs nothing of Core's.
+  schema: [],
+  runtime: ["audit-log", "schema"],
   web: [
     "catalog",
     "discovery",
@@ -87,9 +89,8 @@ const CAPABILITIES: Rules["capabilities"] = {
     "packages/sdk/src/connection.ts",
   ],
   "node:http": [`${CORE}/web/`, `${CORE}/cli/control-client.ts`],
-  // Ajv makes code out of schemas that agents chose: one file knows what it may be given.
-  ajv: [`${CORE}/runtime/input-schema.ts`],
-  re2js: [`${CORE}/runtime/input-schema.ts`],
+  // Patterns come from agents: one file knows what the engine may be given.
+  re2js: [`${CORE}/schema/linear-pattern.ts`],
   hono: [`${CORE}/web/`],
   "@hono/node-server": [`${CORE}/web/`],
   "smol-toml": [`${CORE}/host/config.ts`],
@@ -136,7 +137,6 @@ const RULES: Rules = {
       "hono",
       "@hono/node-server",
       "smol-toml",
-      "ajv",
       "re2js",
     ],
     // Runs in a browser: nothing of Node, and of zod its types alone.

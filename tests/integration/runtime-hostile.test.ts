@@ -14,7 +14,7 @@ import { answer as expectAnswer, barrier, Speaker } from "../support/core-transc
 
 const BYSTANDER = "org.opensentience.examples.hello-tools";
 const PERMISSIONS = ["hello_world", "sleep"].map((tool) => `tool:invoke:${BYSTANDER}/${tool}`);
-/** Compiling leaves garbage that the engine collects when it likes: 600 schemas cost 44 to 73 MiB, some of it kept. */
+/** What is read and answered is garbage that the engine collects when it likes; 32 MiB may wait to be read. */
 const MAX_RISE_MEBI = 128;
 /** What a call may take in a flood: so many times what it took before, and this much more on a busy machine. */
 const SLOWER = 10;

@@ -8,15 +8,20 @@ import {
   type ToolDefinition,
   type WireError,
 } from "@opensentience/protocol";
-import type { SchemaCheck, SchemaCompiler } from "./input-schema.ts";
+import { KeptSchemas, type KeptSchema, type SchemaCheck } from "./kept-schemas.ts";
 
 /** Registrations of one session, those of the same tool counted each time. */
 const MAX_JUDGED = 10_000;
+/** The definitions of one session's tools, in characters of JSON. */
+const MAX_DEFINITIONS = 4_194_304;
 
 export type Tool = {
   toolId: string;
   agentId: string;
+  /** Its schemas are parsed when they are asked for: as objects they take ten times the memory. */
   definition: ToolDefinition;
+  /** Of the definition, in characters of JSON. */
+  size: number;
   checkInput: SchemaCheck;
   checkOutput: SchemaCheck | undefined;
 };
@@ -30,6 +35,7 @@ export class ToolSet {
   /** How often something of it changed: whoever showed the tools at another number shows them again. */
   changes = 0;
   #judged = 0;
+  #schemas: KeptSchemas | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(agentId: string) {
@@ -46,7 +52,7 @@ export class ToolSet {
 
   /**
    * A tool that cannot be taken is rejected with its reason; the others are registered all the same, at once when all are
-   * judged. SECURITY: compiling a schema takes milliseconds, so other agents get their turn between two of them.
+   * judged. SECURITY: a schema may take milliseconds, so other agents get their turn between two of them.
    * Pinned by "a flood of registrations leaves others quick".
    */
   register(definitions: readonly unknown[], replace: boolean): Promise<Registration> {
@@ -54,15 +60,24 @@ export class ToolSet {
   }
 
   async #register(definitions: readonly unknown[], replace: boolean): Promise<Registration> {
-    // A Core whose agents offer no tools need not hold a validator.
-    const { sharedCompiler } = await import("./input-schema.ts");
+    // A Core whose agents offer no tools need not hold what checks their schemas.
+    const { compileSchema } = await import("../schema/schema.ts");
+    if (replace) this.#schemas = undefined;
+    this.#schemas ??= new KeptSchemas(compileSchema);
     const before = replace ? new Map<string, Tool>() : new Map(this.#tools);
+    let size = [...before.values()].reduce((sum, tool) => sum + tool.size, 0);
     const outcome: Registration = { registered: [], rejected: [] };
     for (const [index, raw] of definitions.entries()) {
       await nextTurn();
       try {
-        const tool = this.#judge(raw, sharedCompiler());
+        const tool = this.#judge(raw, this.#schemas);
         if (before.has(tool.toolId)) throw new CoreError("tool.duplicate", "a tool of that id is registered already");
+        if (size + tool.size > MAX_DEFINITIONS)
+          throw new CoreError(
+            "tool.schema_too_large",
+            `the tools of one agent are over ${MAX_DEFINITIONS} bytes together`,
+          );
+        size += tool.size;
         before.set(tool.toolId, tool);
         outcome.registered.push(tool.toolId);
       } catch (error) {
@@ -90,7 +105,7 @@ export class ToolSet {
     return done;
   }
 
-  #judge(raw: unknown, schemas: SchemaCompiler): Tool {
+  #judge(raw: unknown, schemas: KeptSchemas): Tool {
     this.#judged += 1;
     if (this.#judged > MAX_JUDGED) throw new CoreError("limit.rate", `a session registers at most ${MAX_JUDGED} tools`);
     const parsed = toolDefinition.safeParse(raw);
@@ -107,14 +122,28 @@ export class ToolSet {
     const unknown = definition.permissions?.find((permission) => parsePermission(permission) === undefined);
     if (unknown !== undefined)
       throw new CoreError("tool.invalid_id", "permissions holds an entry that is no permission");
+    const input = schemas.keep(definition.input_schema);
+    const output = definition.output_schema === undefined ? undefined : schemas.keep(definition.output_schema);
     return {
       toolId: definition.tool_id,
       agentId,
-      definition,
-      checkInput: schemas.compile(definition.input_schema),
-      checkOutput: definition.output_schema === undefined ? undefined : schemas.compile(definition.output_schema),
+      definition: withKept(definition, input, output),
+      size: JSON.stringify(definition).length,
+      checkInput: input.check,
+      checkOutput: output?.check,
     };
   }
+}
+
+function withKept(definition: ToolDefinition, input: KeptSchema, output: KeptSchema | undefined): ToolDefinition {
+  const parsed = ({ json }: KeptSchema): PropertyDescriptor => ({
+    enumerable: true,
+    get: () => JSON.parse(json) as Record<string, unknown>,
+  });
+  return Object.defineProperties(
+    { ...definition },
+    { input_schema: parsed(input), ...(output === undefined ? {} : { output_schema: parsed(output) }) },
+  );
 }
 
 function nameOf(raw: unknown, index: number): string {

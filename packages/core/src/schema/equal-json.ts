@@ -1,0 +1,22 @@
+/** When two JSON values are the same: order of members means nothing, 1 and 1.0 are one number, "1" is another value. */
+
+/** Looked at, one by one. */
+export function sizeOfJson(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 1;
+  return Object.values(value).reduce<number>((size, member) => size + sizeOfJson(member), 1);
+}
+
+/** What one value costs to be written, in steps, and how many characters are one more. */
+const VALUE_STEPS = 10;
+const CHARACTERS_A_STEP = 16;
+
+/** Equal values, and only they, have equal texts. `spend` is told what it costs. */
+export function canonicalJson(value: unknown, spend: (steps: number) => void): string {
+  spend(VALUE_STEPS + (typeof value === "string" ? value.length / CHARACTERS_A_STEP : 0));
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, spend)).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).map(
+    ([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member, spend)}`,
+  );
+  return `{${members.toSorted().join()}}`;
+}

@@ -1,0 +1,82 @@
+/** One check of one value: what it costs, where it stands, and what was found. */
+
+/** Subschemas, their entries, and members and items of the value that one check may look at: some 20 ms. */
+const MAX_STEPS = 1_000_000;
+const MAX_ISSUES = 10;
+/** From so many members on their names are kept, and to list them costs so much for each. */
+const MANY_NAMES = 64;
+const NAME_STEPS = 4;
+
+/** Where a value breaks the schema: a JSON pointer (RFC 6901) and the keyword. */
+export type Issue = { path: string; rule: string };
+
+/** The check would take too long; its value counts as invalid. */
+export class TooCostly extends Error {}
+
+export class Run {
+  readonly issues: Issue[] = [];
+  /** From the top of the value to what is looked at. */
+  readonly path: (string | number)[] = [];
+  #steps = 0;
+  #hushed = 0;
+  #names: Map<object, readonly string[]> | undefined;
+
+  /** Throws `TooCostly`. */
+  spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > MAX_STEPS) throw new TooCostly();
+  }
+
+  /** Whether nothing is won by looking further once something was wrong. */
+  get isSettled(): boolean {
+    return this.#hushed > 0 || this.issues.length >= MAX_ISSUES;
+  }
+
+  fail(rule: string): false {
+    if (!this.isSettled) this.issues.push({ path: this.path.map(asPointerPart).join(""), rule });
+    return false;
+  }
+
+  /** What fails in there is no issue by itself: one of several may. */
+  hushed(
+    part: (value: unknown, run: Run, seen: Seen | undefined) => boolean,
+    value: unknown,
+    seen: Seen | undefined,
+  ): boolean {
+    this.#hushed += 1;
+    const isValid = part(value, this, seen);
+    this.#hushed -= 1;
+    return isValid;
+  }
+
+  /** The names of an object's members. Many of them are listed once: that takes longer than looking at each. */
+  namesIn(value: object): readonly string[] {
+    const known = this.#names?.get(value);
+    if (known !== undefined) return known;
+    const names = Object.keys(value);
+    if (names.length < MANY_NAMES) return names;
+    this.spend(names.length * NAME_STEPS);
+    this.#names ??= new Map();
+    this.#names.set(value, names);
+    return names;
+  }
+}
+
+/** As it stands in a JSON pointer, with its slash. */
+export function asPointerPart(key: string | number): string {
+  return `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** Members and items of one value that some keyword has judged: what `unevaluated…` leaves alone. */
+export class Seen {
+  readonly names = new Set<string>();
+  readonly items = new Set<number>();
+  /** All items before this one. */
+  itemsBefore = 0;
+
+  add(other: Seen): void {
+    for (const name of other.names) this.names.add(name);
+    for (const item of other.items) this.items.add(item);
+    this.itemsBefore = Math.max(this.itemsBefore, other.itemsBefore);
+  }
+}
