@@ -64,11 +64,31 @@ test("a new agent installs, runs and answers, in place and from git", { timeout:
   });
 });
 
-async function isOffered(): Promise<void> {
+async function isOffered(agentId = ID): Promise<void> {
   const list = async (): Promise<boolean> =>
-    (await home.json<{ items: unknown[] }>(["tools", "list", "--agent", ID])).items.length === 1;
+    (await home.json<{ items: unknown[] }>(["tools", "list", "--agent", agentId])).items.length === 1;
   await eventually(list, "the new tool");
 }
+
+test("the README's agent with a tool is made, run, called and tested as it says", { timeout: 180_000 }, async () => {
+  const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+  const [, block = ""] = /## An agent with a tool\n\n```console\n([\s\S]*?)```/.exec(readme) ?? [];
+  const commands = [...block.matchAll(/^\$ npx (.+)$/gm)].map(([, line = ""]) => line);
+  expect(commands).toHaveLength(6);
+  const shown = block.slice(block.lastIndexOf("$ ")).split("\n").slice(1).join("\n");
+  for (const line of commands) {
+    const isCall = line.includes("tools call");
+    if (isCall) await isOffered("local.my-agent");
+    const output = await typed(line, home.projects);
+    if (isCall) expect(output).toBe(shown);
+  }
+  const cases = ["handshake", "tools.register", "call.success", "unknown.type", "goodbye"].flatMap((one) => [
+    "--case",
+    one,
+  ]);
+  const report = await home.json(["protocol", "test", join(home.projects, "my-agent"), ...cases]);
+  expect(report).toMatchObject({ agent_id: "local.my-agent", passed: 5, failed: 0, not_applicable: 0 });
+});
 
 test("a next step that holds a blank is quoted for the shell", async () => {
   const folder = join(home.projects, "It's here");
