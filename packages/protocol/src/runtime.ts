@@ -120,11 +120,22 @@ function judgedEnvelope(value: Record<string, unknown>, about: string | undefine
   return parsed.data;
 }
 
+/** Without a stack, which would be most of what refusing costs: a peer may send nothing but wrong messages. */
+function refusal(...parts: ConstructorParameters<typeof MessageError>): MessageError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new MessageError(...parts);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 function unknownType(type: string, about: string | undefined, isAnswer: boolean): MessageError {
   if (Object.hasOwn(AGENT_MESSAGES, type) || Object.hasOwn(CORE_MESSAGES, type)) {
-    return new MessageError("protocol.unexpected_message", `${type} is what the other side sends`, about);
+    return refusal("protocol.unexpected_message", `${type} is what the other side sends`, about);
   }
-  return new MessageError("protocol.unknown_type", "the type of the message is not known", about, isAnswer);
+  return refusal("protocol.unknown_type", "the type of the message is not known", about, isAnswer);
 }
 
 /** Names fields and rules, never values. */
@@ -132,7 +143,7 @@ function invalid(error: z.ZodError, about: string | undefined, prefix = ""): Mes
   const [issue] = error.issues;
   const field = issue?.path.join(".").slice(0, 200) || "the message";
   const rule = issue?.code === "custom" ? issue.message : (issue?.code.replaceAll("_", " ") ?? "invalid");
-  return new MessageError("protocol.invalid_envelope", `${prefix}${field}: ${rule}`, about);
+  return refusal("protocol.invalid_envelope", `${prefix}${field}: ${rule}`, about);
 }
 
 export type Extras = {
