@@ -50,6 +50,8 @@ const ARROWS: Rules["arrows"] = {
     "manifest",
     "sandbox",
     "type:host/config",
+    // Replacing the token of the page is an effect outside the database.
+    "host/kill-point",
     // services.ts makes it; the API only calls and counts it.
     "runtime",
   ],

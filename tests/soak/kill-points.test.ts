@@ -152,6 +152,9 @@ const CASES: Record<KillPoint, Case[]> = {
   "log.rotated": [[scenarios.flood]],
   "log.pruned": [[scenarios.manyRuns]],
 
+  "token.intent_recorded": [[scenarios.rotateToken]],
+  "token.replaced": [[scenarios.rotateToken]],
+
   "core.stop_begun": [[scenarios.coreStop]],
   "core.stop_agents_ended": [[scenarios.coreStop]],
   "core.stop_recorded": [[scenarios.coreStop]],

@@ -35,11 +35,17 @@ const SETTINGS = {
 };
 const DEATH_MS = 10_000;
 
+function tokenOf(home: CoreHome): string {
+  return readFileSync(join(home.folder, "state/web.token"), "utf8");
+}
+
 /** A home in which Core is made to die, and the agents in it, each made when it is first needed. */
 export class CrashPlace {
   static readonly settings: Record<string, unknown> = SETTINGS;
   readonly home: CoreHome;
   readonly repositories = new Map<string, GitRepository>();
+  /** What a scenario has to remember over the crash. */
+  before = "";
   #version = 1;
 
   constructor(home: CoreHome) {
@@ -362,6 +368,18 @@ export const erase: Scenario = {
     return [["audit", "erase", String(row?.seq), "--reason", "a test", "--yes"]];
   },
   again: (place) => place.home.json(["audit", "checkpoint"]),
+};
+/** Whatever a crash leaves of it, the token of before is void. */
+export const rotateToken: Scenario = {
+  ready: async (place) => {
+    await place.home.json(["core", "start"]);
+    place.before = tokenOf(place.home);
+  },
+  acts: () => [["core", "rotate-token"]],
+  again: async (place) => {
+    if (tokenOf(place.home) === place.before) throw new Error("the token of before the crash is still good");
+    await place.home.json(["core", "rotate-token"]);
+  },
 };
 export const coreStart: Scenario = { acts: () => [], again: (place) => place.home.json(["core", "status"]) };
 

@@ -171,7 +171,7 @@ export class Core {
     }
     const domain = this.#domain();
     this.#server = await listenOnSocket(createApp(domain), this.#paths.controlSocket, (line) => this.#log.line(line));
-    this.#page?.open(domain);
+    await this.#page?.open(domain);
     killPoint("start.listening");
     writeCoreMark(this.#paths.coreMark, "running");
     this.#log.line(

@@ -10,6 +10,7 @@ import { canTellUsers, peerUser, portHolder } from "./host/tcp-table.ts";
 import {
   Access,
   bindPage,
+  finishRotation,
   createApp,
   Denials,
   hostsOf,
@@ -95,8 +96,10 @@ export class WebPage {
     }
   }
 
-  open(domain: Domain): void {
+  async open(domain: Domain): Promise<void> {
     this.#domain = domain;
+    // A disk that is full must not keep the operator from everything else.
+    await finishRotation(domain).catch((error: unknown) => domain.onFault("the token was not replaced", error));
     const rules = { hosts: hostsOf(this.address, this.#door.port), access: this.page.access };
     this.#door.open(createApp(domain), rules, this.page.noteDenial);
   }

@@ -114,6 +114,9 @@ export const KILL_POINTS = {
   "log.rotated": "all files of a log moved, the new one is not begun",
   "log.pruned": "one old log is deleted",
 
+  "token.intent_recorded": "the token of the web page is to be replaced",
+  "token.replaced": "the new token is in its file, which is not recorded",
+
   "core.stop_begun": "Core is stopping and takes no requests",
   "core.stop_agents_ended": "every agent is ended",
   "core.stop_recorded": "core.stopped is committed",

@@ -46,7 +46,7 @@ export class Access {
     this.#tokenDigest = digestOf(deps.token);
     // SECURITY: cookies are shared by all ports of an address: two Cores on one machine must not end each other's
     // sessions, and a new Core must not be sent the secrets of one before it as its own.
-    // Pinned by "two Cores of one address keep their sessions apart".
+    // Pinned by "of two Cores of one address keep apart: each cookie has its Core in its name".
     this.cookieName = `opensentience_${shortId(deps.instanceId)}`;
     this.sessions = new Sessions(deps.limits, deps.onExpired);
   }

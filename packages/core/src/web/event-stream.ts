@@ -26,7 +26,8 @@ export function openStream(context: Asked, domain: Domain): Response {
       nextStep: "opensentience audit tail -f",
     });
   const { outgoing, caller } = context.env;
-  // SECURITY: a stream must not outlive the right to it; pinned by "an event stream ends with its session".
+  // SECURITY: a stream must not outlive the right to it; pinned by
+  // "are many, each with secrets of its own; signing out ends one".
   const ended =
     caller.kind === "session"
       ? caller.session.ended

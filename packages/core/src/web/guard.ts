@@ -117,7 +117,7 @@ function judgeTarget(target: string): string {
   return path;
 }
 
-/** SECURITY: what a form or a beacon of another site can send is none of the types that need its permission. */
+/** SECURITY: what a form or a beacon of another site can send is none of the types that need its permission; pinned by "a state change that is not JSON". */
 function judgeType(headers: Heads): void {
   const [type = "", ...more] = headers.all("content-type");
   if (more.length === 0 && /^application\/json[ \t]*(;|$)/i.test(type)) return;

@@ -1,6 +1,7 @@
 /** The page's own routes: its files, and the exchange of a code or token for a session. */
 import { CoreError, signInBody, type SessionJson, type SignInLinkJson } from "@opensentience/protocol";
-import type { Act } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
+import { killPoint } from "../host/kill-point.ts";
 import { CODE_MS, type SignIn } from "./access.ts";
 import { actOf, actorOf, type Asked } from "./acts.ts";
 import type { Domain, Page } from "./domain.ts";
@@ -88,21 +89,35 @@ export function recordEnd(
   domain.record({ type: "web.signed_out", act, subject: domain.subject, metadata: { session: session.id, reason } });
 }
 
+/** The subject of what is done to it: the same for every Core of this home. */
+const TOKEN = { type: "core", id: "web.token" } as const;
+const ROTATED = { type: "web.token_rotated", subject: TOKEN } as const;
+
 /** Every session ends; nobody is signed in by it. Throws `web.disabled`, `audit.unavailable`. */
 export async function rotateToken(domain: Domain, act: Act): Promise<{ sessions_ended: number; token_path: string }> {
   const { access, tokenPath } = pageOf(domain);
-  const event = { type: "web.token_rotated", subject: domain.subject } as const;
-  const own = { ...act, causationId: domain.record({ ...event, act, outcome: "unknown" }) };
+  const own = { ...act, causationId: domain.record({ ...ROTATED, act, outcome: "unknown" }) };
+  killPoint("token.intent_recorded");
   const ended = access.sessions.endAll();
   try {
     await access.replaceToken();
   } catch (error) {
-    domain.record({ ...event, act: own, outcome: "failed" });
+    domain.record({ ...ROTATED, act: own, outcome: "failed" });
     throw error;
   }
+  killPoint("token.replaced");
   for (const session of ended) recordEnd(domain, session, "token_rotated", own);
-  domain.record({ ...event, act: own, metadata: { sessions_ended: ended.length } });
+  domain.record({ ...ROTATED, act: own, metadata: { sessions_ended: ended.length } });
   return { sessions_ended: ended.length, token_path: tokenPath };
+}
+
+/** Before the door opens: whatever an earlier Core that was lost in the middle left, the token of before is void. */
+export async function finishRotation(domain: Domain): Promise<void> {
+  const begun = domain.services?.audit.newestAbout(TOKEN);
+  if (begun?.outcome !== "unknown") return;
+  const { event_id: causationId, correlation_id: correlationId } = begun;
+  await pageOf(domain).access.replaceToken();
+  domain.record({ ...ROTATED, act: { ...SYSTEM_ACT, correlationId, causationId }, metadata: { sessions_ended: 0 } });
 }
 
 /** Only a session has a CSRF token: who shows the token of the home with each request needs none. */

@@ -130,7 +130,7 @@ export function digestOf(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-/** SECURITY: how long a comparison takes must not tell how much of a guess was right; both sides are digests of one length. */
+/** SECURITY: how long a comparison takes must not tell how much of a guess was right; both sides are digests of one length; pinned by "secrets of any length are compared by digests of one length". */
 export function isSameSecret(given: string, digest: Buffer): boolean {
   return timingSafeEqual(digestOf(given), digest);
 }

@@ -34,7 +34,7 @@ export type { Domain, Page } from "./domain.ts";
 export { bindPage, listenOnSocket, type PageDoor } from "./doors.ts";
 export { hostsOf } from "./guard.ts";
 export { LiveEvents } from "./live-events.ts";
-export { recordEnd } from "./page.ts";
+export { finishRotation, recordEnd } from "./page.ts";
 export { PageFiles } from "./page-files.ts";
 
 const BASE = "/api/v1";
