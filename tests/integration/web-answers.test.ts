@@ -1,6 +1,6 @@
 /** What every answer of the web page's door carries, whatever was asked and however badly, and what is recorded of refusals. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CoreHome } from "../support/core-home.ts";
+import { eventually, type CoreHome } from "../support/core-home.ts";
 import { ASSET, asSignedIn, expectPolicy, expectRefusal, homeWithPage, INDEX, KINDS } from "../support/page-checks.ts";
 import { PageClient, requestText, type SignedIn } from "../support/page-client.ts";
 
@@ -90,6 +90,22 @@ describe("what is no HTTP gets an answer with the headers, and Core goes on", ()
     });
     expectRefusal(answer, 422, "http.body_too_large");
   });
+});
+
+test("600 half-sent requests at the page's door keep nobody out, at neither door", async () => {
+  const half = requestText(
+    "POST",
+    "/sign-in",
+    { host: page.host, "content-length": "50", "content-type": "application/json" },
+    "{",
+  );
+  const sockets = await Promise.all(Array.from({ length: 600 }, () => page.open()));
+  for (const socket of sockets) socket.on("error", () => {}).write(half);
+  expect((await page.ask("GET", "/api/v1/session", { headers: { cookie: me.cookie } })).status).toBe(200);
+  expect(await home.json(["agents", "list"])).toMatchObject({ items: [] });
+  // The oldest made room for those that came after all places were taken.
+  await eventually(() => sockets.filter((socket) => socket.closed).length >= 88, "the oldest to be dropped");
+  for (const socket of sockets) socket.destroy();
 });
 
 describe("the record of refusals", () => {
