@@ -161,10 +161,21 @@ const encoder = new TextEncoder();
 export function encodeMessage<K extends keyof AnyTable>(
   type: K,
   payload: Partial<Payload<AnyTable, K>>,
-  { id, ts, ...extras }: Extras & { id: string; ts: string },
+  extras: Extras & { id: string; ts: string },
 ): Uint8Array {
-  const { splice, ...fields } = extras;
-  const head = JSON.stringify({ v: 1, type, id, ts, ...fields, payload });
+  const { id, ts, in_reply_to, request_id, correlation_id, causation_id, error, splice } = extras;
+  const head = JSON.stringify({
+    v: 1,
+    type,
+    id,
+    ts,
+    in_reply_to,
+    request_id,
+    correlation_id,
+    causation_id,
+    error,
+    payload,
+  });
   if (splice === undefined) return encodeFrame([encoder.encode(head)]);
   const [key, bytes] = splice;
   // The payload is the last member: its two closing braces come off, the spliced member goes before them.

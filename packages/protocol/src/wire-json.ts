@@ -85,9 +85,11 @@ const SHORT = 48;
 /** A number of fewer characters and without an exponent is finite. */
 const LONG_NUMBER = 300;
 
-const PAYLOAD = encoder.encode("payload");
-const PROTO = encoder.encode("__proto__");
-const MEMBERS = (["input", "output", "data"] as const).map((name) => ({ name, bytes: encoder.encode(name) }));
+/** Keys that mean something here, by their length: it decides for nearly all others. */
+type Named = ForwardedMember | "payload" | "__proto__";
+const NAMED: readonly Named[] = ["data", "input", "output", "payload", "__proto__"];
+const NAMED_BY_LENGTH = new Map(NAMED.map((name) => [name.length, { name, bytes: encoder.encode(name) }]));
+const PROTO_LENGTH = "__proto__".length;
 
 /** Walks bytes that JSON.parse has yet to judge: ends on any bytes, is right about those that are JSON. */
 class Scan {
@@ -149,7 +151,7 @@ class Scan {
       if (bytes[next] !== COLON) return next;
     }
     next = this.#afterSpace(next + 1);
-    if (this.#depth <= 2 || end - start >= PROTO.length) this.#key(start + 1, end, next);
+    if (this.#depth <= 2 || end - start >= PROTO_LENGTH) this.#key(start + 1, end, next);
     return next;
   }
 
@@ -174,29 +176,26 @@ class Scan {
   }
 
   #key(from: number, to: number, valueStart: number): void {
-    const key = this.#plainKey(from, to);
-    if (same(key, PROTO)) this.hasProtoKey = true;
+    const name = this.#nameOf(from, to);
+    if (name === "__proto__") this.hasProtoKey = true;
     if (this.#depth === 1) {
-      this.#isPayload = same(key, PAYLOAD);
+      this.#isPayload = name === "payload";
       if (this.#isPayload) this.#spans = [];
     } else if (this.#depth === 2 && this.#isPayload) {
-      this.#member = MEMBERS.find(({ bytes }) => same(key, bytes))?.name;
+      this.#member = name === "payload" || name === "__proto__" ? undefined : name;
       this.#memberStart = valueStart;
     }
   }
 
-  /** The bytes of a key without escapes. */
-  #plainKey(from: number, to: number): Uint8Array {
-    const bytes = this.#bytes.subarray(from, to);
+  #nameOf(from: number, to: number): Named | undefined {
+    const bytes = this.#bytes;
     // SECURITY: a key may be spelled with escapes ("inp\u0075t"). What is validated (the parsed value) and what is
     // forwarded (these bytes) must be the same member. Pinned by "what is forwarded is what was parsed".
-    if (!bytes.includes(BACKSLASH)) return bytes;
-    try {
-      return encoder.encode(JSON.parse(`"${decoder.decode(bytes)}"`) as string);
-    } catch {
-      // No JSON; JSON.parse will say so of the whole.
-      return bytes;
-    }
+    for (let at = from; at < to; at += 1) if (bytes[at] === BACKSLASH) return spelled(bytes.subarray(from, to));
+    const named = NAMED_BY_LENGTH.get(to - from);
+    if (named === undefined) return undefined;
+    for (let at = from; at < to; at += 1) if (bytes[at] !== named.bytes[at - from]) return undefined;
+    return named.name;
   }
 
   #number(start: number): number {
@@ -226,8 +225,12 @@ class Scan {
   }
 }
 
-function same(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return false;
-  return true;
+function spelled(key: Uint8Array): Named | undefined {
+  try {
+    const text: unknown = JSON.parse(`"${decoder.decode(key)}"`);
+    return NAMED.find((name) => name === text);
+  } catch {
+    // No JSON; JSON.parse will say so of the whole.
+    return undefined;
+  }
 }

@@ -51,16 +51,19 @@ export function newRow(event: AuditEvent, head: Head, from: { observer: string; 
 
 /** What the table allows, in the table's order, so that the stored text is canonical. */
 function storedMetadata({ type, metadata = {} }: AuditEvent, redactor: Redactor): Record<string, unknown> {
-  const { metadata: keys, made = [] }: { metadata: readonly string[]; made?: readonly string[] } = AUDIT_EVENTS[type];
-  const given = keys.filter((key) => metadata[key] !== undefined);
-  const foreign = given.filter((key) => !made.includes(key));
-  const redacted =
-    foreign.length === 0 ? {} : redactor.metadata(Object.fromEntries(foreign.map((key) => [key, metadata[key]])));
-  if (made.length === 0) return redacted;
+  const { metadata: keys, made }: { metadata: readonly string[]; made?: readonly string[] } = AUDIT_EVENTS[type];
   const stored: Record<string, unknown> = {};
-  for (const key of given) {
-    if (made.includes(key)) stored[key] = metadata[key];
-    else if (Object.hasOwn(redacted, key)) stored[key] = redacted[key];
+  const foreign: Record<string, unknown> = {};
+  let isRedacted = false;
+  for (const key of keys) {
+    const value = metadata[key];
+    if (value === undefined) continue;
+    const isMade = made?.includes(key) === true;
+    // Keeps the place of what is to be redacted.
+    stored[key] = isMade ? value : undefined;
+    if (isMade) continue;
+    foreign[key] = value;
+    isRedacted = true;
   }
-  return Object.hasOwn(redacted, "_truncated") ? { ...stored, _truncated: true } : stored;
+  return isRedacted ? Object.assign(stored, redactor.metadata(foreign)) : stored;
 }
