@@ -3,7 +3,6 @@
  * end, and what a caller was told is what stands on record.
  */
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { ToolCallJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCoreMark } from "../../packages/core/src/host/core-mark.ts";
@@ -16,7 +15,8 @@ import { found, randomNumbers, seed, times } from "../support/counts.ts";
 const HELLO = "org.opensentience.examples.hello-tools";
 const KILLS = times({ suite: 3, soak: 60 });
 const CALLERS = 16;
-const LONGEST_MS = 300;
+/** Core dies as soon as so many calls were answered; up to as many are under way then as there are callers. */
+const MOST_ANSWERED = 200;
 const TOOLS = [
   ["hello_world", {}],
   ["stream_counter", { to: 3 }],
@@ -45,17 +45,16 @@ async function callUntilDeath(): Promise<ToolCallJson[]> {
   const pid = readCoreMark(join(home.folder, "run/core.pid"))?.pid ?? 0;
   const core = { pid, startTime: readProcess(pid)?.startTime ?? "" };
   const told: ToolCallJson[] = [];
+  const last = 1 + Math.floor(random() * MOST_ANSWERED);
   const call = async (): Promise<void> => {
     const [name, input] = TOOLS[Math.floor(random() * TOOLS.length)] ?? TOOLS[0];
     told.push(await control.call("call_tool", { params: { agent_id: HELLO, tool_name: name }, body: { input } }));
+    if (told.length === last) process.kill(pid, "SIGKILL");
   };
   const callers = Array.from({ length: CALLERS }, async () => {
     for (;;) await call();
   });
-  const over = Promise.allSettled(callers);
-  await delay(random() * LONGEST_MS);
-  process.kill(pid, "SIGKILL");
-  await over;
+  await Promise.allSettled(callers);
   await eventually(() => !isAlive(core), "Core to be gone");
   return told;
 }
