@@ -36,6 +36,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
+          // Pictures are made when they are asked for, with `npm run pictures`.
+          exclude: process.env["PAGE_PICTURES"] === undefined ? ["tests/e2e/pictures.test.ts"] : [],
           // Each file starts a browser and a Core.
           maxWorkers: 1,
           testTimeout: 60_000,

@@ -14,6 +14,9 @@ import { openMetrics } from "./live/metrics.ts";
 import { openSession } from "./session/session.ts";
 import { applyTheme, themeStore } from "./shell/theme.ts";
 
+/** A reload that did not help is not done again. */
+const RELOAD_ONCE_MS = 30_000;
+
 const client = new QueryClient({
   defaultOptions: {
     queries: {
@@ -25,6 +28,15 @@ const client = new QueryClient({
       retry: (count, problem) => count < 2 && problem instanceof Problem && problem.code === "page.unreachable",
     },
   },
+});
+
+/** The files of a newer page took the place of this one's: its parts that are not loaded yet exist no more. */
+window.addEventListener("vite:preloadError", (event) => {
+  const last = Number(sessionStorage.getItem("opensentience-reloaded") ?? 0);
+  if (Date.now() - last < RELOAD_ONCE_MS) return;
+  event.preventDefault();
+  sessionStorage.setItem("opensentience-reloaded", String(Date.now()));
+  location.reload();
 });
 
 applyTheme(themeStore.get());

@@ -112,7 +112,7 @@ function Steps({ steps, isActing }: { steps: readonly Progress[]; isActing: bool
   const end = useRef<HTMLLIElement>(null);
   useEffect(() => {
     // Newer browsers answer with a promise, which is no clean-up of an effect.
-    void end.current?.scrollIntoView({ block: "nearest" });
+    end.current?.scrollIntoView({ block: "nearest" });
   }, [steps]);
   return (
     <ol className="steps" role="log" aria-label="Progress" tabIndex={0}>

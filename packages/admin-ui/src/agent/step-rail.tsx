@@ -53,7 +53,7 @@ function built(agent: Agent): Step {
 
 function approved({ approval, drift, requested_permissions: wanted }: Agent): Step {
   const name = "Approve";
-  if (drift !== null) return { name, state: "trouble", text: "Moved since you approved it" };
+  if (drift !== null) return { name, state: "trouble", text: "Moved since then" };
   if (approval === null) return { name, state: "todo", text: `${counted(wanted.length, "permission")} asked for` };
   if (approval.status !== "active") return { name, state: "todo", text: `The approval is ${approval.status}` };
   const count = wanted.filter((permission) => permission.approved).length;

@@ -1,4 +1,4 @@
-import { restartNotice } from "@opensentience/protocol";
+import { type DriftJson, restartNotice } from "@opensentience/protocol";
 import { useMutation } from "@tanstack/react-query";
 import { memo } from "react";
 import { Link } from "wouter";
@@ -12,12 +12,13 @@ import { Button } from "../ui/button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { bytes, percent } from "../ui/time.tsx";
 import type { ListedAgent } from "./agent-list.ts";
-import { DriftBadge } from "./drift-badge.tsx";
+import { DriftBadge, useDrift } from "./drift.tsx";
 import { nextAct } from "./next-act.ts";
 
 type Props = { listed: ListedAgent; onAct: (act: AgentAct, agentId: string) => void };
 
 export const AgentRow = memo(function AgentRow({ listed: { agent, run }, onAct }: Props) {
+  const drift = useDrift(agent);
   return (
     <article className={`agent-row agent-${agent.status}`}>
       <div className="agent-who">
@@ -32,7 +33,7 @@ export const AgentRow = memo(function AgentRow({ listed: { agent, run }, onAct }
         <StatusBadge agent={agent} />
         {run !== undefined && <HealthBadge health={run.health} />}
         {run !== undefined && run.pid !== null && <IsolationBadge isolation={run.isolation} />}
-        <DriftBadge agent={agent} />
+        <DriftBadge drift={drift} />
         {agent.missing_since !== null && <Badge tone="warn">Gone from disk</Badge>}
         {agent.restart_at !== null && <Badge tone="warn">{restartNotice(agent, Date.now())}</Badge>}
       </div>
@@ -54,15 +55,18 @@ export const AgentRow = memo(function AgentRow({ listed: { agent, run }, onAct }
         <OutsideText text={agent.version} />
       </span>
       <div className="agent-act">
-        <NextButton listed={{ agent, run }} onAct={onAct} />
+        <NextButton agent={agent} drift={drift} onAct={onAct} />
         {agent.status === "running" && <StopButton agentId={agent.agent_id} />}
       </div>
     </article>
   );
 });
 
-function NextButton({ listed: { agent }, onAct }: Props) {
-  const next = nextAct(agent);
+type NextProps = Pick<Props, "onAct"> & { agent: ListedAgent["agent"]; drift: DriftJson | null };
+
+/** Lists are read without hashing files, so what has moved has its own next step. */
+function NextButton({ agent, drift, onAct }: NextProps) {
+  const next = nextAct(drift === null || agent.status === "running" ? agent : drift);
   if (next === null) return null;
   const press = (): void => {
     if ("act" in next) onAct(next.act, agent.agent_id);

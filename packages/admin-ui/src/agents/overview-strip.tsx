@@ -36,7 +36,7 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
       <Tile
         name="Latency, 95 of 100"
         value={milliseconds(called?.p95_ms ?? null)}
-        unit={called === undefined ? "" : `median ${milliseconds(called.p50_ms)}`}
+        second={called === undefined ? "" : `median ${milliseconds(called.p50_ms)}`}
         line={points(samples, (sample) => sample.calls.p95_ms)}
       />
     </section>
@@ -48,12 +48,15 @@ function rate(value: number | null): string {
   return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
 }
 
-function Tile({ name, value, unit = "", line }: { name: string; value: string; unit?: string; line: Point[] }) {
+type TileProps = { name: string; value: string; unit?: string; second?: string; line: Point[] };
+
+function Tile({ name, value, unit = "", second = "", line }: TileProps) {
   return (
     <div className="tile">
       <p className="tile-name">{name}</p>
       <p className="tile-value">
         {value} <span className="tile-unit">{unit}</span>
+        <span className="tile-unit tile-second">{second}</span>
       </p>
       <SparkLine points={line} />
     </div>

@@ -2,6 +2,7 @@
  * The only file of the page that sends requests. Every one goes to the page's own origin; a state change carries the
  * session's CSRF token. An answer that is no success becomes a `Problem`; a 401 ends the session for the whole page.
  */
+import type { SessionJson } from "@opensentience/protocol";
 import { jsonLines } from "./json-lines.ts";
 import { Problem, problemOf, unreachable } from "./problem.ts";
 import { type PageOperation, requestPath, type RequestOf, type ResponseOf, ROUTES } from "./routes.ts";
@@ -67,21 +68,15 @@ function isFailure(line: object): line is { error: { code: string; message: stri
   return typeof error === "object" && error !== null && !("result" in line);
 }
 
-/** Requests of the session itself, which are no operations of the control API. */
-export async function sessionRequest<T>(method: "GET" | "POST", path: string, body?: object): Promise<T> {
-  const response = await request(path, {
-    method,
-    headers: method === "GET" ? {} : stateChange(),
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+/** Exchanges a one-time code or the token for a session; the one request that needs none. */
+export async function requestSession(secret: { code: string } | { token: string }): Promise<SessionJson> {
+  const response = await request("/sign-in", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(secret),
   });
   if (!response.ok) throw await problemOf(response);
-  const text = await response.text();
-  return (text === "" ? {} : JSON.parse(text)) as T;
-}
-
-/** Samples of the last minutes, so that a chart does not begin empty. */
-export async function metricsHistory<T>(): Promise<T> {
-  return sessionRequest<T>("GET", "/api/v1/metrics/history");
+  return (await response.json()) as SessionJson;
 }
 
 async function send<O extends PageOperation>(

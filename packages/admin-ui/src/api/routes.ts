@@ -9,6 +9,10 @@ type Routes = typeof CONTROL_ROUTES;
 
 export const ROUTES = {
   get_status: { method: "get", path: "/core/status" },
+  get_session: { method: "get", path: "/session" },
+  sign_out: { method: "post", path: "/session/sign-out" },
+  rotate_token: { method: "post", path: "/session/rotate-token" },
+  metrics_history: { method: "get", path: "/metrics/history" },
   stop_core: { method: "post", path: "/core/stop" },
   scan: { method: "post", path: "/discovery/scan" },
   list_agents: { method: "get", path: "/agents" },

@@ -26,9 +26,9 @@ const eventQuery = (eventId: string) =>
 export function AuditDetail({ eventId, onClose }: { eventId: string; onClose: () => void }) {
   const { data: event, error, isPending } = useQuery(eventQuery(eventId));
   return (
-    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
+    // The list stays in reach beside it: another row takes the place of this one.
+    <Dialog.Root open modal={false} disablePointerDismissal onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Dialog.Portal>
-        <Dialog.Backdrop className="backdrop backdrop-light" />
         <Dialog.Popup className="drawer">
           <div className="drawer-head">
             <Dialog.Title className="dialog-title">

@@ -18,7 +18,7 @@ const SEVERITIES = [
 type Props = { filter: AuditFilter; onChange: (changes: Record<string, string>) => void };
 
 export function AuditFilters({ filter, onChange }: Props) {
-  const isNarrow = useMedia("(max-width: 760px)");
+  const isNarrow = useMedia("(max-width: 1280px)");
   return (
     <div className="filters audit-filters">
       <Words label="Event type" value={filter.type ?? ""} onChange={(type) => onChange({ type })} />

@@ -69,7 +69,7 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
       add((await call("list_audit", { query }).catch(() => ({ items: [] }))).items);
     };
     const off = [
-      onEvent<{ items?: AuditEventJson[]; dropped?: number }>("audit", ({ items = [], dropped }) => {
+      onEvent("audit", ({ items, dropped }) => {
         if (dropped !== undefined) return reload();
         if (isFiltered) timer ??= setTimeout(() => void ask(), ASK_MS);
         else add(items);

@@ -1,5 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { call } from "../api/client.ts";
+import { toProblem } from "../api/problem.ts";
 import { requestPath } from "../api/routes.ts";
 import { goTo, useQueryState, useQueryText } from "../shell/hash-location.ts";
 import { Button } from "../ui/button.tsx";
@@ -45,7 +46,10 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
       {verify.isError && <ProblemBox problem={verify.error} />}
       <AuditFilters filter={filter} onChange={change} />
       {pages.problem !== null ? (
-        <ProblemBox problem={pages.problem} onRetry={pages.reload} />
+        <>
+          <ProblemBox problem={pages.problem} onRetry={pages.reload} />
+          <KnownTypes problem={pages.problem} words={filter.type ?? ""} onChoose={(type) => change({ type })} />
+        </>
       ) : pages.count <= 1 && !pages.isLoading && pages.row(0) === undefined ? (
         <EmptyNote icon="audit" title={isFiltered ? "No event fits" : "Nothing is recorded yet"}>
           {isFiltered && (
@@ -57,7 +61,26 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
       ) : (
         <AuditRows pages={pages} chosen={eventId} onChoose={(event) => goTo(place(`/audit/${event.event_id}`))} />
       )}
-      {eventId !== undefined && <AuditDetail key={eventId} eventId={eventId} onClose={() => goTo(place("/audit"))} />}
+      {eventId !== undefined && <AuditDetail eventId={eventId} onClose={() => goTo(place("/audit"))} />}
     </>
+  );
+}
+
+type KnownProps = { problem: unknown; words: string; onChoose: (type: string) => void };
+
+/** For a type that there is none of, Core names those that there are: the near ones as buttons. */
+function KnownTypes({ problem, words, onChoose }: KnownProps) {
+  const { known } = toProblem(problem).details;
+  if (!Array.isArray(known)) return null;
+  const types = known.map(String);
+  const near = types.filter((type) => type.includes(words));
+  return (
+    <div className="chips known-types" role="group" aria-label="Event types">
+      {(near.length === 0 ? types : near).map((type) => (
+        <button key={type} type="button" className="chip" onClick={() => onChoose(type)}>
+          {type}
+        </button>
+      ))}
+    </div>
   );
 }

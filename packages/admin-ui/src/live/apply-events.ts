@@ -1,5 +1,4 @@
 /** What an event changes in what the page has read: small changes are put in place, the rest is read again. */
-import type { RunJson } from "@opensentience/protocol";
 import type { QueryClient } from "@tanstack/react-query";
 import { liveRunsQuery } from "../api/queries.ts";
 import { onEvent } from "./events.ts";
@@ -13,13 +12,13 @@ export function applyEvents(client: QueryClient): void {
     for (const key of keys) void client.invalidateQueries({ queryKey: JSON.parse(key) as unknown[] });
   });
   let instance: string | undefined;
-  onEvent<{ instance_id: string }>("hello", ({ instance_id: id }) => {
+  onEvent("hello", ({ instance_id: id }) => {
     // What was read before the first one may be old by now; after a gap Core says `reset` itself.
     if (id !== instance) void client.invalidateQueries();
     instance = id;
   });
   onEvent("reset", () => void client.invalidateQueries());
-  onEvent<{ agent_ids: string[] }>("catalog", ({ agent_ids: ids }) => {
+  onEvent("catalog", ({ agent_ids: ids }) => {
     refresh(
       ["agents"],
       ["status"],
@@ -30,7 +29,7 @@ export function applyEvents(client: QueryClient): void {
       ]),
     );
   });
-  onEvent<{ items: RunJson[] }>("runs", ({ items }) => {
+  onEvent("runs", ({ items }) => {
     client.setQueryData(liveRunsQuery.queryKey, (runs) => (runs === undefined ? runs : withRuns(runs, items)));
     refresh(
       ["agents"],

@@ -7,8 +7,10 @@
  * before the old one is closed, and what both deliver is handed on once, by its id.
  * A stream that was refused is not opened again by the hub: a page asks Core about the session first, then says so.
  */
-const EVENT_NAMES = ["hello", "catalog", "runs", "audit", "metrics", "log", "reset"] as const;
-export type EventName = (typeof EVENT_NAMES)[number];
+import type { StreamEventJson } from "@opensentience/protocol";
+
+export type EventName = StreamEventJson["event"];
+const EVENT_NAMES: readonly EventName[] = ["hello", "catalog", "runs", "audit", "metrics", "log", "reset"];
 
 /** `text` is the event's data as it came: a page reads it, the worker has no need to. */
 export type HubMessage =

@@ -1,4 +1,5 @@
 /** The page's end of the event stream: one connection to the hub, and who in the page wants to hear what. */
+import type { StreamEventJson } from "@opensentience/protocol";
 import { checkSession } from "../session/session.ts";
 import { EventHub, type EventName, type HubMessage, type HubRequest } from "./event-hub.ts";
 import { Store } from "./store.ts";
@@ -6,7 +7,8 @@ import { Store } from "./store.ts";
 /** `lost`: nothing arrives at the moment, what is shown may be old. */
 export const connectionStore = new Store<"connecting" | "live" | "lost">("connecting");
 
-type Handler = (data: unknown) => void;
+type EventData<N extends EventName> = Extract<StreamEventJson, { event: N }>["data"];
+type Handler = (data: never) => void;
 
 const handlers = new Map<EventName, Set<Handler>>();
 const watchedRuns = new Map<symbol, string>();
@@ -19,10 +21,10 @@ export function openEvents(): void {
 }
 
 /** Calls `handler` with the data of each event of that name until the answer is called. */
-export function onEvent<T>(name: EventName, handler: (data: T) => void): () => void {
+export function onEvent<N extends EventName>(name: N, handler: (data: EventData<N>) => void): () => void {
   const all = handlers.get(name) ?? new Set();
-  handlers.set(name, all.add(handler as Handler));
-  return () => all.delete(handler as Handler);
+  handlers.set(name, all.add(handler));
+  return () => all.delete(handler);
 }
 
 /** Asks for the `log` events of a run until the answer is called. */
@@ -63,7 +65,7 @@ function connect(): (request: HubRequest) => void {
 
 function receive(message: HubMessage): void {
   if (message.kind === "event") {
-    const data: unknown = JSON.parse(message.text);
+    const data = JSON.parse(message.text) as never;
     for (const handler of handlers.get(message.name) ?? []) handler(data);
     return;
   }

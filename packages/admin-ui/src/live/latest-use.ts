@@ -1,8 +1,7 @@
-import type { PsItemJson } from "@opensentience/protocol";
-import type { MetricsSample } from "./metrics.ts";
+import type { MetricsSampleJson, PsItemJson } from "@opensentience/protocol";
 
 /** The runs with what the newest sample says they use; without one, with what was read with them. */
-export function latestUse(runs: readonly PsItemJson[], samples: readonly MetricsSample[]): PsItemJson[] {
+export function latestUse(runs: readonly PsItemJson[], samples: readonly MetricsSampleJson[]): PsItemJson[] {
   const byRun = new Map(samples.at(-1)?.runs.map((sample) => [sample.run_id, sample]) ?? []);
   return runs.map((run) => {
     const sample = byRun.get(run.run_id);

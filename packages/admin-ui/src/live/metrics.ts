@@ -1,35 +1,17 @@
 /** The samples of the last minutes, from Core's history and then live; charts and the overview draw from these. */
-import { metricsHistory } from "../api/client.ts";
+import type { MetricsSampleJson } from "@opensentience/protocol";
+import { call } from "../api/client.ts";
 import { connectionStore, onEvent } from "./events.ts";
 import { Store } from "./store.ts";
-
-export type RunSample = {
-  run_id: string;
-  agent_id: string;
-  cpu_percent: number | null;
-  memory_bytes: number | null;
-  uptime_ms: number;
-};
-export type MetricsSample = {
-  at: string;
-  runs: RunSample[];
-  calls: {
-    in_flight: number;
-    ended: { succeeded: number; failed: number; canceled: number };
-    refused: number;
-    p50_ms: number | null;
-    p95_ms: number | null;
-  };
-};
 
 /** Ten minutes at one sample every two seconds. */
 const MAX_SAMPLES = 300;
 
-export const metricsStore = new Store<readonly MetricsSample[]>([]);
+export const metricsStore = new Store<readonly MetricsSampleJson[]>([]);
 
 /** Begins to listen; the history fills in what was before. */
 export function openMetrics(): void {
-  onEvent<MetricsSample>("metrics", (sample) => add([sample]));
+  onEvent("metrics", (sample) => add([sample]));
   connectionStore.watch(() => {
     if (connectionStore.get() === "live") void loadHistory();
   });
@@ -37,13 +19,13 @@ export function openMetrics(): void {
 
 async function loadHistory(): Promise<void> {
   try {
-    add((await metricsHistory<{ items: MetricsSample[] }>()).items);
+    add((await call("metrics_history")).items);
   } catch {
     // A chart that begins empty is no fault worth a message: the live samples follow.
   }
 }
 
-function add(samples: readonly MetricsSample[]): void {
+function add(samples: readonly MetricsSampleJson[]): void {
   const byTime = new Map([...metricsStore.get(), ...samples].map((sample) => [sample.at, sample]));
   const sorted = [...byTime.values()].toSorted((a, b) => (a.at < b.at ? -1 : 1));
   metricsStore.set(sorted.slice(-MAX_SAMPLES));
@@ -52,30 +34,33 @@ function add(samples: readonly MetricsSample[]): void {
 export type Point = { at: number; value: number | null };
 
 /** Calls that ended per second, between each two samples. A counter that went back belongs to another Core. */
-export function callRates(samples: readonly MetricsSample[]): Point[] {
+export function callRates(samples: readonly MetricsSampleJson[]): Point[] {
   return samples.slice(1).map((sample, index) => {
-    const before = samples[index] as MetricsSample;
+    const before = samples[index] as MetricsSampleJson;
     const seconds = (Date.parse(sample.at) - Date.parse(before.at)) / 1_000;
     const ended = endedCalls(sample) - endedCalls(before);
     return { at: Date.parse(sample.at), value: seconds > 0 && ended >= 0 ? ended / seconds : null };
   });
 }
 
-function endedCalls({ calls: { ended } }: MetricsSample): number {
+function endedCalls({ calls: { ended } }: MetricsSampleJson): number {
   return ended.succeeded + ended.failed + ended.canceled;
 }
 
-export function points(samples: readonly MetricsSample[], read: (sample: MetricsSample) => number | null): Point[] {
+export function points(
+  samples: readonly MetricsSampleJson[],
+  read: (sample: MetricsSampleJson) => number | null,
+): Point[] {
   return samples.map((sample) => ({ at: Date.parse(sample.at), value: read(sample) }));
 }
 
-export function sumOfRuns(sample: MetricsSample, key: "cpu_percent" | "memory_bytes"): number {
+export function sumOfRuns(sample: MetricsSampleJson, key: "cpu_percent" | "memory_bytes"): number {
   return sample.runs.reduce((sum, run) => sum + (run[key] ?? 0), 0);
 }
 
 /** One run's values over time; null where a sample does not know the run. */
 export function runPoints(
-  samples: readonly MetricsSample[],
+  samples: readonly MetricsSampleJson[],
   runId: string,
   key: "cpu_percent" | "memory_bytes",
 ): Point[] {

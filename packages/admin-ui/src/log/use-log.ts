@@ -56,7 +56,7 @@ export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive:
     };
     const off = isLive
       ? [
-          onEvent<{ run_id: string; items: LogRecordJson[]; skipped?: boolean }>("log", (event) => {
+          onEvent("log", (event) => {
             if (event.run_id !== runId) return;
             const items = event.skipped === true ? [skippedNote(event.items), ...event.items] : event.items;
             if (early === undefined) take(items);

@@ -5,11 +5,10 @@
  * happens. A session ends with sign-out (in any tab), with the token's rotation, in time, or with Core; then every tab
  * shows the sign-in screen and keeps its place.
  */
-import { adoptSession, sessionRequest } from "../api/client.ts";
+import type { SessionJson } from "@opensentience/protocol";
+import { adoptSession, call, requestSession } from "../api/client.ts";
 import { Problem, toProblem } from "../api/problem.ts";
 import { Store } from "../live/store.ts";
-
-type SessionJson = { csrf_token: string | null; instance_id: string; actor: string; expires_at: string | null };
 
 export type SessionState =
   | { state: "checking" }
@@ -49,7 +48,7 @@ function takeCode(): string | null {
 export async function checkSession(): Promise<boolean> {
   clearTimeout(retry);
   try {
-    signedIn(await sessionRequest<SessionJson>("GET", "/api/v1/session"));
+    signedIn(await call("get_session"));
     return true;
   } catch (thrown) {
     const problem = toProblem(thrown);
@@ -65,7 +64,7 @@ export async function checkSession(): Promise<boolean> {
 export async function signIn(secret: { code: string } | { token: string }): Promise<void> {
   sessionStore.set({ state: "signed-out", ended: false, problem: null, busy: true });
   try {
-    signedIn(await sessionRequest<SessionJson>("POST", "/sign-in", secret));
+    signedIn(await requestSession(secret));
     otherTabs.postMessage("signed-in");
   } catch (thrown) {
     sessionStore.set({ state: "signed-out", ended: false, problem: toProblem(thrown), busy: false });
@@ -73,7 +72,7 @@ export async function signIn(secret: { code: string } | { token: string }): Prom
 }
 
 export async function signOut(): Promise<void> {
-  await sessionRequest("POST", "/api/v1/session/sign-out", {});
+  await call("sign_out");
   hadSession = false;
   signedOut();
   otherTabs.postMessage("signed-out");
@@ -81,7 +80,7 @@ export async function signOut(): Promise<void> {
 
 /** Ends every session, this one too; the answer is of no use to a page. */
 export async function rotateToken(): Promise<void> {
-  await sessionRequest("POST", "/api/v1/session/rotate-token", {});
+  await call("rotate_token");
   signedOut();
   otherTabs.postMessage("signed-out");
 }

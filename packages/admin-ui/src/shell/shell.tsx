@@ -19,7 +19,7 @@ const PLACES: { path: string; name: string; icon: IconName; isHere: (path: strin
 export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const place = PLACES.find(({ isHere }) => isHere(path));
-  useTabState(place?.name ?? "Agents");
+  useTabState(titleOf(path) ?? place?.name ?? "Agents");
   return (
     <div className="shell">
       <a
@@ -95,6 +95,12 @@ function CoreNotice() {
       )}
     </>
   );
+}
+
+/** Of an agent's screen the last word of its id: `com.example.notes` is "notes". */
+function titleOf(path: string): string | undefined {
+  const id = /^\/agents\/([^/]+)/.exec(path)?.[1];
+  return id === undefined ? undefined : decodeURIComponent(id).split(".").at(-1);
 }
 
 function useTabState(title: string): void {

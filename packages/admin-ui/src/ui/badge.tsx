@@ -3,16 +3,17 @@ import type { ReactNode } from "react";
 
 export type Tone = "ok" | "warn" | "bad" | "info" | "calm";
 
-export function Badge({ tone = "calm", dot = false, title, children }: BadgeProps) {
+export function Badge({ tone = "calm", dot = false, spare = false, title, children }: BadgeProps) {
   return (
-    <span className={`badge badge-${tone}`} title={title}>
+    <span className={`badge badge-${tone}${spare ? " badge-spare" : ""}`} title={title}>
       {dot && <span className="badge-dot" aria-hidden="true" />}
       {children}
     </span>
   );
 }
 
-type BadgeProps = { tone?: Tone; dot?: boolean; title?: string; children: ReactNode };
+/** `spare`: where a row is narrow it is left out. */
+type BadgeProps = { tone?: Tone; dot?: boolean; spare?: boolean; title?: string; children: ReactNode };
 
 const STATUS: Record<AgentJson["status"], { text: string; tone: Tone; meaning: string }> = {
   running: { text: "Running", tone: "ok", meaning: "Its process is alive." },
@@ -59,7 +60,7 @@ export function HealthBadge({ health }: { health: RunJson["health"] }) {
 export function IsolationBadge({ isolation }: { isolation: string | null }) {
   if (isolation === null) return null;
   return isolation === "pid_namespace" ? (
-    <Badge tone="calm" title="Every process it starts is held in a namespace and ends with it.">
+    <Badge spare title="Every process it starts is held in a namespace and ends with it.">
       Namespace
     </Badge>
   ) : (

@@ -1,4 +1,4 @@
-import type { AgentJson } from "@opensentience/protocol";
+import type { AgentJson, DriftJson } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { call } from "../api/client.ts";
 import { Badge } from "../ui/badge.tsx";
@@ -10,7 +10,7 @@ const FRESH_MS = 5 * 60_000;
  * Whether an approved agent is still what was approved. Core hashes its files for the answer, so only rows in view ask,
  * two at a time, and an answer holds until an event speaks of the agent.
  */
-export function DriftBadge({ agent }: { agent: Pick<AgentJson, "agent_id" | "status"> }) {
+export function useDrift(agent: Pick<AgentJson, "agent_id" | "status">): DriftJson | null {
   const { data } = useQuery({
     queryKey: ["drift", agent.agent_id],
     queryFn: ({ signal }) => inTurn(() => call("diff_agent", { params: { agent_id: agent.agent_id } }, signal)),
@@ -18,9 +18,13 @@ export function DriftBadge({ agent }: { agent: Pick<AgentJson, "agent_id" | "sta
     staleTime: FRESH_MS,
     retry: false,
   });
-  if (data?.drift == null) return null;
+  return data?.drift ?? null;
+}
+
+export function DriftBadge({ drift }: { drift: DriftJson | null }) {
+  if (drift === null) return null;
   return (
-    <Badge tone="bad" title={`Moved since you approved it: ${data.drift.layers.join(", ")}`}>
+    <Badge tone="bad" title={`Moved since you approved it: ${drift.layers.join(", ")}`}>
       Drifted
     </Badge>
   );
