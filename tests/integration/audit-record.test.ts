@@ -61,7 +61,11 @@ describe("the events of a lifecycle", () => {
   test("name what they followed from", async () => {
     const events = await all();
     const byId = new Map(events.map((event) => [event.event_id, event]));
-    const caused = events.filter((event) => event.causation_id !== null);
+    // What nothing recorded led to was led to by a request.
+    const isOfRequest = ({ causation_id: cause }: AuditEventJson): boolean => /^call_/.test(cause ?? "");
+    const first = events.filter(isOfRequest);
+    expect(new Set(first.map(({ actor_type: type }) => type))).toEqual(new Set(["human"]));
+    const caused = events.filter((event) => event.causation_id !== null && !isOfRequest(event));
     expect(caused.map((event) => event.event_type)).toEqual(
       expect.arrayContaining(["agent.installed", "agent.built", "agent.enabled", "agent.run_started"]),
     );
