@@ -49,6 +49,15 @@ describe("FrameDecoder", () => {
     expect(decoder.isMidFrame).toBe(false);
   });
 
+  test("takes a long frame byte by byte, and what comes behind it", () => {
+    const body = Uint8Array.from({ length: 5_000 }, (_, at) => at % 251);
+    const stream = joined([encodeFrame([body]), encodeFrame([new Uint8Array([7])]), encodeFrame([body])]);
+    const decoder = new FrameDecoder();
+    const found = [...stream].flatMap((byte) => [...decoder.push(new Uint8Array([byte]))]);
+    expect(found.map((one) => [...one])).toEqual([[...body], [7], [...body]]);
+    expect(decoder.isMidFrame).toBe(false);
+  });
+
   test("refuses a frame of no bytes and one over the limit, by its length alone, wherever that is cut", () => {
     for (const [length, code] of [
       [0, "protocol.invalid_frame"],

@@ -11,6 +11,8 @@ import { CoreError } from "./errors.ts";
 export const MAX_FRAME_BYTES = 4_194_304;
 
 const HEADER_BYTES = 4;
+/** Parts of a frame that are joined. */
+const MANY_PARTS = 1_024;
 
 /** One frame around a message that was serialised already: `parts` are put behind each other. */
 export function encodeFrame(parts: readonly Uint8Array[]): Uint8Array {
@@ -30,6 +32,8 @@ export class FrameDecoder {
   /** Bytes of the frame that is not whole yet, its length included. */
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** The newest parts of those, which are not joined yet. */
+  #loose = 0;
 
   constructor(maxBytes: number = MAX_FRAME_BYTES) {
     this.#maxBytes = maxBytes;
@@ -57,18 +61,23 @@ export class FrameDecoder {
     if (rest.length === 0) return;
     this.#pending.push(rest);
     this.#pendingBytes += rest.length;
+    this.#loose += 1;
+    if (this.#loose === MANY_PARTS) this.#joinLoose();
+  }
+
+  /** A part costs hundreds of bytes beside its own: of a frame that comes byte by byte thousands are made one, once. */
+  #joinLoose(): void {
+    const loose = this.#pending.splice(-this.#loose);
+    this.#pending.push(joined(loose));
+    this.#loose = 0;
   }
 
   #body(last: Uint8Array): Uint8Array {
     if (this.#pendingBytes === 0) return last.subarray(HEADER_BYTES);
-    const whole = new Uint8Array(this.#pendingBytes + last.length);
-    let at = 0;
-    for (const part of [...this.#pending, last]) {
-      whole.set(part, at);
-      at += part.length;
-    }
+    const whole = joined([...this.#pending, last]);
     this.#pending = [];
     this.#pendingBytes = 0;
+    this.#loose = 0;
     return whole.subarray(HEADER_BYTES);
   }
 
@@ -94,4 +103,14 @@ export class FrameDecoder {
     }
     return rest[at] ?? 0;
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
