@@ -2,9 +2,10 @@
  * One connection of an agent, as frames: bytes in, bodies out, frames written with a bound. It knows no messages.
  *
  * SECURITY: an agent may never read, never finish a frame, or flood. What it does not read is held up to MAX_QUEUED_BYTES
- * for at most DRAIN_MS, a frame that has begun must end within FRAME_MS, and while a handler asks for a pause nothing more is
- * read, so that a flood waits in the kernel. Only its own connection ends. Pinned by "an agent that never reads is ended,
- * with its reason" and "a frame that begins and does not end closes the session after its bound".
+ * for at most DRAIN_MS, a frame that has begun must end within FRAME_MS, what it sends gets TURN_MS before others have
+ * their turn, and while a handler asks for a pause nothing more is read, so that a flood waits in the kernel. Only its own
+ * connection ends. Pinned by "an agent that never reads is ended, with its reason" and "a frame that begins and does not end
+ * closes the session after its bound".
  */
 import type { Socket } from "node:net";
 import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protocol";
@@ -13,6 +14,8 @@ import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protoc
 const FRAME_MS = 10_000;
 /** How long an agent may leave what was written to it unread once its socket is full, in ms. */
 const DRAIN_MS = 10_000;
+/** How long the messages of one agent are handled in a row, in ms. */
+const TURN_MS = 5;
 /** What may wait for an agent that does not read, in bytes: eight of the largest frames. */
 const MAX_QUEUED_BYTES = 33_554_432;
 /** So much may wait before nobody should add to it, in bytes. */
@@ -34,8 +37,12 @@ export class Connection {
   #frameTimer: NodeJS.Timeout | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
   #endTimer: NodeJS.Timeout | undefined;
-  /** Frames of this callback. */
+  /** Bodies of what was read that wait for the next turn; nothing is read meanwhile. */
+  #bodies: Iterator<Uint8Array> | undefined;
+  #isHeld = false;
+  /** Frames of this callback, and their bytes. */
   #frames: Uint8Array[] = [];
+  #frameBytes = 0;
   #why: string | null = null;
 
   constructor(socket: Socket, handlers: ConnectionHandlers) {
@@ -50,13 +57,15 @@ export class Connection {
 
   /** Queues one frame; those of one callback leave together. */
   send(frame: Uint8Array): void {
+    this.#frameBytes += frame.length;
     if (this.#frames.push(frame) === 1) process.nextTick(() => this.#write());
   }
 
   #write(): void {
     const [first, ...others] = this.#frames;
     this.#frames = [];
-    if (first === undefined || this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#frameBytes = 0;
+    if (first === undefined || this.#isEnded) return;
     if (this.#socket.write(others.length === 0 ? first : Buffer.concat([first, ...others]))) return;
     if (this.#socket.writableLength > MAX_QUEUED_BYTES) this.destroy("it does not read its socket");
     else this.#drainTimer ??= setTimeout(() => this.destroy("it does not read its socket"), DRAIN_MS);
@@ -67,16 +76,23 @@ export class Connection {
    * refused long before. Pinned by "large inputs that come together end no agent that reads".
    */
   get isBehind(): boolean {
-    return this.#socket.writableLength > BEHIND_BYTES;
+    return this.#socket.writableLength + this.#frameBytes > BEHIND_BYTES;
   }
 
   /** What is not read cannot end a frame: the time of one that has begun stands still. */
   pause(): void {
+    this.#isHeld = true;
     this.#socket.pause();
     this.#stopFrameTimer();
   }
 
   resume(): void {
+    this.#isHeld = false;
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (this.#isHeld || this.#bodies !== undefined) return;
     this.#socket.resume();
     this.#startFrameTimer();
   }
@@ -95,25 +111,40 @@ export class Connection {
     this.#socket.destroy();
   }
 
+  get #isEnded(): boolean {
+    return this.#socket.destroyed || this.#socket.writableEnded;
+  }
+
   #read(chunk: Uint8Array): void {
     // SECURITY: each piece behind a broken frame would be refused and recorded once more. Pinned by "frame.flood_behind".
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (this.#isEnded) return;
+    this.#bodies = this.#decoder.push(chunk);
+    this.#handle(this.#bodies);
+  }
+
+  #handle(bodies: Iterator<Uint8Array>): void {
+    const untilMs = performance.now() + TURN_MS;
     try {
-      for (const body of this.#decoder.push(chunk)) {
+      for (let next = bodies.next(); next.done !== true; next = bodies.next()) {
         // A handler may have ended the connection: what is behind that is not looked at any more.
-        if (this.#socket.destroyed || this.#socket.writableEnded) return;
+        if (this.#isEnded) return;
         this.#stopFrameTimer();
-        this.#handlers.onBody(body);
+        this.#handlers.onBody(next.value);
+        if (performance.now() < untilMs) continue;
+        this.#socket.pause();
+        setImmediate(() => this.#handle(bodies));
+        return;
       }
     } catch (thrown) {
-      this.#handlers.onBroken(toCoreError(thrown));
+      if (!this.#isEnded) this.#handlers.onBroken(toCoreError(thrown));
       return;
     }
-    this.#startFrameTimer();
+    this.#bodies = undefined;
+    this.#readOn();
   }
 
   #startFrameTimer(): void {
-    if (!this.#decoder.isMidFrame || this.#socket.destroyed || this.#socket.isPaused()) return;
+    if (!this.#decoder.isMidFrame || this.#socket.destroyed) return;
     this.#frameTimer ??= setTimeout(() => this.destroy("a frame did not end in time"), FRAME_MS);
   }
 
