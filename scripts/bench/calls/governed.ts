@@ -18,6 +18,8 @@ const [calls = 1000, bytes = 200, inFlight = 1] = process.argv.slice(2).map(Numb
 const SDK = new URL("../../../packages/core/dist/sdk.js", import.meta.url).href;
 const ECHO = "com.example.echo";
 const CALLER = "com.example.caller";
+/** One agent gets half of another's places. */
+const MOST_BETWEEN = 128;
 const APPROVED = [`tool:invoke:${ECHO}/echo`];
 
 const folder = mkdtempSync(join(tmpdir(), "os-calls-"));
@@ -106,7 +108,14 @@ const kills = [await startAgent(ECHO), await startAgent(CALLER)];
 const input = { text: "x".repeat(bytes) };
 const toAgent = (): Promise<unknown> => answerOf(request(`${ECHO}/echo`, input));
 const between = (count: number): Promise<unknown> =>
-  answerOf(request(`${CALLER}/measure`, { target: `${ECHO}/echo`, calls: count, bytes, inFlight }));
+  answerOf(
+    request(`${CALLER}/measure`, {
+      target: `${ECHO}/echo`,
+      calls: count,
+      bytes,
+      inFlight: Math.min(inFlight, MOST_BETWEEN),
+    }),
+  );
 await measured(toAgent, Math.ceil(calls / 4), inFlight);
 const before = process.cpuUsage();
 const core = await measured(toAgent, calls, inFlight);
