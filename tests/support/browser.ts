@@ -96,7 +96,13 @@ export async function visit(
   await home.json(["core", "start"], { codes: [0, 6] }).catch(() => {});
   launched ??= chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
   const browser = await launched;
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB" });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    locale: "en-GB",
+    // What fades in has no colours to judge yet.
+    reducedMotion: "reduce",
+  });
   context.setDefaultTimeout(15_000);
   return new Visit(home, context);
 }

@@ -17,6 +17,7 @@ export function AgentRows({ agents, onAct }: Props) {
     count: agents.length,
     estimateSize: () => ROW_PX,
     overscan: 8,
+    useFlushSync: false,
     scrollMargin: top,
     getItemKey: (index) => agents[index]?.agent.agent_id ?? index,
   });

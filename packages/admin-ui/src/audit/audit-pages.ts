@@ -36,6 +36,7 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
   const [cursors, setCursors] = useState<readonly (string | null)[]>([null]);
   const [isWhole, setWhole] = useState(false);
   const [fresh, setFresh] = useState<readonly AuditEventJson[]>([]);
+  /** First and last page in view. */
   const [view, setView] = useState<[number, number]>([0, 0]);
   const [rowsOfLast, setRowsOfLast] = useState(0);
   /** The newest row that is shown or waits to be. */
@@ -126,8 +127,8 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
       return byPage.get(Math.floor(at / PAGE_ROWS))?.items[at % PAGE_ROWS];
     },
     show: (from, to) => {
-      const next: [number, number] = [Math.max(0, from - before.length), Math.max(0, to - before.length)];
-      if (next[0] !== view[0] || next[1] !== view[1]) setView(next);
+      const [firstPage, lastPage] = [pageOf(from - before.length), pageOf(to - before.length)];
+      if (firstPage !== view[0] || lastPage !== view[1]) setView([firstPage, lastPage]);
     },
     isLoading: pages.some(({ isPending }) => isPending),
     problem: failed?.error ?? null,
@@ -135,15 +136,20 @@ export function useAuditPages(filter: AuditFilter): AuditPages {
   };
 }
 
+/** The page of a row, counted from the first page. */
+function pageOf(row: number): number {
+  return Math.max(0, Math.floor(row / PAGE_ROWS));
+}
+
 /** Numbers of the pages in view and one to each side, of those whose cursor is known. */
 function pagesInView([from, to]: [number, number], known: number): number[] {
-  const first = Math.max(0, Math.floor(from / PAGE_ROWS) - 1);
-  const last = Math.min(known - 1, Math.floor(to / PAGE_ROWS) + 1);
+  const first = Math.max(0, from - 1);
+  const last = Math.min(known - 1, to + 1);
   return Array.from({ length: Math.max(1, last - first + 1) }, (_, index) => Math.min(first + index, known - 1)).filter(
     (page, index, all) => all.indexOf(page) === index,
   );
 }
 
 function needsNext([, to]: [number, number], known: number): boolean {
-  return Math.floor(to / PAGE_ROWS) + 1 >= known;
+  return to + 1 >= known;
 }

@@ -1,6 +1,6 @@
 import type { AuditEventJson } from "@opensentience/protocol";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import { useMedia } from "../ui/use-media.ts";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { Time } from "../ui/time.tsx";
@@ -20,6 +20,7 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
     getScrollElement: () => box.current,
     estimateSize: () => (isNarrow ? NARROW_ROW_PX : ROW_PX),
     overscan: 12,
+    useFlushSync: false,
   });
   useEffect(() => rows.measure(), [isNarrow, rows]);
   const items = rows.getVirtualItems();
@@ -53,14 +54,7 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
                     <span className="skeleton-row" />
                   </span>
                 ) : (
-                  <button
-                    type="button"
-                    className="audit-row"
-                    aria-current={event.event_id === chosen ? "true" : undefined}
-                    onClick={() => onChoose(event)}
-                  >
-                    <Cells event={event} />
-                  </button>
+                  <Row event={event} isChosen={event.event_id === chosen} onChoose={onChoose} />
                 )}
               </li>
             );
@@ -71,9 +65,17 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
   );
 }
 
-function Cells({ event }: { event: AuditEventJson }) {
+type RowProps = { event: AuditEventJson; isChosen: boolean; onChoose: (event: AuditEventJson) => void };
+
+/** Drawn once for each event, however often the list moves. */
+const Row = memo(function Row({ event, isChosen, onChoose }: RowProps) {
   return (
-    <>
+    <button
+      type="button"
+      className="audit-row"
+      aria-current={isChosen ? "true" : undefined}
+      onClick={() => onChoose(event)}
+    >
       <span className="audit-seq">{event.seq}</span>
       <span className="audit-time">
         <Time at={event.at} />
@@ -91,6 +93,6 @@ function Cells({ event }: { event: AuditEventJson }) {
       <span className="audit-end">
         <OutcomeBadge outcome={event.outcome} />
       </span>
-    </>
+    </button>
   );
-}
+});

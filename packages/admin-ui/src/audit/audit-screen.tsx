@@ -1,4 +1,6 @@
+import type { AuditEventJson } from "@opensentience/protocol";
 import { useMutation } from "@tanstack/react-query";
+import { useCallback } from "react";
 import { call } from "../api/client.ts";
 import { toProblem } from "../api/problem.ts";
 import { requestPath } from "../api/routes.ts";
@@ -27,6 +29,10 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
   const verify = useMutation({ mutationFn: () => call("verify_audit", { body: {} }) });
   const isFiltered = Object.keys(filter).length > 0;
   const place = (path: string): string => (search === "" ? path : `${path}?${search}`);
+  const choose = useCallback(
+    (event: AuditEventJson) => goTo(`/audit/${event.event_id}${search === "" ? "" : `?${search}`}`),
+    [search],
+  );
   return (
     <>
       <div className="screen-head">
@@ -59,7 +65,7 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
           )}
         </EmptyNote>
       ) : (
-        <AuditRows pages={pages} chosen={eventId} onChoose={(event) => goTo(place(`/audit/${event.event_id}`))} />
+        <AuditRows pages={pages} chosen={eventId} onChoose={choose} />
       )}
       {eventId !== undefined && <AuditDetail eventId={eventId} onClose={() => goTo(place("/audit"))} />}
     </>

@@ -38,6 +38,7 @@ export function LogView({ agentId, run }: { agentId: string; run: PsItemJson }) 
     getScrollElement: () => box.current,
     estimateSize: () => LINE_PX,
     overscan: 20,
+    useFlushSync: false,
     getItemKey: (index) => shown[index]?.key ?? index,
   });
   useEffect(() => {
