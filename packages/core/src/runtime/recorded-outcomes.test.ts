@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 
 test("a key gives one effect and one outcome, also while the first is under way", async () => {
-  const outcomes = new RecordedOutcomes<number>();
+  const outcomes = new RecordedOutcomes<number>(() => 1);
   let effects = 0;
   const act = (): Promise<number> => Promise.resolve((effects += 1));
   const both = await Promise.all([outcomes.once("k", "d", act), outcomes.once("k", "d", act)]);
@@ -10,20 +10,32 @@ test("a key gives one effect and one outcome, also while the first is under way"
 });
 
 test("a key that comes with another input is refused", async () => {
-  const outcomes = new RecordedOutcomes<number>();
+  const outcomes = new RecordedOutcomes<number>(() => 1);
   await outcomes.once("k", "d", () => Promise.resolve(1));
   expect(() => outcomes.once("k", "e", () => Promise.resolve(2))).toThrow(/another input/);
 });
 
 test("a call that was refused leaves its key free", async () => {
-  const outcomes = new RecordedOutcomes<number>();
+  const outcomes = new RecordedOutcomes<number>(() => 1);
   await expect(outcomes.once("k", "d", () => Promise.reject(new Error("limit")))).rejects.toThrow("limit");
   expect(await outcomes.once("k", "d", () => Promise.resolve(2))).toBe(2);
 });
 
 test("memory is bounded: the oldest goes first", async () => {
-  const outcomes = new RecordedOutcomes<number>();
+  const outcomes = new RecordedOutcomes<number>(() => 1);
   for (let index = 0; index <= 1_000; index += 1) await outcomes.once(`k${index}`, "d", () => Promise.resolve(index));
   expect(await outcomes.once("k1000", "d", () => Promise.resolve(-1))).toBe(1000);
   expect(await outcomes.once("k0", "d", () => Promise.resolve(-1))).toBe(-1);
+});
+
+test("large outcomes go sooner: what is kept has a size, and what is under way is kept", async () => {
+  const outcomes = new RecordedOutcomes<number>(() => 3 * 1024 * 1024);
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const slow = outcomes.once("slow", "d", () => promise);
+  for (let index = 0; index < 20; index += 1) await outcomes.once(`k${index}`, "d", () => Promise.resolve(index));
+  const again = (key: string): Promise<number> => outcomes.once(key, "d", () => Promise.resolve(-1));
+  expect([await again("k19"), await again("k10")]).toEqual([19, 10]);
+  expect(await again("k0")).toBe(-1);
+  resolve(7);
+  expect(await Promise.all([slow, again("slow")])).toEqual([7, 7]);
 });

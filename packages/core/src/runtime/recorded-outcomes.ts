@@ -7,11 +7,21 @@ import { CoreError } from "@opensentience/protocol";
 /** How long an outcome is remembered, in ms. */
 const KEPT_MS = 600_000;
 const MAX_KEPT = 1_000;
+/** Of all that are kept; one output alone may be 3 MiB. */
+const MAX_BYTES = 33_554_432;
 
-type Entry<T> = { inputDigest: string; outcome: Promise<T>; atMs: number };
+/** `bytes`: of the outcome, once there is one. */
+type Entry<T> = { inputDigest: string; outcome: Promise<T>; atMs: number; bytes: number };
 
 export class RecordedOutcomes<T> {
   readonly #entries = new Map<string, Entry<T>>();
+  readonly #sizeOf: (outcome: T) => number;
+  #bytes = 0;
+
+  /** `sizeOf` an outcome, in bytes. */
+  constructor(sizeOf: (outcome: T) => number) {
+    this.#sizeOf = sizeOf;
+  }
 
   /**
    * The outcome recorded for `key`, or that of `act`. A key whose call was refused before it was sent (`act` rejects) is free
@@ -26,16 +36,38 @@ export class RecordedOutcomes<T> {
       throw new CoreError("tool.invalid_input", "the idempotency key was used with another input");
     }
     const outcome = act();
-    this.#entries.set(key, { inputDigest, outcome, atMs: nowMs });
-    outcome.catch(() => this.#entries.delete(key));
+    const entry = { inputDigest, outcome, atMs: nowMs, bytes: 0 };
+    this.#entries.set(key, entry);
+    outcome.then(
+      (value) => this.#grow(key, entry, this.#sizeOf(value)),
+      () => this.#drop(key, entry),
+    );
     return outcome;
+  }
+
+  /** SECURITY: who calls with keys must not fill Core's memory with outputs. Pinned by "large outcomes go sooner". */
+  #grow(key: string, entry: Entry<T>, bytes: number): void {
+    if (this.#entries.get(key) !== entry) return;
+    entry.bytes = bytes;
+    this.#bytes += bytes;
+    for (const [oldest, one] of this.#entries) {
+      if (this.#bytes <= MAX_BYTES) return;
+      // One that is under way holds nothing yet, and must not happen twice.
+      if (one.bytes > 0) this.#drop(oldest, one);
+    }
   }
 
   /** Oldest first, which is the order of a Map. */
   #forget(nowMs: number): void {
-    for (const [key, { atMs }] of this.#entries) {
-      if (this.#entries.size < MAX_KEPT && nowMs - atMs < KEPT_MS) return;
-      this.#entries.delete(key);
+    for (const [key, entry] of this.#entries) {
+      if (this.#entries.size < MAX_KEPT && nowMs - entry.atMs < KEPT_MS) return;
+      this.#drop(key, entry);
     }
+  }
+
+  #drop(key: string, entry: Entry<T>): void {
+    if (this.#entries.get(key) !== entry) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
   }
 }

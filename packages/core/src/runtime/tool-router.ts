@@ -56,7 +56,7 @@ export class ToolRouter {
   readonly #deps: RouterDeps;
   readonly #calls = new Map<string, { call: Call; agentId: string; request: CallRequest }>();
   readonly #ended = new EndedCalls();
-  readonly #outcomes = new RecordedOutcomes<CallAnswer>();
+  readonly #outcomes = new RecordedOutcomes<CallAnswer>(({ output }) => 200 + (output?.length ?? 0));
   readonly counts: CallCounts = new CallCounts();
   #onIdle: () => void = () => {};
 
@@ -73,7 +73,7 @@ export class ToolRouter {
       const act = (): Promise<CallAnswer> => this.#limited(request, inputDigest, session, tool);
       if (request.idempotencyKey === undefined) return act();
       const key = JSON.stringify([request.act.actor, tool.toolId, request.idempotencyKey]);
-      return this.#outcomes.once(key, inputDigest, act);
+      return this.#outcomes.once(key, inputDigest, () => act().then(ownOutput));
     } catch (error) {
       this.counts.refused += 1;
       return Promise.reject(error as Error);
@@ -321,4 +321,9 @@ function denied(permission: string, agentId: string): CoreError {
 
 function digest(bytes: Uint8Array): string {
   return hash("sha256", bytes, "hex");
+}
+
+/** To be kept: what an agent sent stands in the chunk of bytes that it came with, which may be much larger. */
+function ownOutput(answer: CallAnswer): CallAnswer {
+  return answer.output === undefined ? answer : { ...answer, output: new Uint8Array(answer.output) };
 }
