@@ -91,12 +91,15 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
   });
 
   test("outlive a restart of Core: they say how to sign in, and come back to the same place", async () => {
-    const ada = await visit(home);
+    const ada = await visit(home, { width: 360 });
     const page = await ada.open(`/agents/${AGENT}/manifest`);
     await page.getByRole("tab", { name: "Manifest", selected: true }).waitFor();
     await page.getByText("Live").first().waitFor();
     const before = await ada.address();
-    await home.json(["core", "restart"], { env: { OPENSENTIENCE_WEB_PORT: new URL(before).port } });
+    await home.json(["core", "stop"]);
+    await page.getByText("Core does not answer at the moment").waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    await home.json(["core", "start"], { env: { OPENSENTIENCE_WEB_PORT: new URL(before).port } });
     expect(await ada.address()).toBe(before);
     await page.getByText("Your session ended").waitFor();
     await page.getByText("opensentience open").waitFor();

@@ -4,7 +4,6 @@ import { lazy, Suspense, useEffect } from "react";
 import { Redirect, Route, Router, Switch } from "wouter";
 import { AgentScreen } from "./agent/agent-screen.tsx";
 import { AgentsScreen } from "./agents/agents-screen.tsx";
-import { openEvents } from "./live/events.ts";
 import { useStore } from "./live/store.ts";
 import { sessionStore } from "./session/session.ts";
 import { SignInScreen } from "./session/sign-in-screen.tsx";
@@ -27,7 +26,6 @@ export function App({ client }: { client: QueryClient }) {
   useEffect(() => {
     if (token === null) return;
     void client.invalidateQueries();
-    openEvents();
   }, [token, client]);
   return (
     // SECURITY: a style element of a component would be blocked by the policy of the page; pinned by "no console message".

@@ -10,6 +10,7 @@ import { createRoot } from "react-dom/client";
 import { Problem } from "./api/problem.ts";
 import { App } from "./app.tsx";
 import { applyEvents } from "./live/apply-events.ts";
+import { openEvents } from "./live/events.ts";
 import { openMetrics } from "./live/metrics.ts";
 import { openSession } from "./session/session.ts";
 import { applyTheme, themeStore } from "./shell/theme.ts";
@@ -42,6 +43,7 @@ window.addEventListener("vite:preloadError", (event) => {
 applyTheme(themeStore.get());
 applyEvents(client);
 openMetrics();
+openEvents();
 openSession();
 
 const root = document.getElementById("page");

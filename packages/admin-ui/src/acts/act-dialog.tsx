@@ -76,7 +76,11 @@ export function ActDialog<R>(act: Act<R>) {
               {act.children}
             </fieldset>
             {(isActing || steps.length > 0) && <Steps steps={steps} isActing={isActing} />}
-            {phase.at === "failed" && <ProblemBox problem={phase.problem} />}
+            {phase.at === "failed" && (
+              <div ref={intoView}>
+                <ProblemBox problem={phase.problem} />
+              </div>
+            )}
             <div className="dialog-buttons">
               <Button onClick={act.onClose}>{isActing ? "Cancel the act" : "Close"}</Button>
               <Button
@@ -94,6 +98,11 @@ export function ActDialog<R>(act: Act<R>) {
       </Dialog.Portal>
     </Dialog.Root>
   );
+}
+
+/** How it ended must be seen, also where the dialog is longer than the screen. */
+function intoView(box: HTMLElement | null): void {
+  box?.scrollIntoView({ block: "nearest" });
 }
 
 function ThirdParty() {

@@ -1,6 +1,6 @@
 import { Tabs } from "@base-ui/react/tabs";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Link } from "wouter";
 import type { AgentAct } from "../acts/agent-act.ts";
 import { AgentActDialog } from "../acts/agent-acts.tsx";
@@ -44,6 +44,11 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
   const { data: agent, error, isPending, refetch } = useQuery(agentQuery(agentId));
   const [act, setAct] = useState<AgentAct>();
   const shown = TABS.some((one) => one.tab === tab) ? tab : "overview";
+  const isThere = agent !== undefined;
+  useEffect(() => {
+    // On a narrow screen the tabs are wider than it.
+    document.querySelector(".tab[data-active]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [shown, isThere]);
   return (
     <>
       <nav className="crumbs" aria-label="Where you are">

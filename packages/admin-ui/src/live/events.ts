@@ -1,11 +1,13 @@
 /** The page's end of the event stream: one connection to the hub, and who in the page wants to hear what. */
 import type { StreamEventJson } from "@opensentience/protocol";
-import { checkSession } from "../session/session.ts";
+import { checkSession, onSession } from "../session/session.ts";
 import { EventHub, type EventName, type HubMessage, type HubRequest } from "./event-hub.ts";
 import { Store } from "./store.ts";
 
 /** `lost`: nothing arrives at the moment, what is shown may be old. */
 export const connectionStore = new Store<"connecting" | "live" | "lost">("connecting");
+
+const REFUSED_MS = 500;
 
 type EventData<N extends EventName> = Extract<StreamEventJson, { event: N }>["data"];
 type Handler = (data: never) => void;
@@ -14,10 +16,12 @@ const handlers = new Map<EventName, Set<Handler>>();
 const watchedRuns = new Map<symbol, string>();
 let send: ((request: HubRequest) => void) | undefined;
 
-/** Called whenever there is a session; the second time it only asks for the stream again. */
+/** Once, when the page starts: the stream is asked for whenever there is a session, until it is there. */
 export function openEvents(): void {
-  send ??= connect();
-  send({ kind: "open" });
+  onSession(() => {
+    send ??= connect();
+    send({ kind: "open" });
+  });
 }
 
 /** Calls `handler` with the data of each event of that name until the answer is called. */
@@ -71,13 +75,6 @@ function receive(message: HubMessage): void {
   }
   if (message.state === "open") return connectionStore.set("live");
   connectionStore.set("lost");
-  if (message.state === "refused") void reopen();
-}
-
-const REOPEN_MS = 1_000;
-
-/** A refused stream means another Core, no session or too many streams: only Core knows which. */
-async function reopen(): Promise<void> {
-  if (!(await checkSession())) return;
-  setTimeout(() => send?.({ kind: "open" }), REOPEN_MS);
+  // Another Core, no session, or too many streams: only Core knows which.
+  if (message.state === "refused") setTimeout(() => void checkSession(), REFUSED_MS);
 }

@@ -24,6 +24,13 @@ const otherTabs = new BroadcastChannel("opensentience-session");
 let hadSession = false;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
+const whenSignedIn = new Set<() => void>();
+
+/** Calls `act` each time that Core was asked and knows the session. */
+export function onSession(act: () => void): void {
+  whenSignedIn.add(act);
+}
+
 /** Once, when the page starts. */
 export function openSession(): void {
   otherTabs.addEventListener("message", () => void checkSession());
@@ -44,12 +51,11 @@ function takeCode(): string | null {
   return decodeURIComponent(found);
 }
 
-/** Asks Core about the session; while Core does not answer, again and again. True while signed in. */
-export async function checkSession(): Promise<boolean> {
+/** Asks Core about the session; while Core does not answer, again and again. */
+export async function checkSession(): Promise<void> {
   clearTimeout(retry);
   try {
     signedIn(await call("get_session"));
-    return true;
   } catch (thrown) {
     const problem = toProblem(thrown);
     if (problem.status === 401) signedOut();
@@ -57,7 +63,6 @@ export async function checkSession(): Promise<boolean> {
       if (sessionStore.get().state !== "signed-in") sessionStore.set({ state: "unreachable" });
       retry = setTimeout(() => void checkSession(), RETRY_MS);
     } else sessionStore.set({ state: "signed-out", ended: hadSession, problem, busy: false });
-    return false;
   }
 }
 
@@ -91,6 +96,7 @@ function signedIn(session: SessionJson): void {
   const now = sessionStore.get();
   const isSame = now.state === "signed-in" && now.session.csrf_token === session.csrf_token;
   if (!isSame) sessionStore.set({ state: "signed-in", session });
+  for (const act of whenSignedIn) act();
 }
 
 function signedOut(): void {

@@ -60,9 +60,9 @@ export function Shell({ children }: { children: ReactNode }) {
 }
 
 const CONNECTION = {
-  connecting: { text: "Connecting…", className: "connection-wait" },
+  connecting: { text: "Waiting", className: "connection-wait" },
   live: { text: "Live", className: "connection-live" },
-  lost: { text: "Reconnecting…", className: "connection-lost" },
+  lost: { text: "Offline", className: "connection-lost" },
 } as const;
 
 function Connection() {
