@@ -90,6 +90,19 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
     await ada.context.close();
   });
 
+  test("are live in a browser without shared workers too", async () => {
+    const ada = await visit(home);
+    await ada.context.addInitScript("delete globalThis.SharedWorker");
+    const page = await ada.open();
+    await row(page).getByText("Stopped").waitFor();
+    await home.json(["agents", "run", AGENT]);
+    await row(page).getByText("Running").waitFor(AT_ONCE);
+    await home.json(["agents", "stop", AGENT]);
+    await row(page).getByText("Stopped").waitFor(AT_ONCE);
+    expect(ada.faults).toEqual([]);
+    await ada.context.close();
+  });
+
   test("outlive a restart of Core: they say how to sign in, and come back to the same place", async () => {
     const ada = await visit(home, { width: 360 });
     const page = await ada.open(`/agents/${AGENT}/manifest`);
