@@ -63,6 +63,11 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
 
   test("are ten tabs of one browser on one stream, which outlives the tab that began it", async () => {
     const ada = await visit(home);
+    // Requests of a tab itself; those of the worker that all of them share are not among them.
+    const streams: string[] = [];
+    ada.context.on("request", (request) => {
+      if (request.url().includes("/api/v1/events")) streams.push(request.url());
+    });
     const begun = await ada.open();
     const address = await ada.address();
     const more = Array.from({ length: 9 }, async () => {
@@ -74,6 +79,7 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
     for (const tab of tabs) await row(tab).getByText("Stopped").waitFor();
     await home.json(["agents", "run", AGENT]);
     for (const tab of tabs) await row(tab).getByText("Running").waitFor(AT_ONCE);
+    expect(streams).toEqual([]);
     await tabs[0]?.close();
     const left = tabs.slice(1);
     await home.json(["agents", "stop", AGENT]);
