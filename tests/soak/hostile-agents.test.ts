@@ -213,7 +213,9 @@ test("a flood of calls that are not allowed leaves others quick, and each is ref
   );
   expect(peer.ended).toBeUndefined();
   const codes = peer.heard.slice(2).map(({ message }) => (message?.["payload"] as Payload)?.error?.code);
-  expect(new Set(codes)).toEqual(new Set(["tool.permission_denied", "limit.inflight"]));
+  // How many are under way at once depends on how much Core reads in a row.
+  expect(codes.filter((code) => code !== "tool.permission_denied" && code !== "limit.inflight")).toEqual([]);
+  expect(codes).toContain("tool.permission_denied");
 });
 
 test("a flood of answers to calls that nobody made leaves others quick, and is recorded once", async () => {
