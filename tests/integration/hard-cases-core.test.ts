@@ -277,14 +277,29 @@ test("20 nothing secret in arguments, in --json, or in a memory dump", async () 
   expect((await ended("env.secret")).status).toBe("stopped");
 });
 
-test("without bubblewrap every door says that runs are only process groups", async () => {
+test("without bubblewrap nothing runs unless an approval says so, and every door says how it is held", async () => {
   const tools = join(home.projects, "../tools");
   mkdirSync(tools);
   for (const tool of ["sh", "git", "env", "sleep", "setsid", "mkfifo"])
     symlinkSync(`/usr/bin/${tool}`, join(tools, tool));
   await home.json(["core", "restart"], { env: { OPENSENTIENCE_TOOLS_PATH: tools } });
   await enabled("bare.agent", misbehaving("refuses-to-die.sh"));
+  // Where no sandbox can be made nothing runs without a grant that says so.
+  expect(await home.fails(["agents", "run", "bare.agent"])).toMatchObject({
+    code: 4,
+    error: { code: "sandbox.required", next_step: "opensentience doctor" },
+  });
+  const grant = ["agents", "enable", "bare.agent", "--all", "--unsandboxed"];
+  // An approval without a sandbox needs an end.
+  expect(await home.fails(grant)).toMatchObject({ code: 2, error: { code: "enablement.expiry_required" } });
+  expect(await home.json([...grant, "--expires", "1h"])).toMatchObject({
+    approval: { unsandboxed: true, expires_at: expect.any(String) },
+  });
+  expect(auditRows(home, "security.unsandboxed_run")).toEqual([]);
   const started = await run("bare.agent");
+  expect(auditRows(home, "security.unsandboxed_run")).toMatchObject([
+    { metadata: { agent_id: "bare.agent", allowed_by: "approval" } },
+  ]);
   await said("bare.agent", "daemon ready");
   expect(started).toMatchObject({ isolation: "process_group" });
   for (const words of ["core status", "agents info bare.agent", "doctor"]) {

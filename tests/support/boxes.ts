@@ -8,8 +8,11 @@ import { hasEnvironmentEntry, listProcesses, pollUntil } from "../../packages/co
 import {
   probeSandbox,
   startBoxed,
+  UNCONFINED,
   type BoxedProcess,
+  type BoxPolicy,
   type SandboxProbe,
+  type Unconfined,
 } from "../../packages/core/src/sandbox/sandbox.ts";
 
 export const PATH = "/usr/local/bin:/usr/bin:/bin";
@@ -37,7 +40,7 @@ export type TestBox = BoxedProcess & { marker: string; output: () => string };
 export async function start(
   probe: SandboxProbe,
   argv: string[],
-  options: { read?: boolean; cwd?: string } = {},
+  options: { read?: boolean; cwd?: string; policy?: BoxPolicy | Unconfined } = {},
 ): Promise<TestBox> {
   const marker = newMarker();
   const program = argv[0]?.includes("/") ? argv : [join(programs, argv[0] ?? ""), ...argv.slice(1)];
@@ -48,6 +51,7 @@ export async function start(
     env: { PATH, A: "1" },
     pipeFolder: folder,
     marker,
+    policy: options.policy ?? UNCONFINED,
   });
   open.push(box);
   let text = "";

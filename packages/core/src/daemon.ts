@@ -207,7 +207,7 @@ export class Core {
         version: VERSION,
         pid: process.pid,
         node: process.version,
-        isolation: describeHeld(this.#probe).isolation,
+        isolation: describeHeld(this.#probe, this.#config.get("sandbox.mode") !== "off").isolation,
       },
     });
     await reconcile(services, this.#subject());
@@ -237,13 +237,14 @@ export class Core {
       audit: this.#audit,
       services: this.#services,
       live: this.#live,
-      held: describeHeld(this.#probe),
+      held: describeHeld(this.#probe, this.#config.get("sandbox.mode") !== "off"),
       defaultRestartPolicy: this.#config.get("restart.policy"),
       environmentValue: (name) => this.#config.environmentValue(name),
       status: () => this.#status(),
       health: () => ({
         toolPath: this.#config.toolPath,
         probe: this.#probe,
+        sandboxMode: this.#config.get("sandbox.mode"),
         degraded: this.#degraded,
         socketFallback: this.#paths.socketFallback,
         home: this.#paths.home,
@@ -282,7 +283,7 @@ export class Core {
       socket_fallback: this.#paths.socketFallback,
       web_url: this.#page?.page.url ?? null,
       degraded: this.#degraded === null ? null : `${this.#degraded.code}: ${this.#degraded.message}`,
-      isolation: describeHeld(this.#probe).isolation,
+      isolation: describeHeld(this.#probe, this.#config.get("sandbox.mode") !== "off").isolation,
       isolation_reason: this.#probe.reason ?? null,
       agents: this.#services?.catalog.count() ?? null,
       runs_live: this.#services?.launcher.liveCount() ?? null,

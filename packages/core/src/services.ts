@@ -120,12 +120,19 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
       logs,
       keepRuns: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
+      sandbox: {
+        mode: config.get("sandbox.mode"),
+        requireEnforced: config.get("sandbox.require_enforced"),
+        core: { operatorHome: config.operatorHome, own: [paths.home, paths.runFolder] },
+      },
     },
     folders,
     environmentValue: (name) => config.environmentValue(name),
     sockets: runtime,
-    describePermissions: (approved) =>
-      Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, describeHeld(probe))])),
+    describePermissions: (approved, confined) => {
+      const held = describeHeld(probe, confined);
+      return Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, held)]));
+    },
     onFault,
   });
   const install = new Install({
@@ -156,6 +163,7 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
       ...limits,
       logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
       toolPath: config.toolPath,
+      sandboxMode: config.get("sandbox.mode"),
       passEnvironment: Object.fromEntries(
         config
           .get("build.pass_env")

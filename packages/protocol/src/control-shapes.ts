@@ -36,7 +36,7 @@ export const runJson = z.object({
   session_id: nullableText,
   last_heartbeat_at: timestamp.nullable(),
   health: z.enum(["ok", "degraded", "unhealthy"]).nullable().describe("null before the handshake and after the end"),
-  isolation: nullableText.describe("pid_namespace or process_group"),
+  isolation: nullableText.describe("sandbox, pid_namespace or process_group"),
   leaked_pids: z.array(z.number().int()).describe("processes of the run that could not be ended"),
   logs_degraded: z.boolean().describe("true while captured output cannot be written to disk"),
   next_step: nullableText,
@@ -65,6 +65,7 @@ export const approvalJson = z.object({
   approved_at: timestamp,
   approved_by: z.string(),
   expires_at: timestamp.nullable(),
+  unsandboxed: z.boolean().describe("where no sandbox can be made it may run without one, until the approval ends"),
 });
 
 export const permissionJson = z.object({

@@ -178,6 +178,7 @@ export const CONTROL_ROUTES = {
         all: z.boolean().optional(),
         approve: z.array(z.string().max(300)).max(500).optional(),
         expires: z.string().max(40).optional(),
+        unsandboxed: z.boolean().optional(),
         expected_manifest_hash: z.string().max(64).optional(),
         expected_commit: z.string().max(64).optional(),
       })

@@ -124,6 +124,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "enablement.human_only": "Let a person approve it: `opensentience agents enable ID`.",
   "enablement.not_requested": "Approve only what `opensentience agents info ID` lists, spelled as there.",
   "enablement.choice_required": "Choose with `--all` or `--approve PERMISSION`, or run the command on a terminal.",
+  "enablement.expiry_required": "Say how long it holds, for example `--expires 1d`.",
   "enablement.invalid_expiry": "Give a duration such as 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
 
   "launcher.already_running": "Leave it running, or start it anew with `opensentience agents restart ID`.",
@@ -141,6 +142,18 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "launcher.exited_early":
     "Read what it printed with `opensentience agents logs ID`, mend the cause, then run it again.",
   "launcher.stop_failed": "End the processes that the message names with `kill -9 PID`.",
+
+  "sandbox.required":
+    "See with `opensentience doctor` what is missing. To run one agent without a sandbox all the same: `opensentience agents enable ID --all --unsandboxed --expires 1d`.",
+  "sandbox.not_enforced":
+    "Approve without that permission (`opensentience agents enable ID`), or set `sandbox.require_enforced` to false in config.toml.",
+  "sandbox.path_forbidden": "Approve without that permission: `opensentience agents enable ID`.",
+  "sandbox.path_inexpressible":
+    "Write the path with /** at its end in the agent's manifest, or approve without that permission with `opensentience agents enable ID`.",
+  "sandbox.path_is_link":
+    "Look at the link with `ls -ld`; name the place it leads to in the manifest, or approve without that permission with `opensentience agents enable ID`.",
+  "sandbox.too_many_places":
+    "Name the folder with /** in the agent's manifest, or approve without that permission with `opensentience agents enable ID`.",
 
   "protocol.unauthorized":
     "Send the token of this run's own environment, once, as the first message; a lost session cannot be taken up again.",

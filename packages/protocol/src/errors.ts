@@ -166,6 +166,10 @@ export const ERROR_CODES = {
     kind: "usage",
     meaning: "Approving needs a choice and there is no terminal to ask on.",
   },
+  "enablement.expiry_required": {
+    kind: "usage",
+    meaning: "An approval to run without a sandbox needs an end.",
+  },
   "enablement.invalid_expiry": { kind: "usage", meaning: "The expiry is not a duration or time in the future." },
 
   "launcher.already_running": { kind: "conflict", meaning: "The agent is already running." },
@@ -184,6 +188,31 @@ export const ERROR_CODES = {
   "launcher.start_failed": { kind: "invalid", meaning: "The process could not be started." },
   "launcher.exited_early": { kind: "invalid", meaning: "The agent ended within its start window." },
   "launcher.stop_failed": { kind: "unavailable", meaning: "Something of the run is still alive." },
+
+  "sandbox.required": {
+    kind: "denied",
+    meaning: "This machine cannot hold a sandbox, and nothing allows to go on without one.",
+  },
+  "sandbox.not_enforced": {
+    kind: "denied",
+    meaning: "An approved permission would only be advisory here, and sandbox.require_enforced is set.",
+  },
+  "sandbox.path_forbidden": {
+    kind: "denied",
+    meaning: "An approved path begins where no sandbox shows anything: Core's own folders, /proc, /dev, or the root.",
+  },
+  "sandbox.path_inexpressible": {
+    kind: "invalid",
+    meaning: "An approved path is a folder without what is in it, which a sandbox cannot show.",
+  },
+  "sandbox.path_is_link": {
+    kind: "denied",
+    meaning: "An approved path leads through a link that an agent could have made.",
+  },
+  "sandbox.too_many_places": {
+    kind: "invalid",
+    meaning: "An approved pattern covers more single files than a sandbox can show.",
+  },
 
   "protocol.unauthorized": {
     kind: "unauthorized",

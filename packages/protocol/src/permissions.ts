@@ -17,7 +17,7 @@ export { comparePermissions, diffPermissions, isPureNarrowing } from "./permissi
 export { MAX_PERMISSION_BYTES, type Permission, canonicalPermissions, parsePermission } from "./permissions/grammar.ts";
 export { matchesHost } from "./permissions/host-pattern.ts";
 export { type PermissionDescription, describePermission } from "./permissions/meaning.ts";
-export { matchesPath } from "./permissions/path-pattern.ts";
+export { matchesPath, type PathReach, pathReach } from "./permissions/path-pattern.ts";
 export { matchesTool } from "./permissions/tool-pattern.ts";
 
 /**

@@ -146,6 +146,7 @@ export const AUDIT_EVENTS = {
       "commit",
       "ref",
       "expires_at",
+      "unsandboxed",
       "superseded",
     ],
   },
@@ -192,6 +193,11 @@ export const AUDIT_EVENTS = {
     severity: "warn",
     meaning: "A run ended without a stop being asked for, or could not start.",
     metadata: ["agent_id", "exit_code", "signal", "reason", "leaked", "phase", "restart_in_ms"],
+  },
+  "security.unsandboxed_run": {
+    severity: "security",
+    meaning: "A run is about to start without a sandbox, because a setting or its approval says so.",
+    metadata: ["agent_id", "approval_id", "allowed_by", "reason"],
   },
   "security.denied": {
     severity: "security",

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { fileStamp, type CaptureLimits } from "../logs/logs.ts";
@@ -42,6 +43,7 @@ export type BuildDeps = {
     maxFiles: number;
     logs: CaptureLimits;
     toolPath: string;
+    sandboxMode: SandboxMode;
     passEnvironment: Record<string, string>;
   };
   folders: {
@@ -225,6 +227,8 @@ export class Build {
           env,
           toolPath: settings.toolPath,
           probe: this.#deps.probe,
+          sandboxMode: settings.sandboxMode,
+          passedFiles: Object.values(settings.passEnvironment),
           pipeFolder: join(folders.runAgents, shortId(newId("run"))),
           logPath: join(folders.logs, agent.agentId, `build-${stamp}-${index + 1}.log`),
           logLimits: settings.logs,

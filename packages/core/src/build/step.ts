@@ -2,10 +2,19 @@
 import { rm } from "node:fs/promises";
 import { CoreError } from "@opensentience/protocol";
 import type { Redactor } from "../audit-log/audit-log.ts";
+import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { captureLogs, type CaptureLimits } from "../logs/logs.ts";
-import { checkProgram, startBoxed, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
+import {
+  buildPolicy,
+  checkProgram,
+  startBoxed,
+  type BoxPolicy,
+  type ProcessEnd,
+  type SandboxProbe,
+  type Unconfined,
+} from "../sandbox/sandbox.ts";
 import type { BuildStep } from "./plan.ts";
 
 /** Programs the detected plans use, and the Debian package that brings each. */
@@ -23,6 +32,9 @@ export type StepOptions = {
   env: Record<string, string>;
   toolPath: string;
   probe: SandboxProbe;
+  sandboxMode: SandboxMode;
+  /** Values of variables the operator passes on: where one is the path of a file, the step can read it. */
+  passedFiles: readonly string[];
   pipeFolder: string;
   logPath: string;
   logLimits: CaptureLimits;
@@ -38,6 +50,7 @@ const GRACE_MS = 2_000;
 
 export async function runStep(step: BuildStep, options: StepOptions): Promise<void> {
   const program = await resolveProgram(step, options);
+  const policy = policyOf(step, program, options);
   await ensurePrivateFolder(options.pipeFolder);
   try {
     const box = await startBoxed({
@@ -47,7 +60,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       env: options.env,
       pipeFolder: options.pipeFolder,
       marker: `build-${options.agentId}`,
-      network: step.network,
+      policy,
     });
     killPoint("build.step_spawned");
     const capture = captureLogs({
@@ -88,6 +101,29 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
     await rm(options.pipeFolder, { recursive: true, force: true });
     killPoint("build.socket_folder_removed");
   }
+}
+
+/**
+ * The same box as a run's, with the network in the fetch phase alone. Throws `sandbox.required`.
+ * SECURITY: a build is third-party code before anything was approved, so no approval can let it go without a sandbox;
+ * pinned by "where no sandbox can be made nothing is built".
+ */
+function policyOf(step: BuildStep, program: string, options: StepOptions): BoxPolicy | Unconfined {
+  const { probe, sandboxMode, cwd, env, toolPath, passedFiles } = options;
+  if (sandboxMode === "off") return { confined: false, network: step.network };
+  if (probe.features === undefined)
+    throw new CoreError("sandbox.required", `there is no sandbox here: ${probe.reason ?? "it cannot be made"}`, {
+      details: { reason: probe.reason },
+      nextStep: "opensentience doctor",
+    });
+  return buildPolicy({
+    source: cwd,
+    home: env["HOME"] ?? "",
+    toolPath,
+    program,
+    network: step.network,
+    files: passedFiles,
+  });
 }
 
 function judge(

@@ -140,6 +140,10 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
       all: { type: "boolean", summary: "approve everything it requests" },
       approve: { type: "string", value: "P,…", multiple: true, summary: "approve these permissions (repeatable)" },
       expires: { type: "string", value: "D", summary: "end of the approval: a duration such as 30d, or a time" },
+      unsandboxed: {
+        type: "boolean",
+        summary: "where no sandbox can be made, run it without one (needs --expires)",
+      },
     },
     notes: ["Without --all and --approve it asks, permission by permission; that needs a terminal."],
     examples: [

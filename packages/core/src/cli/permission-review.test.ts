@@ -109,6 +109,7 @@ describe("review", () => {
         approved_at: "",
         approved_by: "",
         expires_at: null,
+        unsandboxed: false,
       },
       requested_permissions: [permission("fs:/a/b"), permission("x:never")],
       drift: moved,

@@ -4,17 +4,18 @@
  * `fail` is something that makes an act fail or a promise not hold; `warn` is something that only some agents need or
  * that will become a problem. It works without a database too: then that is the first finding.
  */
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import type { CoreError, DoctorJson } from "@opensentience/protocol";
 import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
-import { configFileFault } from "../host/config.ts";
+import { configFileFault, type SandboxMode } from "../host/config.ts";
 import { freeSpace, FULL_SPACE } from "../host/full-disk.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 
 export type HealthInput = {
   toolPath: string;
   probe: SandboxProbe;
+  sandboxMode: SandboxMode;
   degraded: CoreError | null;
   socketFallback: boolean;
   home: string;
@@ -46,7 +47,7 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
   const checks = [
     good("node", `Node.js ${process.version}`),
     ...(await Promise.all(TOOLS.map((tool) => checkTool(tool, input.toolPath)))),
-    checkIsolation(input.probe),
+    checkSandbox(input),
     await checkConfig(input.configFile),
     checkDatabase(input.degraded),
     await checkAudit(audit),
@@ -72,16 +73,41 @@ async function checkTool(tool: (typeof TOOLS)[number], toolPath: string): Promis
     : good(tool.name, path);
 }
 
-function checkIsolation(probe: SandboxProbe): Check {
-  if (probe.backend === "bubblewrap")
-    return good("bubblewrap", `version ${probe.version ?? "unknown"}; each run has a PID namespace of its own`);
-  const isMissing = probe.bwrapPath === undefined;
+/** A trial run says whether there is a sandbox; which setting of the kernel keeps it away is read where it stands. */
+function checkSandbox({ probe, sandboxMode }: HealthInput): Check {
+  if (sandboxMode === "off")
+    return finding(
+      "warn",
+      "bubblewrap",
+      "the sandbox is switched off by sandbox.mode: no permission of files or network is held",
+      "opensentience core restart --set sandbox.mode=required",
+    );
+  if (probe.features !== undefined)
+    return good(
+      "bubblewrap",
+      `version ${probe.version ?? "unknown"}; each run and each build has a sandbox of its own`,
+    );
+  const outlives = probe.backend === "bubblewrap" ? "" : "; a program that detaches itself can outlive its run";
   return finding(
     "fail",
     "bubblewrap",
-    `${probe.reason ?? "not available"}; a program that detaches itself can outlive its run`,
-    isMissing ? "sudo apt-get install bubblewrap" : "sudo sysctl kernel.unprivileged_userns_clone=1",
+    `${probe.reason ?? "not available"}; without a sandbox nothing is built and no agent runs${outlives}`,
+    probe.bwrapPath === undefined ? "sudo apt-get install bubblewrap" : namespaceSetting(),
   );
+}
+
+function namespaceSetting(): string {
+  const name = "kernel.apparmor_restrict_unprivileged_userns";
+  const isRestricted = readSysctl(name) === "1";
+  return isRestricted ? `sudo sysctl ${name}=0` : "sudo sysctl kernel.unprivileged_userns_clone=1";
+}
+
+function readSysctl(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, "utf8").trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** A Core that runs read the file at its start; what is wrong with it now would keep the next one from starting. */

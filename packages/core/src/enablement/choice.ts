@@ -3,12 +3,15 @@ import { canonicalPermissions, CoreError, type DriftJson } from "@opensentience/
 import { reinstallCommand, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { filesMoved, type DiskState } from "./drift.ts";
+import { parseExpiry } from "./expiry.ts";
 
 /** `expected…`: what was reviewed. */
 export type EnableRequest = {
   all?: boolean;
   approve?: string[];
   expires?: string;
+  /** Where no sandbox can be made it may run without one, until the approval ends. */
+  unsandboxed?: boolean;
   expectedManifestHash?: string;
   expectedCommit?: string;
 };
@@ -68,6 +71,22 @@ export function chosenPermissions(agentId: string, file: ManifestFile, request: 
     );
   }
   return approved;
+}
+
+/** How long the approval holds, and whether it may do without a sandbox. */
+export type Terms = { expiresAt: string | null; unsandboxed: boolean };
+
+/** Throws enablement.invalid_expiry and enablement.expiry_required. */
+export function termsOf(agentId: string, request: EnableRequest): Terms {
+  const expiresAt = request.expires === undefined ? null : parseExpiry(request.expires, Date.now());
+  const unsandboxed = request.unsandboxed === true;
+  // SECURITY: what may run without a sandbox must not do so for ever because nobody looked again; pinned by "an
+  // approval without a sandbox needs an end".
+  if (unsandboxed && expiresAt === null)
+    throw new CoreError("enablement.expiry_required", "an approval to run without a sandbox needs an end", {
+      nextStep: `opensentience agents enable ${agentId} --all --unsandboxed --expires 1d`,
+    });
+  return { expiresAt, unsandboxed };
 }
 
 /** `enablement.drifted`, with what moved. */

@@ -17,9 +17,8 @@ import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { ApprovedNow, notEnabled } from "./approved-now.ts";
-import { approvable, chosenPermissions, drifted, type EnableRequest } from "./choice.ts";
+import { approvable, chosenPermissions, drifted, termsOf, type EnableRequest, type Terms } from "./choice.ts";
 import { compare, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
-import { parseExpiry } from "./expiry.ts";
 import { RecordedDrift } from "./recorded-drift.ts";
 import * as store from "./store.ts";
 
@@ -28,6 +27,8 @@ export type Runnable = {
   manifest: ManifestFile;
   approvalId: string;
   approvedPermissions: string[];
+  /** Where no sandbox can be made it may run without one. */
+  isUnsandboxed: boolean;
 };
 const CORE_LOST = { code: "core_lost", message: "Core ended before the approval was recorded" };
 
@@ -98,7 +99,7 @@ export class Enablement {
 
   /**
    * Approves. Throws install.not_installed, enablement.not_requested, enablement.choice_required,
-   * enablement.invalid_expiry, enablement.drifted (files are not those of the commit, or the manifest changed while
+   * enablement.invalid_expiry, enablement.expiry_required, enablement.drifted (files are not those of the commit, or the manifest changed while
    * it was being read) and manifest.*.
    */
   async approve(agentId: string, request: EnableRequest, act: Act): Promise<ApprovalJson> {
@@ -126,8 +127,8 @@ export class Enablement {
     try {
       const manifest = approvable(agent, disk, request);
       const approved = chosenPermissions(agentId, manifest, request);
-      const expiresAt = request.expires === undefined ? null : parseExpiry(request.expires, Date.now());
-      return this.#save(agent, manifest, approved, expiresAt, { ...act, causationId });
+      const terms = termsOf(agentId, request);
+      return this.#save(agent, manifest, approved, terms, { ...act, causationId });
     } catch (error) {
       // What policy refuses is recorded at the door it came by; a request that makes no sense ends here.
       if (error instanceof CoreError && error.kind !== "denied" && error.code !== "audit.unavailable")
@@ -251,6 +252,7 @@ export class Enablement {
       manifest: this.#refuseDrift(agent, approval, disk, act),
       approvalId: approval.id,
       approvedPermissions: JSON.parse(approval.approved_permissions_json) as string[],
+      isUnsandboxed: approval.unsandboxed === 1,
     };
   }
 
@@ -292,7 +294,8 @@ export class Enablement {
     throw drifted(agent, drift, disk);
   }
 
-  #save(agent: AgentRecord, file: ManifestFile, approved: string[], expiresAt: string | null, act: Act): ApprovalJson {
+  #save(agent: AgentRecord, file: ManifestFile, approved: string[], terms: Terms, act: Act): ApprovalJson {
+    const { expiresAt, unsandboxed } = terms;
     const at = new Date().toISOString();
     const row = {
       id: newId("apr"),
@@ -306,7 +309,7 @@ export class Enablement {
       entrypoint_json: JSON.stringify(file.manifest.entrypoint),
       source_ref: agent.ref,
       source_commit: agent.commit,
-      unsandboxed: 0,
+      unsandboxed: unsandboxed ? 1 : 0,
       expires_at: expiresAt,
     };
     this.#audit.transact((tx, record) => {
@@ -325,6 +328,7 @@ export class Enablement {
           commit: row.source_commit,
           ref: row.source_ref,
           expires_at: expiresAt,
+          unsandboxed: unsandboxed || undefined,
           superseded: superseded > 0,
         },
       });
@@ -381,5 +385,6 @@ function toJson(row: store.ApprovalRow): ApprovalJson {
     approved_at: row.approved_at,
     approved_by: row.approved_by,
     expires_at: row.expires_at,
+    unsandboxed: row.unsandboxed === 1,
   };
 }

@@ -80,6 +80,8 @@ export type ToolOptions = {
   /** Sees every chunk as it arrives, also what no longer fits the result. Must not throw. */
   onStdout?: (chunk: Buffer) => void;
   onStderr?: (chunk: Buffer) => void;
+  /** Descriptors from 3 on, and who writes to those that are pipes, right after the spawn. */
+  descriptors?: { stdio: ("pipe" | "ignore" | number)[]; feed: (child: ChildProcess) => void };
 };
 
 export type ToolResult = {
@@ -115,7 +117,10 @@ export async function runTool(argv: readonly string[], options: ToolOptions): Pr
   };
   if (options.signal?.aborted) return { ...result, aborted: true };
   const input = options.input === undefined ? "ignore" : "pipe";
-  const child = spawnProcess(argv, { ...options, stdio: [input, "pipe", "pipe"] });
+  const child = spawnProcess(argv, {
+    ...options,
+    stdio: [input, "pipe", "pipe", ...(options.descriptors?.stdio ?? [])],
+  });
   const stdout = collect(child.stdout, options.maxBytes, options.onStdout);
   const stderr = collect(child.stderr, options.maxBytes, options.onStderr);
   const ended = whenExited(child);
@@ -133,6 +138,7 @@ export async function runTool(argv: readonly string[], options: ToolOptions): Pr
       throw explainSpawnError(error, argv[0] ?? "", options.cwd);
     });
     killPoint("tool.spawned");
+    options.descriptors?.feed(child);
     feed(child, options.input);
     Object.assign(result, await ended);
     await drained(child, () => stdout.received + stderr.received);

@@ -17,7 +17,11 @@ export { guess, nearest } from "./near-word.ts";
 
 export type Origin = "flag" | "environment" | "file" | "default";
 
-type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy" | "address";
+/** `required`: nothing of an agent runs outside a sandbox; `off`: nothing runs in one. */
+const SANDBOX_MODES = ["required", "off"] as const;
+export type SandboxMode = (typeof SANDBOX_MODES)[number];
+
+type Kind = "text" | "texts" | "path_list" | "boolean" | "count" | "policy" | "address" | "sandbox";
 /** Every number has its bounds, which are allowed themselves: beyond them is a mistake that shows only later, and oddly. */
 type Setting = { environment?: string } & (
   | { default: unknown; kind: Exclude<Kind, "count"> }
@@ -69,6 +73,8 @@ export const SETTINGS = {
     max: MAX_TIMER_MS,
     environment: "OPENSENTIENCE_STOP_GRACE_MS",
   },
+  "sandbox.mode": { default: "required", kind: "sandbox", environment: "OPENSENTIENCE_SANDBOX_MODE" },
+  "sandbox.require_enforced": { default: false, kind: "boolean" },
   "restart.policy": { default: "never", kind: "policy" },
   "restart.max_attempts": { default: 5, kind: "count", min: 0, max: 1_000_000 },
   "restart.window_ms": { default: 60_000, kind: "count", min: 0, max: MAX_TIMER_MS },
@@ -107,7 +113,9 @@ type ValueOf<K extends Kind> = K extends "text" | "address"
         ? number
         : K extends "policy"
           ? RestartPolicy
-          : string;
+          : K extends "sandbox"
+            ? SandboxMode
+            : string;
 
 export class Config {
   readonly paths: Paths;
@@ -334,6 +342,8 @@ function fault(key: string, kind: Kind, value: unknown): string | undefined {
       const isCount = typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
       return isCount ? undefined : `a whole number from ${min} to ${max}`;
     }
+    case "sandbox":
+      return SANDBOX_MODES.includes(value as SandboxMode) ? undefined : `one of ${SANDBOX_MODES.join(", ")}`;
     case "policy":
       return RESTART_POLICIES.includes(value as RestartPolicy) ? undefined : `one of ${RESTART_POLICIES.join(", ")}`;
   }

@@ -11,7 +11,14 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { ProcessInfo } from "../host/process-tree.ts";
 import { captureLogs, type LogCapture } from "../logs/logs.ts";
-import { startBoxed, type BoxedProcess, type ProcessEnd, type SandboxProbe } from "../sandbox/sandbox.ts";
+import {
+  startBoxed,
+  type BoxedProcess,
+  type BoxPolicy,
+  type ProcessEnd,
+  type SandboxProbe,
+  type Unconfined,
+} from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
@@ -32,6 +39,9 @@ export type RunPlan = {
   env: Record<string, string>;
   pipeFolder: string;
   logPath: string;
+  policy: BoxPolicy | Unconfined;
+  /** Who said that there is no sandbox; undefined where there is one. */
+  unsandboxedBy: "setting" | "approval" | undefined;
   startedMetadata: Record<string, unknown>;
 };
 
@@ -88,6 +98,7 @@ export class LiveRun {
         env: this.plan.env,
         pipeFolder: this.plan.pipeFolder,
         marker: this.plan.runId,
+        policy: this.plan.policy,
       });
     } catch (error) {
       this.#recordFailedStart("could not be started", act);

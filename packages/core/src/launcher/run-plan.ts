@@ -1,7 +1,14 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { entrypointCommand, newIdAfter, shortId, type Manifest, type RestartPolicy } from "@opensentience/protocol";
+import {
+  entrypointCommand,
+  newIdAfter,
+  shortId,
+  type Enforcement,
+  type Manifest,
+  type RestartPolicy,
+} from "@opensentience/protocol";
 import { shortened, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Enablement, Runnable } from "../enablement/enablement.ts";
@@ -10,6 +17,7 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
 import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
+import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings } from "./confinement.ts";
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
@@ -33,6 +41,7 @@ export type LauncherDeps = {
     logs: LogLimits;
     keepRuns: number;
     toolPath: string;
+    sandbox: SandboxSettings;
   };
   folders: {
     runAgents: string;
@@ -41,7 +50,7 @@ export type LauncherDeps = {
   };
   environmentValue: (name: string) => string | undefined;
   /** How each approved permission is held here; goes into the record of the run. */
-  describePermissions: (approved: readonly string[]) => Record<string, string>;
+  describePermissions: (approved: readonly string[], confined: boolean) => Record<string, Enforcement>;
   /** The door through which a running agent talks to Core: there before its first instruction, gone with it. */
   sockets: RunSockets;
   onFault: (what: string, error: unknown) => void;
@@ -88,6 +97,9 @@ export async function makePlan(
   const [program = "", ...rest] = entrypointCommand(manifest.manifest.entrypoint, args);
   const path = await checkProgram(program, source, settings.toolPath);
   if (program.includes("/")) await checkInside(path, source);
+  const unsandboxedBy = decideConfinement(deps.probe, settings.sandbox.mode, runnable);
+  const permissions = deps.describePermissions(approvedPermissions, unsandboxedBy === undefined);
+  if (settings.sandbox.requireEnforced) refuseAdvisory(agent.agentId, permissions);
   const pipeFolder = join(folders.runAgents, shortId(runId));
   const sessionToken = randomBytes(32).toString("base64url");
   const socketPath = join(pipeFolder, "core.sock");
@@ -108,12 +120,22 @@ export async function makePlan(
   killPoint("run.folders_made");
   await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
   killPoint("run.logs_pruned");
+  const { policy } = await confinementOf(unsandboxedBy, {
+    approvedPermissions,
+    source,
+    data: own.data,
+    socketFolder: pipeFolder,
+    toolPath: settings.toolPath,
+    program: path,
+    limits: {},
+    core: settings.sandbox.core,
+  });
   const startedMetadata = {
     agent_id: agent.agentId,
     approval_id: runnable.approvalId,
     manifest_hash: manifest.manifestHash,
     commit: agent.commit,
-    permissions: deps.describePermissions(approvedPermissions),
+    permissions,
     args_count: args.length,
     args: recordedArguments(deps.redactor, args),
   };
@@ -126,6 +148,8 @@ export async function makePlan(
       env: variables,
       pipeFolder,
       logPath,
+      policy,
+      unsandboxedBy,
       startedMetadata,
     },
     secrets,
@@ -168,7 +192,7 @@ export function recordIntent(
       approval_id: runnable.approvalId,
       sandbox_json: JSON.stringify({
         backend: probe.backend,
-        isolation: describeHeld(probe).isolation,
+        isolation: describeHeld(probe, plan.unsandboxedBy === undefined).isolation,
         permissions: plan.startedMetadata.permissions,
       }),
       log_path: plan.logPath,
@@ -176,6 +200,18 @@ export function recordIntent(
     });
     if (restart !== undefined) catalog.setRestartPolicy(tx, plan.agentId, restart);
     catalog.refresh(tx, plan.agentId);
+    if (plan.unsandboxedBy !== undefined)
+      record({
+        type: "security.unsandboxed_run",
+        act,
+        subject: { type: "run", id: plan.runId },
+        metadata: {
+          agent_id: plan.agentId,
+          approval_id: runnable.approvalId,
+          allowed_by: plan.unsandboxedBy,
+          reason: probe.reason,
+        },
+      });
     return record({
       type: "agent.run_started",
       act,

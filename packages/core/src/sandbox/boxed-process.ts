@@ -1,18 +1,29 @@
 /** What both ways of holding a process tree have in common: the options, the running box, how it ended. */
 import type { Readable } from "node:stream";
 import type { ProcessInfo } from "../host/process-tree.ts";
+import type { BoxFeatures } from "./box-vector.ts";
+import type { BoxLimits, BoxPolicy } from "./policy.ts";
 
-/** How the tree is held together, and so how surely it can be ended. */
-export type Isolation = "pid_namespace" | "process_group";
+/** How the tree is held together, and so how surely it can be ended. `sandbox` holds permissions too. */
+export type Isolation = "sandbox" | "pid_namespace" | "process_group";
 
-/** What this machine can do, found by trying. `reason` and `nextStep` say why it is not bubblewrap. */
+/**
+ * What this machine can do, found by trying. `reason` and `nextStep` say why there is no sandbox: with `bubblewrap` the
+ * tree can be held all the same.
+ */
 export type SandboxProbe = {
   backend: "bubblewrap" | "process_group";
   bwrapPath?: string;
   version?: string;
+  /** Undefined where permissions cannot be held. */
+  features?: BoxFeatures;
   reason?: string;
   nextStep?: string;
 };
+
+/** No sandbox around it: only its process tree is held. `network: false` takes the network away all the same. */
+export type Unconfined = { confined: false; network: boolean };
+export const UNCONFINED: Unconfined = { confined: false, network: true };
 
 export type BoxOptions = {
   probe: SandboxProbe;
@@ -26,8 +37,8 @@ export type BoxOptions = {
   pipeFolder: string;
   /** The run's id. It becomes OPENSENTIENCE_RUN_ID, by which the sweep without namespaces finds strays. */
   marker: string;
-  /** False takes the network away where there are namespaces (default true); without them it has no effect. */
-  network?: boolean;
+  /** What the box shows of the machine; to start something without a sandbox has to be said. */
+  policy: BoxPolicy | Unconfined;
 };
 
 export type ProcessEnd = {
@@ -80,11 +91,36 @@ export const GO_FD = 3;
  * the agent, so the pid that Core recorded is the agent's. The arguments arrive as "$@", never as shell text.
  * SECURITY: when Core dies before it recorded the run, read meets the end of the socket and nothing of the agent runs;
  * pinned by "kill -9 of Core before the release runs nothing". Single digits are all that a POSIX shell can close;
- * higher descriptors are Core's duty (closeInheritedFds).
+ * higher descriptors are Core's duty (closeInheritedFds), and bubblewrap's, which closes the places it has bound.
+ *
+ * A companion (Core's own forwarder) is started first and orphaned to the init of the box, so that the agent has no
+ * child it does not know; its first line of output says that it is ready. Its arguments stand before the agent's.
  */
-export const SHIM = [`read -r _ <&${GO_FD} || exit 125`, "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-", 'exec "$@"'].join(
-  "; ",
-);
+export function shimArguments(
+  argv: readonly string[],
+  limits: BoxLimits = {},
+  companion: readonly string[] = [],
+): string[] {
+  const words = companion.map((_word, index) => `"$${index + 1 < 10 ? index + 1 : `{${index + 1}}`}"`).join(" ");
+  const lines = [
+    ...(companion.length === 0
+      ? []
+      : [`( ${words} 3<&- 4<&- 2>/dev/null & ) | read -r _ || exit 126`, `shift ${companion.length}`]),
+    `read -r _ <&${GO_FD} || exit 125`,
+    "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-",
+    ...limitLines(limits),
+    'exec "$@"',
+  ];
+  return ["/bin/sh", "-c", lines.join("; "), "sh", ...companion, ...argv];
+}
+
+/** A limit that is not taken must not be missing unseen: then nothing is started. */
+function limitLines({ memoryBytes, fileBytes }: BoxLimits): string[] {
+  return [
+    ...(memoryBytes === undefined ? [] : [`ulimit -d ${Math.ceil(memoryBytes / 1024)} || exit 124`]),
+    ...(fileBytes === undefined ? [] : [`ulimit -f ${Math.ceil(fileBytes / 512)} || exit 124`]),
+  ];
+}
 
 /** What every box's environment is: what was given plus the marker. */
 export function boxEnvironment(options: BoxOptions): Record<string, string> {

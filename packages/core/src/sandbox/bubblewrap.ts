@@ -1,5 +1,6 @@
 /**
- * One agent in a PID namespace of its own, made by bubblewrap (bwrap).
+ * One agent in a box of its own, made by bubblewrap (bwrap): with a policy the box is a sandbox (box-vector.ts), without
+ * one only the process tree is held.
  *
  * Three processes stand between Core and the agent: the outer bwrap (Core's child), its init (pid 1 of the namespace)
  * and the leader (the shim that becomes the agent). The kernel ends a namespace with its init: once init is gone,
@@ -15,7 +16,7 @@
  */
 import { once } from "node:events";
 import { closeSync } from "node:fs";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
 import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
 import { killPoint } from "../host/kill-point.ts";
@@ -27,15 +28,20 @@ import {
   type ProcessIdentity,
   type ProcessInfo,
 } from "../host/process-tree.ts";
-import { boxEnvironment, GO_FD, SHIM, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
+import { BOX_FDS, boxVector, type BoxFeatures } from "./box-vector.ts";
+import { boxEnvironment, GO_FD, shimArguments, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
+import { openPlaces } from "./open-places.ts";
+import type { BoxPolicy } from "./policy.ts";
+import { seccompProgram } from "./seccomp.ts";
+import { etcFiles, systemView } from "./system-view.ts";
 
 const STATUS_FD = 4;
 /** How long bwrap may take to set a box up before Core says that it failed. */
 const PATIENCE_MS = 10_000;
 
 /**
- * The fixed vector: everything open, but a PID namespace, a /proc of its own, a session of its own and no capability.
+ * The vector without a policy: everything open, but a PID namespace, a /proc of its own, a session of its own and no capability.
  * SECURITY: --new-session keeps the agent's `kill 0` from reaching the outer bwrap, which would end the box without
  * grace; pinned by "a member that signals its own group does not reach the wrapper".
  * SECURITY: with Core as root the agent would keep root's capabilities, take /proc away again and enter the namespaces
@@ -59,40 +65,68 @@ export function boxFlags(cwd: string): string[] {
   ];
 }
 
+/** What bubblewrap is given beside its vector: the files it makes up, the filter, and the granted places. */
+export type BoxInput = { flags: string[]; data: readonly Buffer[]; placeFds: readonly number[] };
+
+/** The caller closes `placeFds` after the spawn. Throws `sandbox.path_is_link`. */
+export function confine(policy: BoxPolicy, cwd: string, features: BoxFeatures): BoxInput {
+  const etc = etcFiles();
+  const flags = boxVector(policy, cwd, systemView(), features);
+  // In the order of BOX_FDS.
+  const data = [seccompProgram(process.arch) ?? Buffer.alloc(0), etc.passwd, etc.group, etc.nsswitch, etc.hosts];
+  return {
+    flags,
+    data: data.map((one) => Buffer.from(one)),
+    placeFds: features.bindFd ? openPlaces(policy.granted) : [],
+  };
+}
+
+/** Descriptors from 5 on, as a spawn takes them; the data is written by `feedBox`. */
+export function boxStdio(input: BoxInput): ("pipe" | number)[] {
+  return [...input.data.map(() => "pipe" as const), ...input.placeFds];
+}
+
+export function feedBox(child: ChildProcess, input: BoxInput): void {
+  for (const [index, bytes] of input.data.entries()) {
+    const stream = child.stdio[BOX_FDS.seccomp + index] as Writable | null | undefined;
+    // bubblewrap may end before it has read them; its exit says all there is to say.
+    stream?.on("error", () => {});
+    stream?.end(bytes);
+  }
+}
+
 /** Starts the box up to the shim. Fails with `launcher.start_failed`; then nothing of it is left. */
 export async function startInNamespace(bwrapPath: string, options: BoxOptions): Promise<BoxedProcess> {
-  const [stdout, stderr] = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
+  const input = inputOf(options);
+  let pipes: [OpenPipe, OpenPipe] | undefined;
   let child: ChildProcess | undefined;
   try {
+    pipes = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
+    const [stdout, stderr] = pipes;
+    const { limits, companion } = "confined" in options.policy ? { limits: {}, companion: [] } : options.policy;
     const status = ["--json-status-fd", String(STATUS_FD)];
-    const argv = [
-      bwrapPath,
-      ...boxFlags(options.cwd),
-      ...(options.network === false ? ["--unshare-net"] : []),
-      ...status,
-      "--",
-      "/bin/sh",
-      "-c",
-      SHIM,
-      "sh",
-      ...options.argv,
-    ];
+    const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimArguments(options.argv, limits, companion)];
     child = spawnProcess(argv, {
       cwd: "/",
       env: boxEnvironment(options),
-      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe"],
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", ...boxStdio(input)],
     });
     const exited = whenExited(child);
-    await whenSpawned(child);
-    killPoint("box.spawned");
     // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.
-    for (const stream of [child, ...child.stdio.slice(GO_FD)]) stream?.on("error", () => {});
+    for (const stream of child.stdio.slice(GO_FD)) stream?.on("error", () => {});
+    await whenSpawned(child);
+    child.on("error", () => {});
+    feedBox(child, input);
+    killPoint("box.spawned");
     const { init, leader } = await findInside(child, exited);
     killPoint("box.ready");
-    return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd]);
+    const isolation = "confined" in options.policy ? "pid_namespace" : "sandbox";
+    return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd], isolation);
   } catch (cause) {
     child?.kill("SIGKILL");
     closeExtraStreams(child);
+    if (pipes === undefined) throw cause;
+    const [stdout, stderr] = pipes;
     const said = await lastWords(stderr.readEnd);
     stdout.readEnd.destroy();
     stderr.readEnd.destroy();
@@ -102,9 +136,20 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
       cause,
     });
   } finally {
-    closeSync(stdout.writeFd);
-    closeSync(stderr.writeFd);
+    for (const pipe of pipes ?? []) closeSync(pipe.writeFd);
+    for (const fd of input.placeFds) closeSync(fd);
   }
+}
+
+function inputOf({ policy, cwd, probe }: BoxOptions): BoxInput {
+  if ("confined" in policy) {
+    const flags = [...boxFlags(cwd), ...(policy.network ? [] : ["--unshare-net"])];
+    return { flags, data: [], placeFds: [] };
+  }
+  // SECURITY: a policy that cannot be held must never become a box without one; pinned by "a policy is never dropped".
+  if (probe.features === undefined)
+    throw new CoreError("sandbox.required", "this machine cannot hold a sandbox", { nextStep: "opensentience doctor" });
+  return confine(policy, cwd, probe.features);
 }
 
 /** Waits for bwrap's word on its init and for the leader to appear below it. */

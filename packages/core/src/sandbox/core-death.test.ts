@@ -104,12 +104,12 @@ describe("a leftover of an earlier Core", () => {
   });
 });
 
-describe("kill -9 of Core", () => {
+describe.each(["sandbox", "pid_namespace"])("kill -9 of Core, its agent in a %s", (kind) => {
   async function parent(moment: string, argv: string[]) {
     const leak = openSync("/etc/hostname", "r");
     const marker = newMarker();
     const core = spawnProcess(
-      [process.execPath, join(programs, "parent-of-a-box.mjs"), moment, marker, folder, ...argv],
+      [process.execPath, join(programs, "parent-of-a-box.mjs"), moment, kind, marker, folder, ...argv],
       {
         env: { PATH },
         // A parent that leaks an open file to Core, as careless shells and editors do: descriptor 20.

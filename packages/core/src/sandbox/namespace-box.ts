@@ -29,7 +29,7 @@ export class NamespaceBox implements BoxedProcess {
   readonly pid: number;
   readonly pidStartTime: string;
   readonly bootId: string = bootId();
-  readonly isolation: Isolation = "pid_namespace";
+  readonly isolation: Isolation;
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly ended: Promise<ProcessEnd>;
@@ -48,7 +48,9 @@ export class NamespaceBox implements BoxedProcess {
     init: ProcessIdentity,
     leader: ProcessInfo,
     output: [Readable, Readable],
+    isolation: Isolation,
   ) {
+    this.isolation = isolation;
     this.#outer = outer;
     this.#init = init;
     this.pid = leader.pid;

@@ -20,7 +20,7 @@ import { bootId, pollUntil, processUsage, readProcess } from "../host/process-tr
 import {
   boxEnvironment,
   GO_FD,
-  SHIM,
+  shimArguments,
   type BoxedProcess,
   type BoxOptions,
   type Isolation,
@@ -34,9 +34,12 @@ const KILL_MS = 5_000;
 
 /** Starts the group up to the shim. Fails with `launcher.start_failed`; then nothing of it is left. */
 export async function startInGroup(options: BoxOptions): Promise<BoxedProcess> {
+  // SECURITY: a policy that cannot be held must never become a run without one; pinned by "a policy is never dropped".
+  if (!("confined" in options.policy))
+    throw new CoreError("sandbox.required", "this machine cannot hold a sandbox", { nextStep: "opensentience doctor" });
   const [stdout, stderr] = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
   try {
-    const child = spawnProcess(["/bin/sh", "-c", SHIM, "sh", ...options.argv], {
+    const child = spawnProcess(shimArguments(options.argv), {
       cwd: options.cwd,
       env: boxEnvironment(options),
       stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe"],

@@ -55,9 +55,12 @@ test("the probe says why bubblewrap cannot be used", async () => {
   });
 });
 
-test("nothing is called enforced", () => {
-  for (const probe of [namespace, group]) {
-    expect(describeHeld(probe)).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "unsupported" });
+test("nothing is called enforced but what a sandbox holds", () => {
+  expect(describeHeld(namespace)).toMatchObject({ filesystem: "enforced", egress: "advisory", isolation: "sandbox" });
+  const { features: _features, ...treeOnly } = namespace;
+  for (const held of [describeHeld(namespace, false), describeHeld(treeOnly), describeHeld(group)]) {
+    expect(held).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "unsupported" });
+    expect(held.sentence).toContain("nothing stops the agent");
   }
 });
 

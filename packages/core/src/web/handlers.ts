@@ -161,6 +161,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
       all?: boolean;
       approve?: string[];
       expires?: string;
+      unsandboxed?: boolean;
       expected_manifest_hash?: string;
       expected_commit?: string;
     };
@@ -170,6 +171,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
         ...(request.all === undefined ? {} : { all: request.all }),
         ...(request.approve === undefined ? {} : { approve: request.approve }),
         ...(request.expires === undefined ? {} : { expires: request.expires }),
+        ...(request.unsandboxed === undefined ? {} : { unsandboxed: request.unsandboxed }),
         ...(request.expected_manifest_hash === undefined
           ? {}
           : { expectedManifestHash: request.expected_manifest_hash }),

@@ -75,6 +75,33 @@ export function matchesPath(pattern: string, absolutePath: string, home: string)
   return states.includes(compiled.segments.length);
 }
 
+/** What of the file system a pattern reaches: a fixed path and how it goes on from there. */
+export type PathReach = {
+  /** The longest prefix without a wildcard: an absolute path, `/` at least. */
+  fixed: string;
+  /** `itself`: that path alone. `everything`: it and all below it. `matches`: whatever below it the pattern covers. */
+  covers: "itself" | "everything" | "matches";
+  /** Of `matches`: a folder that is covered is covered with all that is in it. */
+  takesFolders: boolean;
+  /** How many segments below `fixed` a covered path can have. */
+  depth: number;
+};
+
+/** undefined when the pattern covers no path. */
+export function pathReach(pattern: string, home: string): PathReach | undefined {
+  const compiled = parsePathPattern(pattern, home);
+  if (compiled === undefined) return undefined;
+  const { segments } = compiled;
+  const at = segments.findIndex((segment) => MARKS.test(segment));
+  const rest = at === -1 ? [] : segments.slice(at);
+  return {
+    fixed: `/${segments.slice(0, at === -1 ? segments.length : at).join("/")}`,
+    covers: rest.length === 0 ? "itself" : rest.length === 1 && rest[0] === CROSS ? "everything" : "matches",
+    takesFolders: rest.at(-1) === CROSS,
+    depth: rest.includes(CROSS) ? Number.POSITIVE_INFINITY : rest.length,
+  };
+}
+
 /**
  * True when every path that `inner` covers is covered by `outer`, whatever the home is. Each `*` of `inner` becomes a
  * character, and each `**` any number of segments, that only a wildcard of `outer` can take: if that fits, so does

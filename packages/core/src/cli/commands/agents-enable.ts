@@ -7,6 +7,7 @@ type EnableBody = {
   all?: boolean;
   approve?: string[];
   expires?: string;
+  unsandboxed?: boolean;
   expected_manifest_hash?: string;
   expected_commit?: string;
 };
@@ -16,13 +17,22 @@ export async function run(context: CommandContext): Promise<number> {
   const agentId = required(context, 0);
   const { options, output } = context;
   const expires = options.text("expires");
+  if (options.flag("unsandboxed") && expires === undefined) {
+    throw new CoreError("enablement.expiry_required", "an approval to run without a sandbox needs an end", {
+      nextStep: "opensentience help agents enable",
+    });
+  }
   const choice = await interruptedAs("nothing was approved", () => chooseBody(context, agentId));
   if (choice === undefined) {
     output.note("nothing was approved");
     return 1;
   }
   const client = await context.connect();
-  const body = expires === undefined ? choice : { ...choice, expires };
+  const body = {
+    ...choice,
+    ...(expires === undefined ? {} : { expires }),
+    ...(options.flag("unsandboxed") ? { unsandboxed: true } : {}),
+  };
   const agent = await client.call("enable_agent", { params: { agent_id: agentId }, body });
   output.result(agent, (style) => `enabled\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);

@@ -1,0 +1,102 @@
+/** The policies of what Core starts: a run, by its approval, and a step of a build, by its phase. */
+import { realpathSync, statSync } from "node:fs";
+import { parsePermission } from "@opensentience/protocol";
+import { grantedPlaces } from "./granted-places.ts";
+import { isWithin, type BoxLimits, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
+import { isSystemPath, toolFolders } from "./system-view.ts";
+
+/** What of this machine is Core's and the operator's, for every policy. */
+export type CoreFolders = {
+  operatorHome: string;
+  /** Never shown: Core's home, its run folder, and wherever else it keeps something. */
+  own: readonly string[];
+};
+
+/**
+ * What an approval opens. Throws what `grantedPlaces` throws. `network` is what an approved `network:egress` gets;
+ * without one there is none.
+ */
+export async function runPolicy(run: {
+  approvedPermissions: readonly string[];
+  source: string;
+  data: string;
+  socketFolder: string;
+  toolPath: string;
+  program: string;
+  network: Exclude<BoxNetwork, "none">;
+  companion?: readonly string[];
+  limits: BoxLimits;
+  core: CoreFolders;
+}): Promise<BoxPolicy> {
+  const forbidden = run.core.own.map(real);
+  const granted = await grantedPlaces(run.approvedPermissions, { home: run.core.operatorHome, forbidden });
+  const hasEgress = run.approvedPermissions.some(isEgress);
+  const own: Place[] = [
+    folder(run.source, false),
+    folder(run.data, true),
+    // A socket can be connected to through a read-only mount, and nothing else can be put beside it.
+    folder(run.socketFolder, false),
+  ];
+  return {
+    granted,
+    hidden: forbidden.filter((path) => granted.some((place) => place.kind === "folder" && isWithin(path, place.path))),
+    own,
+    tools: tools(run.toolPath, run.program, own),
+    network: hasEgress ? run.network : "none",
+    ...(hasEgress && run.companion !== undefined ? { companion: run.companion } : {}),
+    limits: run.limits,
+  };
+}
+
+/** A build sees the source, its own home, and what the operator named as certificates; no data, no socket, no token. */
+export function buildPolicy(build: {
+  source: string;
+  home: string;
+  toolPath: string;
+  program: string;
+  network: boolean;
+  /** Files that variables of `build.pass_env` name. */
+  files: readonly string[];
+}): BoxPolicy {
+  const own = [folder(build.source, true), folder(build.home, true)];
+  return {
+    granted: [],
+    hidden: [],
+    own: [...own, ...build.files.flatMap(file)],
+    tools: tools(build.toolPath, build.program, own),
+    network: build.network ? "open" : "none",
+    limits: {},
+  };
+}
+
+function isEgress(permission: string): boolean {
+  const parsed = parsePermission(permission);
+  return parsed?.domain === "network" && parsed.action === "egress";
+}
+
+/** The tool folders, and the program itself where it lies in none of them (a link to somewhere else). */
+function tools(toolPath: string, program: string, own: readonly Place[]): string[] {
+  const folders = toolFolders(toolPath);
+  const target = real(program);
+  const isThere = [...folders, ...own.map(({ path }) => path)].some((path) => isWithin(target, path));
+  return isThere || isSystemPath(target) ? folders : [...folders, target];
+}
+
+function folder(path: string, write: boolean): Place {
+  return { path, source: path, write, kind: "folder" };
+}
+
+function file(path: string): Place[] {
+  const source = real(path);
+  if (!path.startsWith("/") || isSystemPath(source) || statSync(source, { throwIfNoEntry: false })?.isFile() !== true)
+    return [];
+  return [{ path, source, write: false, kind: "file" }];
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

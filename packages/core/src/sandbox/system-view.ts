@@ -1,0 +1,117 @@
+/** What every box sees of the system it runs on: programs, libraries and the few files of /etc that programs need. */
+import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+
+/** Read-only from the host. */
+const FOLDERS = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/**
+ * SECURITY: nothing of /etc that holds a secret or names who uses this machine (shadow, ssl/private, ssh, the real
+ * passwd); pinned by "of /etc there is only what programs need".
+ */
+const ETC = [
+  "/etc/ld.so.cache",
+  "/etc/ld.so.conf",
+  "/etc/ld.so.conf.d",
+  "/etc/ssl/certs",
+  "/etc/ssl/openssl.cnf",
+  "/etc/ca-certificates.conf",
+  "/etc/pki/tls/certs",
+  "/etc/pki/ca-trust/extracted",
+  "/etc/crypto-policies",
+  "/etc/alternatives",
+  "/etc/localtime",
+  "/etc/timezone",
+  "/etc/services",
+  "/etc/protocols",
+  "/etc/mime.types",
+];
+
+/** For boxes that have the machine's own network. */
+const ETC_NETWORK = ["/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf"];
+
+/**
+ * What a /proc of its own still tells of the whole machine, and what root could change through it.
+ * SECURITY: bubblewrap leaves /proc/sys open where its own check is denied, so the uid of root, capabilities or not,
+ * could set kernel.core_pattern and run a program outside; pinned by "a box of root cannot change a kernel setting".
+ */
+const PROC_READ_ONLY = ["/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/driver", "/proc/acpi", "/proc/scsi"];
+const PROC_MASKED = [
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/key-users",
+  "/proc/kmsg",
+  "/proc/mtrr",
+  "/proc/sysrq-trigger",
+  "/proc/timer_list",
+  "/proc/sched_debug",
+  "/proc/slabinfo",
+  "/proc/vmallocinfo",
+  "/proc/kpagecgroup",
+  "/proc/kpagecount",
+  "/proc/kpageflags",
+];
+
+export type SystemView = {
+  folders: readonly string[];
+  /** Where a folder is a link into another (/bin -> usr/bin). */
+  links: readonly { path: string; target: string }[];
+  files: readonly { path: string; source: string }[];
+  networkFiles: readonly { path: string; source: string }[];
+  procReadOnly: readonly string[];
+  procMasked: readonly string[];
+};
+
+let known: SystemView | undefined;
+
+/** Looked at once: what of the system is there does not change while Core runs. */
+export function systemView(): SystemView {
+  known ??= {
+    folders: FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true),
+    links: FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true).map(
+      (path) => ({ path, target: readlinkSync(path) }),
+    ),
+    files: found(ETC),
+    networkFiles: found(ETC_NETWORK),
+    procReadOnly: PROC_READ_ONLY.filter((path) => existsSync(path)),
+    procMasked: PROC_MASKED.filter((path) => existsSync(path)),
+  };
+  return known;
+}
+
+/** Links (/etc/localtime, /etc/resolv.conf) lead to places that the box does not have. */
+function found(paths: readonly string[]): { path: string; source: string }[] {
+  return paths.filter((path) => existsSync(path)).map((path) => ({ path, source: realpathSync(path) }));
+}
+
+/** True for a real path that every box can read anyway. */
+export function isSystemPath(path: string): boolean {
+  return systemView().folders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+}
+
+/**
+ * The folders of a search path that are not the system's: each itself and, where it is the `bin` of a toolchain, the
+ * libraries beside it. Folders that do not exist are left out.
+ */
+export function toolFolders(pathVariable: string): string[] {
+  const folders = pathVariable.split(":").flatMap((entry) => {
+    if (!entry.startsWith("/")) return [];
+    const beside = entry.endsWith("/bin") ? ["lib", "lib64", "libexec"].map((name) => join(entry, "..", name)) : [];
+    return [entry, ...beside].filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true);
+  });
+  return [...new Set(folders)].filter((path) => path !== "/" && !isSystemPath(realpathSync(path)));
+}
+
+/** Small files of /etc that are made up for every box. */
+export function etcFiles(): { passwd: string; group: string; nsswitch: string; hosts: string } {
+  const { uid, gid } = userInfo();
+  const isRoot = uid === 0;
+  const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+  return {
+    passwd: `root:x:0:0:root:/root:/bin/sh\n${isRoot ? "" : `agent:x:${uid}:${gid}:agent:/nonexistent:/bin/sh\n`}${nobody}`,
+    group: `root:x:0:\n${gid === 0 ? "" : `agent:x:${gid}:\n`}nogroup:x:65534:\n`,
+    nsswitch: "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    hosts: "127.0.0.1 localhost\n::1 localhost\n",
+  };
+}
