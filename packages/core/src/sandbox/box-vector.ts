@@ -5,11 +5,14 @@
  * then what was granted, then empty folders over Core's own, then what the box is for, and last everything that
  * bubblewrap made itself turned read-only.
  */
-import { EGRESS_SOCKET, TMP_BYTES, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
+import { TMP_BYTES, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
 import type { SystemView } from "./system-view.ts";
 
-/** Descriptors of bubblewrap beside 0, 1 and 2. 3 and 4 are the go byte and bubblewrap's own report. */
-export const BOX_FDS = { seccomp: 5, passwd: 6, group: 7, nsswitch: 8, hosts: 9, firstGrant: 10 } as const;
+/**
+ * Descriptors that bubblewrap reads and closes. Before them stand the go byte (3), bubblewrap's own report (4) and one
+ * that is left to the shim (5).
+ */
+export const BOX_FDS = { seccomp: 6, passwd: 7, group: 8, nsswitch: 9, hosts: 10, firstGrant: 11 } as const;
 
 /** What this machine's bubblewrap can do, found by trying. */
 export type BoxFeatures = {
@@ -51,7 +54,6 @@ export function boxVector(policy: BoxPolicy, cwd: string, view: SystemView, feat
     ...policy.granted.flatMap((place, index) => granted(place, BOX_FDS.firstGrant + index, features)),
     ...policy.hidden.flatMap((path) => ["--size", "4096", "--perms", "0755", "--tmpfs", path]),
     ...policy.own.flatMap((place) => [place.write ? "--bind" : "--ro-bind", place.source, place.path]),
-    ...wayOut(policy.network),
     ...policy.hidden.flatMap((path) => ["--remount-ro", path]),
     ...["--remount-ro", "/dev", "--remount-ro", "/"],
     ...["--seccomp", String(BOX_FDS.seccomp)],
@@ -75,8 +77,4 @@ function system(view: SystemView, network: BoxNetwork): string[] {
 function granted(place: Place, fd: number, features: BoxFeatures): string[] {
   const mode = place.write ? "--bind" : "--ro-bind";
   return features.bindFd ? [`${mode}-fd`, String(fd), place.path] : [mode, place.source, place.path];
-}
-
-function wayOut(network: BoxNetwork): string[] {
-  return typeof network === "string" ? [] : ["--bind", network.socketPath, EGRESS_SOCKET];
 }

@@ -92,26 +92,19 @@ export const GO_FD = 3;
  * SECURITY: when Core dies before it recorded the run, read meets the end of the socket and nothing of the agent runs;
  * pinned by "kill -9 of Core before the release runs nothing". Single digits are all that a POSIX shell can close;
  * higher descriptors are Core's duty (closeInheritedFds), and bubblewrap's, which closes the places it has bound.
- *
- * A companion (Core's own forwarder) is started first and orphaned to the init of the box, so that the agent has no
- * child it does not know; its first line of output says that it is ready. Its arguments stand before the agent's.
  */
-export function shimArguments(
-  argv: readonly string[],
-  limits: BoxLimits = {},
-  companion: readonly string[] = [],
-): string[] {
-  const words = companion.map((_word, index) => `"$${index + 1 < 10 ? index + 1 : `{${index + 1}}`}"`).join(" ");
-  const lines = [
-    ...(companion.length === 0
-      ? []
-      : [`( ${words} 3<&- 4<&- 2>/dev/null & ) | read -r _ || exit 126`, `shift ${companion.length}`]),
+export function shim(limits: BoxLimits = {}): string {
+  return [
     `read -r _ <&${GO_FD} || exit 125`,
     "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-",
     ...limitLines(limits),
     'exec "$@"',
-  ];
-  return ["/bin/sh", "-c", lines.join("; "), "sh", ...companion, ...argv];
+  ].join("; ");
+}
+
+/** The vector that starts a shim; the agent's own follows. */
+export function shimVector(limits: BoxLimits = {}): string[] {
+  return ["/bin/sh", "-c", shim(limits), "sh"];
 }
 
 /** A limit that is not taken must not be missing unseen: then nothing is started. */

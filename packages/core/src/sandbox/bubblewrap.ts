@@ -29,7 +29,7 @@ import {
   type ProcessInfo,
 } from "../host/process-tree.ts";
 import { BOX_FDS, boxVector, type BoxFeatures } from "./box-vector.ts";
-import { boxEnvironment, GO_FD, shimArguments, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
+import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
@@ -81,7 +81,7 @@ export function confine(policy: BoxPolicy, cwd: string, features: BoxFeatures): 
   };
 }
 
-/** Descriptors from 5 on, as a spawn takes them; the data is written by `feedBox`. */
+/** Descriptors from 6 on, as a spawn takes them; the data is written by `feedBox`. */
 export function boxStdio(input: BoxInput): ("pipe" | number)[] {
   return [...input.data.map(() => "pipe" as const), ...input.placeFds];
 }
@@ -103,13 +103,13 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
   try {
     pipes = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
     const [stdout, stderr] = pipes;
-    const { limits, companion } = "confined" in options.policy ? { limits: {}, companion: [] } : options.policy;
+    const limits = "confined" in options.policy ? {} : options.policy.limits;
     const status = ["--json-status-fd", String(STATUS_FD)];
-    const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimArguments(options.argv, limits, companion)];
+    const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimVector(limits), ...options.argv];
     child = spawnProcess(argv, {
       cwd: "/",
       env: boxEnvironment(options),
-      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", ...boxStdio(input)],
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", "ignore", ...boxStdio(input)],
     });
     const exited = whenExited(child);
     // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.

@@ -13,7 +13,7 @@ import {
   start,
   type TestBox,
 } from "../../../../tests/support/boxes.ts";
-import { listDescendants, pollUntil } from "../host/process-tree.ts";
+import { pollUntil } from "../host/process-tree.ts";
 import { runPolicy, startBoxed, type BoxPolicy } from "./sandbox.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -189,16 +189,6 @@ test("limits are held by the kernel", async () => {
   });
   expect(seen).toMatch(/153|File size limit exceeded/);
   expect(seen).toMatch(/65536\n$/);
-});
-
-test("a companion is ready before the program, and ends with it", async () => {
-  const companion = ["/bin/sh", "-c", "sleep 0.1; echo ready; echo here > $0/companion; exec sleep 1000", own.data];
-  const seen = await inside(`while ! [ -e ${own.data}/companion ]; do :; done; cat ${own.data}/companion`, [], {
-    companion,
-  });
-  expect(seen).toBe("here\n");
-  await pollUntil(() => listDescendants(process.pid).length === 0, SOON);
-  expect(listDescendants(process.pid)).toEqual([]);
 });
 
 test("stops with grace, and a tree that ignores it is ended", async () => {

@@ -23,8 +23,7 @@ export async function runPolicy(run: {
   socketFolder: string;
   toolPath: string;
   program: string;
-  network: Exclude<BoxNetwork, "none">;
-  companion?: readonly string[];
+  network: BoxNetwork;
   limits: BoxLimits;
   core: CoreFolders;
 }): Promise<BoxPolicy> {
@@ -43,7 +42,6 @@ export async function runPolicy(run: {
     own,
     tools: tools(run.toolPath, run.program, own),
     network: hasEgress ? run.network : "none",
-    ...(hasEgress && run.companion !== undefined ? { companion: run.companion } : {}),
     limits: run.limits,
   };
 }

@@ -9,10 +9,10 @@
 export type Place = { path: string; source: string; write: boolean; kind: "file" | "folder" };
 
 /**
- * `none`: an empty network namespace. `open`: the machine's own network. `proxy`: an empty one, and Core's egress
- * proxy as the only way out: its socket is bound at EGRESS_SOCKET.
+ * `none`: an empty network namespace; what Core lets out of it is not the box's business. `open`: the machine's own
+ * network.
  */
-export type BoxNetwork = "none" | "open" | { kind: "proxy"; socketPath: string };
+export type BoxNetwork = "none" | "open";
 
 export type BoxLimits = {
   /** RLIMIT_DATA of each process, in bytes. */
@@ -31,13 +31,8 @@ export type BoxPolicy = {
   /** Program folders outside the system's, read-only. */
   tools: readonly string[];
   network: BoxNetwork;
-  /** Started inside before the program, as an absolute argument vector; it prints one line when it is ready. */
-  companion?: readonly string[];
   limits: BoxLimits;
 };
-
-/** Where a box finds Core's egress proxy. */
-export const EGRESS_SOCKET = "/run/opensentience/egress.sock";
 
 /** Of the box's own /tmp and of its /dev/shm, in bytes: they are memory of the machine. */
 export const TMP_BYTES: number = 256 * 1024 * 1024;

@@ -69,7 +69,7 @@ async function trySandbox(run: Run, help: string): Promise<BoxFeatures | string>
   for (const disableUserns of help.includes("--disable-userns") ? [true, false] : [false]) {
     const features = { disableUserns, bindFd };
     const input = confine(NOTHING, "/", features);
-    const stdio = ["ignore" as const, "ignore" as const, ...boxStdio(input)];
+    const stdio = ["ignore" as const, "ignore" as const, "ignore" as const, ...boxStdio(input)];
     const answer = await run(input.flags, { stdio, feed: (child) => feedBox(child, input) });
     if (answer === "") return features;
     said ||= answer;

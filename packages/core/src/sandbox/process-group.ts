@@ -20,7 +20,7 @@ import { bootId, pollUntil, processUsage, readProcess } from "../host/process-tr
 import {
   boxEnvironment,
   GO_FD,
-  shimArguments,
+  shimVector,
   type BoxedProcess,
   type BoxOptions,
   type Isolation,
@@ -39,7 +39,7 @@ export async function startInGroup(options: BoxOptions): Promise<BoxedProcess> {
     throw new CoreError("sandbox.required", "this machine cannot hold a sandbox", { nextStep: "opensentience doctor" });
   const [stdout, stderr] = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
   try {
-    const child = spawnProcess(shimArguments(options.argv), {
+    const child = spawnProcess([...shimVector(), ...options.argv], {
       cwd: options.cwd,
       env: boxEnvironment(options),
       stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe"],
