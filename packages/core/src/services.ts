@@ -120,6 +120,7 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
       logs,
       keepRuns: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
+      limits: { memoryBytes: config.get("limits.memory_bytes"), diskBytes: config.get("limits.disk_bytes") },
       sandbox: {
         mode: config.get("sandbox.mode"),
         requireEnforced: config.get("sandbox.require_enforced"),

@@ -175,6 +175,7 @@ export const AUDIT_EVENTS = {
       "commit",
       "pid",
       "permissions",
+      "limits",
       "isolation",
       "restart_count",
       "restart",

@@ -75,6 +75,8 @@ export const SETTINGS = {
   },
   "sandbox.mode": { default: "required", kind: "sandbox", environment: "OPENSENTIENCE_SANDBOX_MODE" },
   "sandbox.require_enforced": { default: false, kind: "boolean" },
+  "limits.memory_bytes": { default: 0, kind: "count", min: 0, max: MAX_BYTES },
+  "limits.disk_bytes": { default: 0, kind: "count", min: 0, max: MAX_BYTES },
   "restart.policy": { default: "never", kind: "policy" },
   "restart.max_attempts": { default: 5, kind: "count", min: 0, max: 1_000_000 },
   "restart.window_ms": { default: 60_000, kind: "count", min: 0, max: MAX_TIMER_MS },

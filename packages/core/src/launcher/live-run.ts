@@ -22,12 +22,16 @@ import {
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
+import { limitNote, sizeText, type RunLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
+import { watchDisk, watchMemory } from "./usage-watch.ts";
 
 /** How long output that is already in the pipe is read after the tree is gone, in ms. */
 const DRAIN_MS = 1_000;
 /** Between two attempts to record an end while the database refuses, in ms. */
 const RECORD_RETRY_MS = 1_000;
+/** For a run that is over a limit, in ms. */
+const OVER_LIMIT_GRACE_MS = 1_000;
 
 export type LogLimits = { maxLineBytes: number; maxFileBytes: number; maxFiles: number };
 
@@ -40,6 +44,8 @@ export type RunPlan = {
   pipeFolder: string;
   logPath: string;
   policy: BoxPolicy | Unconfined;
+  limits: RunLimits;
+  dataFolder: string;
   /** Who said that there is no sandbox; undefined where there is one. */
   unsandboxedBy: "setting" | "approval" | undefined;
   startedMetadata: Record<string, unknown>;
@@ -139,6 +145,7 @@ export class LiveRun {
       throw error;
     }
     box.release();
+    this.#watchUsage(box, act);
     killPoint("run.go_sent");
   }
 
@@ -192,13 +199,29 @@ export class LiveRun {
     }
   }
 
+  /** SECURITY: a run could fill the disk, and with it stop Core; pinned by "a run over its disk limit is ended and says so". */
+  #watchUsage(box: BoxedProcess, act: Act): void {
+    const { limits, dataFolder } = this.plan;
+    const over = (what: string, limit: number) => (bytes: number) => {
+      const much = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : sizeText(bytes);
+      this.condemn(`${what} ${much}, over the limit of ${sizeText(limit)}`, OVER_LIMIT_GRACE_MS, act);
+    };
+    const { memoryBytes, diskBytes } = limits;
+    if (memoryBytes !== undefined)
+      void this.#ended.then(watchMemory(() => box.usage().memoryBytes, memoryBytes, over("it took", memoryBytes)));
+    if (diskBytes !== undefined)
+      void this.#ended.then(watchDisk(dataFolder, diskBytes, over("its data folder holds", diskBytes)));
+  }
+
   async #finish(end: ProcessEnd, act: Act, { onEnding }: WhenOver): Promise<ProcessEnd> {
     killPoint("run.tree_gone");
     await this.#capture?.drainAndClose(DRAIN_MS);
     killPoint("run.output_drained");
     this.#leaked = end.leaked;
     const event: RunEvent =
-      this.#refusal === undefined ? { type: "ended", ...end } : { type: "start_failed", reason: this.#refusal };
+      this.#refusal === undefined
+        ? { type: "ended", ...end, note: limitNote(end, this.plan.limits) }
+        : { type: "start_failed", reason: this.#refusal };
     if (step(this.#state, event).effects.includes("consider_restart")) this.#decision = onEnding(end);
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
     killPoint("run.end_recorded");

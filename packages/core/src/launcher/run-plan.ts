@@ -21,6 +21,7 @@ import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings 
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
+import { boxLimits, limitsHeld, limitsOf, type MostLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
 
 /** What the record of a run keeps of its arguments. */
@@ -42,6 +43,7 @@ export type LauncherDeps = {
     keepRuns: number;
     toolPath: string;
     sandbox: SandboxSettings;
+    limits: MostLimits;
   };
   folders: {
     runAgents: string;
@@ -120,6 +122,8 @@ export async function makePlan(
   killPoint("run.folders_made");
   await pruneLogs(dirname(logPath), Math.max(0, settings.keepRuns - 1));
   killPoint("run.logs_pruned");
+  const { resources } = manifest.manifest;
+  const limits = limitsOf(resources, settings.limits);
   const { policy } = await confinementOf(unsandboxedBy, {
     approvedPermissions,
     source,
@@ -127,7 +131,7 @@ export async function makePlan(
     socketFolder: pipeFolder,
     toolPath: settings.toolPath,
     program: path,
-    limits: {},
+    limits: boxLimits(limits),
     core: settings.sandbox.core,
   });
   const startedMetadata = {
@@ -136,6 +140,7 @@ export async function makePlan(
     manifest_hash: manifest.manifestHash,
     commit: agent.commit,
     permissions,
+    limits: limitsHeld(resources, limits),
     args_count: args.length,
     args: recordedArguments(deps.redactor, args),
   };
@@ -149,6 +154,8 @@ export async function makePlan(
       pipeFolder,
       logPath,
       policy,
+      limits,
+      dataFolder: own.data,
       unsandboxedBy,
       startedMetadata,
     },

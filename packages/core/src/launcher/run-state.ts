@@ -29,7 +29,8 @@ export type RunEvent =
   /** Core ends the run because it cannot be governed any more; not what the operator asked for. */
   | { type: "condemned"; reason: string }
   | { type: "start_failed"; reason: string }
-  | ({ type: "ended" } & RunEnd);
+  /** `note`: what is added to the reason of an end that nobody asked for. */
+  | ({ type: "ended"; note?: string } & RunEnd);
 
 export type RunState = { status: RunStatus; reason: string | null; verdict?: string };
 
@@ -68,12 +69,13 @@ export function isOver(state: RunState): boolean {
   return state.status === "stopped" || state.status === "crashed";
 }
 
-function endReason(state: RunState, end: RunEnd): string {
+function endReason(state: RunState, end: RunEnd & { note?: string }): string {
   if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
   if (state.status === "stopping") return stopReason(end);
   if (state.verdict !== undefined) return state.verdict;
   if (end.signal === "SIGKILL") return "killed by SIGKILL that Core did not send (out of memory?)";
-  return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}` : `ended by ${end.signal}`;
+  const note = end.note ?? "";
+  return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}${note}` : `ended by ${end.signal}${note}`;
 }
 
 /** An agent that obeyed is not called killed because something that it started did not. */

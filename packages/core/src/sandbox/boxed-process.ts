@@ -93,7 +93,7 @@ export const GO_FD = 3;
  * pinned by "kill -9 of Core before the release runs nothing". Single digits are all that a POSIX shell can close;
  * higher descriptors are Core's duty (closeInheritedFds), and bubblewrap's, which closes the places it has bound.
  */
-export function shim(limits: BoxLimits = {}): string {
+function shim(limits: BoxLimits = {}): string {
   return [
     `read -r _ <&${GO_FD} || exit 125`,
     "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-",

@@ -1,0 +1,55 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { diskBytes } from "./usage-watch.ts";
+import { limitNote, limitsHeld, limitsOf } from "./run-limits.ts";
+
+const NONE = { memoryBytes: 0, diskBytes: 0 };
+const MIB = 2 ** 20;
+
+test("the manifest asks and the operator's settings are the most", () => {
+  const asked = { memory: { limit: "256Mi" }, disk: { limit: "1.5G" } };
+  expect(limitsOf(asked, NONE)).toEqual({ memoryBytes: 256 * MIB, diskBytes: 1.5e9 });
+  expect(limitsOf(asked, { memoryBytes: 64 * MIB, diskBytes: 2e9 })).toEqual({
+    memoryBytes: 64 * MIB,
+    diskBytes: 1.5e9,
+  });
+  expect(limitsOf(undefined, { memoryBytes: 64 * MIB, diskBytes: 0 })).toEqual({ memoryBytes: 64 * MIB });
+  expect(limitsOf({ memory: { limit: "1k" }, disk: { limit: "10" } }, NONE)).toEqual({
+    memoryBytes: 16 * MIB,
+    diskBytes: 10,
+  });
+  expect(limitsOf(undefined, NONE)).toEqual({});
+});
+
+test("a limit is called what it is", () => {
+  const limits = { memoryBytes: 64 * MIB, diskBytes: 10 };
+  const resources = { cpu: { limit: "200m" } };
+  expect(limitsHeld(resources, limits)).toEqual({
+    "memory:67108864": "brokered",
+    "disk:10": "brokered",
+    "cpu:200m": "advisory",
+  });
+  expect(limitsHeld(undefined, {})).toEqual({});
+});
+
+test("an end says which limit there was", () => {
+  const limits = { memoryBytes: 64 * MIB, diskBytes: 2 * MIB };
+  expect(limitNote({ exitCode: null, signal: "SIGXFSZ" }, limits)).toBe(" (a file grew over the limit of 2 MiB)");
+  expect(limitNote({ exitCode: null, signal: "SIGABRT" }, limits)).toContain("limited to 64 MiB");
+  expect(limitNote({ exitCode: 0, signal: null }, limits)).toBe("");
+  expect(limitNote({ exitCode: 1, signal: null }, {})).toBe("");
+});
+
+test("what a folder takes is counted in blocks, without following links", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "os-disk-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, "a/b"), { recursive: true });
+  writeFileSync(join(folder, "a/b/f"), Buffer.alloc(MIB, 1));
+  symlinkSync("/usr", join(folder, "a/link"));
+  const bytes = await diskBytes(folder, 100 * MIB);
+  expect(bytes).toBeGreaterThanOrEqual(MIB);
+  expect(bytes).toBeLessThan(1.2 * MIB);
+  expect(await diskBytes(folder, 10)).toBeGreaterThan(10);
+});

@@ -1,0 +1,79 @@
+/**
+ * What a run may use: the manifest asks, the operator's settings are the most it gets. The memory of the
+ * tree and the size of the data folder are looked at while the run lives, and a run over its limit is ended with that
+ * reason. Behind them the kernel holds each process: RLIMIT_FSIZE is the disk limit, RLIMIT_DATA the memory limit and
+ * what a runtime reserves without using it (Node 24 does not start with less than about 600 MiB). A limit of CPU is
+ * only recorded.
+ */
+import type { Enforcement, Manifest } from "@opensentience/protocol";
+import type { BoxLimits } from "../sandbox/sandbox.ts";
+
+export type RunLimits = {
+  /** What all processes of the run have in memory together, in bytes. */
+  memoryBytes?: number;
+  /** Of the data folder, and so of each file, in bytes. */
+  diskBytes?: number;
+};
+
+/** Bytes; 0 is no limit. */
+export type MostLimits = { memoryBytes: number; diskBytes: number };
+
+const UNITS: Record<string, number> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+const BINARY: Record<string, number> = { k: 2 ** 10, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+/** On top of the limit, for RLIMIT_DATA: address space that is reserved counts there although nothing is in it. */
+const RESERVED_BYTES = 2 ** 30;
+/** No program starts with less: what an agent asks for in error must not keep it from running with an odd message. */
+const LEAST_MEMORY = 16 * 2 ** 20;
+
+export function limitsOf(resources: Manifest["resources"], most: MostLimits): RunLimits {
+  const memoryBytes = least(bytesOf(resources?.memory?.limit), most.memoryBytes);
+  const diskBytes = least(bytesOf(resources?.disk?.limit), most.diskBytes);
+  return {
+    ...(memoryBytes === undefined ? {} : { memoryBytes: Math.max(LEAST_MEMORY, memoryBytes) }),
+    ...(diskBytes === undefined ? {} : { diskBytes }),
+  };
+}
+
+/** What the kernel holds each process to. */
+export function boxLimits(limits: RunLimits): BoxLimits {
+  return {
+    ...(limits.memoryBytes === undefined ? {} : { memoryBytes: limits.memoryBytes + RESERVED_BYTES }),
+    ...(limits.diskBytes === undefined ? {} : { fileBytes: limits.diskBytes }),
+  };
+}
+
+/** How each limit that there is is held; for the record of a run. */
+export function limitsHeld(resources: Manifest["resources"], limits: RunLimits): Record<string, Enforcement> {
+  // Core looks at both from outside, with a sandbox and without.
+  return {
+    ...(limits.memoryBytes === undefined ? {} : { [`memory:${limits.memoryBytes}`]: "brokered" }),
+    ...(limits.diskBytes === undefined ? {} : { [`disk:${limits.diskBytes}`]: "brokered" }),
+    ...(resources?.cpu?.limit === undefined ? {} : { [`cpu:${resources.cpu.limit}`]: "advisory" }),
+  };
+}
+
+/** What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none. */
+export function limitNote(end: { exitCode: number | null; signal: string | null }, limits: RunLimits): string {
+  if (end.signal === "SIGXFSZ" && limits.diskBytes !== undefined)
+    return ` (a file grew over the limit of ${sizeText(limits.diskBytes)})`;
+  if (limits.memoryBytes === undefined || end.exitCode === 0) return "";
+  return ` (its memory was limited to ${sizeText(limits.memoryBytes)})`;
+}
+
+/** `256 MiB`. */
+export function sizeText(bytes: number): string {
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 2 ** 10)} KiB` : `${Math.round((bytes / 2 ** 20) * 10) / 10} MiB`;
+}
+
+function least(asked: number | undefined, most: number): number | undefined {
+  if (most === 0) return asked;
+  return asked === undefined ? most : Math.min(asked, most);
+}
+
+/** `256Mi`, `1.5G`, `1000` (bytes). */
+function bytesOf(text: string | number | undefined): number | undefined {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([kKMGT]?i?)B?$/.exec(String(text ?? "")) ?? [];
+  if (amount === undefined) return undefined;
+  const factor = unit.endsWith("i") ? BINARY[unit.slice(0, 1)] : UNITS[unit];
+  return Math.ceil(Number(amount) * (factor ?? 1));
+}

@@ -1,0 +1,61 @@
+/** Runs that use more than they may, in a real box: each is ended by what holds the limit, and its end says which. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { actsIn } from "../support/agent-acts.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { type CoreHome, type Files, newHome } from "../support/core-home.ts";
+
+let home: CoreHome;
+beforeAll(async () => {
+  home = await newHome();
+});
+afterAll(() => home.dispose());
+const { enabled, run, ended } = actsIn(() => home);
+
+const program = (text: string): Files => ({ "bin/agent": { text, mode: 0o755 } });
+
+test("a run over its disk limit is ended and says so", async () => {
+  const files = program(
+    '#!/bin/sh\necho started\nsleep 0.5\nfor n in 1 2 3 4; do head -c 900000 /dev/zero > "$HOME/$n"; done\nsleep 1000\n',
+  );
+  await enabled("fills.disk", files, { resources: { disk: { limit: "1M" } } });
+  const started = await run("fills.disk");
+  expect(await ended("fills.disk")).toMatchObject({
+    status: "crashed",
+    reason: expect.stringMatching(/^its data folder holds .* MiB, over the limit of 977 KiB$/),
+  });
+  const record = auditRows(home, "agent.run_started").find(({ subject }) => subject === started.run_id);
+  expect(record?.metadata["limits"]).toEqual({ "disk:1000000": "brokered" });
+});
+
+test("a run that writes one file over its limit is ended by the kernel and says so", async () => {
+  const files = program('#!/bin/sh\necho started\nsleep 0.5\nexec head -c 3000000 /dev/zero > "$HOME/f"\n');
+  await enabled("large.file", files, { resources: { disk: { limit: "1M" } } });
+  await run("large.file");
+  expect(await ended("large.file")).toMatchObject({ reason: expect.stringContaining("a file grew over the limit") });
+});
+
+test("a run that takes more memory than it may ends, and says what it had", async () => {
+  const text = `#!/usr/bin/env node\nconsole.log("started");\nconst kept = [];\nsetTimeout(() => { for (;;) kept.push(new Array(1e6).fill(Math.random())); }, 500);\n`;
+  await enabled("takes.memory", program(text), { resources: { memory: { limit: "200Mi" } } });
+  await run("takes.memory");
+  const { reason, status } = await ended("takes.memory");
+  expect(status).toBe("crashed");
+  // Whoever grows faster than Core looks meets the kernel's limit.
+  expect(reason).toMatch(/^it took .* MiB, over the limit of 200 MiB$|its memory was limited to 200 MiB/);
+});
+
+test("an approval that would only be advisory is refused where the operator requires more", async () => {
+  const strict = await newHome({ settings: { "sandbox.require_enforced": true } });
+  const own = actsIn(() => strict);
+  try {
+    await own.enabled("asks.events", {}, { permissions: ["event:publish:x", "filesystem:read:~/**"] });
+    expect(await strict.fails(["agents", "run", "asks.events"])).toMatchObject({
+      code: 4,
+      error: { code: "sandbox.not_enforced", details: { permissions: ["event:publish:x"] } },
+    });
+    await strict.json(["agents", "enable", "asks.events", "--approve", "filesystem:read:~/**"]);
+    expect(await own.run("asks.events")).toMatchObject({ isolation: "sandbox" });
+  } finally {
+    await strict.dispose();
+  }
+});
