@@ -29,6 +29,7 @@ const ARROWS: Rules["arrows"] = {
   tree: ["host"],
   discovery: ["manifest", "catalog", "audit-log", "host"],
   sandbox: ["host"],
+  egress: ["audit-log"],
   install: ["manifest", "tree", "catalog", "audit-log", "sandbox", "logs", "host"],
   build: ["manifest", "tree", "catalog", "audit-log", "sandbox", "logs", "host"],
   enablement: ["manifest", "tree", "catalog", "audit-log", "storage", "host"],
@@ -88,6 +89,7 @@ const CAPABILITIES: Rules["capabilities"] = {
     `${CORE}/host/pipe.ts`,
     `${CORE}/runtime/runtime.ts`,
     `${CORE}/conformance/trial.ts`,
+    `${CORE}/egress/`,
     "packages/sdk/src/connection.ts",
   ],
   "node:http": [`${CORE}/web/`, `${CORE}/cli/control-client.ts`],
@@ -97,7 +99,7 @@ const CAPABILITIES: Rules["capabilities"] = {
   "@hono/node-server": [`${CORE}/web/`],
   "smol-toml": [`${CORE}/host/config.ts`],
   "process.env": [`${CORE}/host/config.ts`, "packages/sdk/src/"],
-  // Core never loads an agent's code into its own process, and opens no connection to anywhere.
+  // Core never loads an agent's code into its own process, and opens no connection of its own to anywhere.
   "computed import()": NOBODY,
   eval: NOBODY,
   Function: NOBODY,
@@ -116,7 +118,8 @@ const CAPABILITIES: Rules["capabilities"] = {
   EventSource: ["packages/admin-ui/src/live/event-hub.ts"],
   "node:dgram": NOBODY,
   "node:dns": NOBODY,
-  "node:dns/promises": NOBODY,
+  // For the hosts that an agent may reach; Core itself asks for nobody.
+  "node:dns/promises": [`${CORE}/egress/name-lookup.ts`],
   "node:http2": NOBODY,
   "node:https": NOBODY,
   "node:tls": NOBODY,

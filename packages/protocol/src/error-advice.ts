@@ -127,6 +127,20 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "enablement.expiry_required": "Say how long it holds, for example `--expires 1d`.",
   "enablement.invalid_expiry": "Give a duration such as 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
 
+  "egress.not_approved":
+    "Approve `network:egress:HOST` for it, if it should reach that host; the audit log has the host.",
+  "egress.private_address":
+    "Name the address and the port in the permission (`network:egress:192.168.1.5:8080`), if the agent should reach it.",
+  "egress.core_port": "Nothing makes Core's own port reachable to an agent; give it a tool instead.",
+  "egress.invalid_request":
+    "Send CONNECT, or http:// with a whole URL, one request per connection; most HTTP clients do when they use HTTP_PROXY.",
+  "egress.unresolved":
+    "Look the name up on this machine with `getent hosts NAME`, and correct it or the machine's DNS.",
+  "egress.unreachable":
+    "Try the same host and port from this machine, outside of the agent; Core connects directly and through no other proxy.",
+  "egress.timeout": "Try the same host and port from this machine, outside of the agent, and then again.",
+  "egress.too_many_connections": "Close connections in the agent before it opens more; a run may hold 128 at once.",
+
   "launcher.already_running": "Leave it running, or start it anew with `opensentience agents restart ID`.",
   "launcher.program_missing":
     "Install the program that the message names on tools.path, or correct the entrypoint in the agent's repository and install it again.",

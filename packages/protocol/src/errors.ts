@@ -172,6 +172,40 @@ export const ERROR_CODES = {
   },
   "enablement.invalid_expiry": { kind: "usage", meaning: "The expiry is not a duration or time in the future." },
 
+  "egress.not_approved": {
+    kind: "denied",
+    meaning: "The agent wants to connect to a host that no approved permission covers.",
+  },
+  "egress.private_address": {
+    kind: "denied",
+    meaning: "The host is at an address of this machine or of a private network, which the approval does not name.",
+  },
+  "egress.core_port": {
+    kind: "denied",
+    meaning: "The agent wants to connect to a port of Core itself.",
+  },
+  "egress.invalid_request": {
+    kind: "usage",
+    meaning: "What came to Core's proxy is no request to a proxy, or could be read in two ways.",
+  },
+  "egress.unresolved": {
+    kind: "unavailable",
+    meaning: "The name of a host that is allowed has no address.",
+  },
+  "egress.unreachable": {
+    kind: "unavailable",
+    meaning: "A host that is allowed does not take the connection.",
+  },
+  "egress.timeout": {
+    kind: "timeout",
+    meaning:
+      "The agent took too long to send its request, or a host that is allowed too long to be found or to answer.",
+  },
+  "egress.too_many_connections": {
+    kind: "unavailable",
+    meaning: "The agent, or all agents together, hold as many connections as there may be.",
+  },
+
   "launcher.already_running": { kind: "conflict", meaning: "The agent is already running." },
   "launcher.program_missing": { kind: "invalid", meaning: "The entrypoint's program does not exist." },
   "launcher.not_executable": { kind: "invalid", meaning: "The entrypoint's program cannot be executed." },

@@ -15,7 +15,7 @@ import { understand } from "./permissions/grammar.ts";
 export { type Comparison, type PermissionChange, type PermissionDiff } from "./permissions/compare.ts";
 export { comparePermissions, diffPermissions, isPureNarrowing } from "./permissions/compare.ts";
 export { MAX_PERMISSION_BYTES, type Permission, canonicalPermissions, parsePermission } from "./permissions/grammar.ts";
-export { matchesHost } from "./permissions/host-pattern.ts";
+export { type HostPattern, canonicalHost, matchesHost, parseHostPattern } from "./permissions/host-pattern.ts";
 export { type PermissionDescription, describePermission } from "./permissions/meaning.ts";
 export { matchesPath, type PathReach, pathReach } from "./permissions/path-pattern.ts";
 export { matchesTool } from "./permissions/tool-pattern.ts";

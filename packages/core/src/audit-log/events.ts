@@ -205,6 +205,11 @@ export const AUDIT_EVENTS = {
     meaning: "An act was refused by policy.",
     metadata: ["code", "message", "act", "door", "count"],
   },
+  "security.egress_refused": {
+    severity: "security",
+    meaning: "A run wanted to connect to what it may not; once per host and run.",
+    metadata: ["agent_id", "host", "port", "code", "count", "phase"],
+  },
   "web.signed_in": {
     severity: "security",
     meaning: "Somebody signed in to the web page; a session begins.",

@@ -28,8 +28,11 @@ export function parseHostPattern(text: string): HostPattern | undefined {
   return { kind: below ? "below" : "exact", host, port };
 }
 
-/** Lower case, no final dot, one spelling per IP address; undefined when it is neither a name nor an address. */
-function canonicalHost(text: string): string | undefined {
+/**
+ * Lower case, no final dot, one spelling per IP address (IPv6 in brackets); undefined when the text is neither a name in
+ * ASCII nor an address.
+ */
+export function canonicalHost(text: string): string | undefined {
   const host = text.toLowerCase();
   if (host.startsWith("[")) return /^\[[0-9a-f:.]{2,45}\]$/.test(host) ? parsedAddress(host) : undefined;
   const name = host.endsWith(".") ? host.slice(0, -1) : host;

@@ -1,0 +1,189 @@
+/**
+ * The way out: Core's proxy, through which a run reaches the hosts that were approved for it, and nothing else.
+ *
+ * A run with `network:egress` stands in an empty network namespace. In there one socket listens on 127.0.0.1; it was
+ * made inside, handed to Core before the run's first instruction, and Core accepts its connections. So no process of the
+ * way out lives among those of the agent, and what does not ask the proxy has no network at all.
+ *
+ * Life cycle: `open` when the box hands over its socket, `close` when the run has ended; with it every connection ends.
+ * A connection carries one request: CONNECT, or http:// with a whole URL. The host is brought to one spelling and
+ * compared with the approved patterns, its name is resolved once, the addresses are judged, and one of them is
+ * connected to. Then bytes go both ways with back-pressure, so Core's memory stays flat.
+ *
+ * Promises: nothing is resolved or connected to that no pattern covers; addresses of this machine and of private
+ * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and recorded once per
+ * host and run, without path, query or payload. Refuses: to look into what is encrypted, so a host that is allowed may
+ * serve other names from its address. Caller: launcher (through services.ts).
+ */
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { CoreError } from "@opensentience/protocol";
+import type { AuditLog } from "../audit-log/audit-log.ts";
+import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
+import { namingOf, permittedAddresses } from "./policy.ts";
+import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
+import { addressOf, type Target } from "./target.ts";
+
+export type EgressLimits = ConnectionLimits & {
+  /** Connections of one run, and of all runs together; each holds two descriptors of Core. */
+  perRun: number;
+  inAll: number;
+  /** How many refused hosts of one run are recorded one by one. */
+  recordedHosts: number;
+};
+
+export const EGRESS_LIMITS: EgressLimits = {
+  headBytes: 32_768,
+  headMs: 10_000,
+  connectMs: 10_000,
+  idleMs: 900_000,
+  perRun: 128,
+  inAll: 1_024,
+  recordedHosts: 100,
+};
+
+export type EgressRun = {
+  runId: string;
+  agentId: string;
+  /** The patterns of its approved `network:egress` permissions. */
+  patterns: readonly string[];
+};
+
+export type EgressDeps = {
+  audit: AuditLog;
+  /** Ports of this machine on which Core itself listens. */
+  corePorts: () => readonly number[];
+  onFault: (what: string, error: unknown) => void;
+  resolve?: Resolve;
+  limits?: EgressLimits;
+};
+
+/** What a run did with its way out so far. */
+export type EgressCounts = { connections: number; refused: number };
+
+type Served = {
+  run: EgressRun;
+  server: Server;
+  sockets: Set<Socket>;
+  names: NameLookup;
+  counts: EgressCounts;
+  recorded: Set<string>;
+  /** Refusals that have no row of their own. */
+  unrecorded: number;
+};
+
+export class Egress {
+  readonly #deps: EgressDeps;
+  readonly #limits: EgressLimits;
+  readonly #served = new Map<string, Served>();
+
+  constructor(deps: EgressDeps) {
+    this.#deps = deps;
+    this.#limits = deps.limits ?? EGRESS_LIMITS;
+  }
+
+  /** Serves the run through a socket that listens already, which from now on is this class's to close. */
+  async open(run: EgressRun, listener: Server): Promise<void> {
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(served, socket));
+    const served: Served = {
+      run,
+      server,
+      sockets: new Set(),
+      names: new NameLookup(this.#deps.resolve ?? systemResolve),
+      counts: { connections: 0, refused: 0 },
+      recorded: new Set(),
+      unrecorded: 0,
+    };
+    this.#served.set(run.runId, served);
+    await once(server.listen(listener), "listening");
+    server.on("error", (error) => this.#deps.onFault(`the way out of ${run.agentId}`, error));
+  }
+
+  /** Ends every connection of the run. Idempotent. */
+  close(runId: string): void {
+    const served = this.#served.get(runId);
+    if (served === undefined) return;
+    this.#served.delete(runId);
+    served.server.close();
+    for (const socket of served.sockets) socket.destroy();
+    if (served.unrecorded > 0) this.#record(served, { count: served.counts.refused, phase: "total" });
+  }
+
+  /** Undefined for a run that has no way out, or has ended. */
+  counts(runId: string): EgressCounts | undefined {
+    const served = this.#served.get(runId);
+    return served === undefined ? undefined : { ...served.counts };
+  }
+
+  #accept(served: Served, client: Socket): void {
+    if (!this.#hasRoom(served)) {
+      client.on("error", () => {});
+      served.counts.refused += 1;
+      return answer(
+        client,
+        new CoreError("egress.too_many_connections", "as many connections are open as there may be"),
+      );
+    }
+    served.counts.connections += 1;
+    served.sockets.add(client);
+    client.once("close", () => served.sockets.delete(client));
+    void serveConnection(client, {
+      limits: this.#limits,
+      addressesFor: (target) => this.#addressesFor(served, target),
+      onRefused: (error, target) => this.#refused(served, error, target),
+    });
+  }
+
+  #hasRoom(served: Served): boolean {
+    if (served.sockets.size >= this.#limits.perRun) return false;
+    const inAll = [...this.#served.values()].reduce((sum, { sockets }) => sum + sockets.size, 0);
+    return inAll < this.#limits.inAll;
+  }
+
+  async #addressesFor({ run, names }: Served, target: Target): Promise<string[]> {
+    // SECURITY: a lookup itself tells a name server something, so names that were not approved are not looked up;
+    // pinned by "a name that no permission covers is never looked up".
+    const naming = namingOf(target, run.patterns);
+    const literal = addressOf(target.host);
+    const addresses = literal === undefined ? await names.addressesOf(target.host, this.#limits.connectMs) : [literal];
+    return permittedAddresses(target, addresses, naming, this.#deps.corePorts());
+  }
+
+  #refused(served: Served, error: CoreError, target: Target | undefined): void {
+    if (error.code === "core.internal") return this.#deps.onFault(`the way out of ${served.run.agentId}`, error.cause);
+    served.counts.refused += 1;
+    // What was allowed and did not come about is no refusal.
+    if (!RECORDED.has(error.code)) return;
+    const host = target?.host;
+    const key = host ?? error.code;
+    if (served.recorded.has(key)) served.unrecorded += 1;
+    else if (served.recorded.size >= this.#limits.recordedHosts) served.unrecorded += 1;
+    else {
+      served.recorded.add(key);
+      this.#record(served, { host, port: target?.port, code: error.code });
+    }
+  }
+
+  #record({ run }: Served, metadata: Record<string, unknown>): void {
+    try {
+      this.#deps.audit.record({
+        type: "security.egress_refused",
+        act: { actor: { type: "agent", id: run.agentId }, correlationId: null },
+        subject: { type: "run", id: run.runId },
+        outcome: "denied",
+        metadata: { agent_id: run.agentId, ...metadata },
+      });
+    } catch (error) {
+      // It was refused all the same.
+      this.#deps.onFault("a refused host could not be recorded", error);
+    }
+  }
+}
+
+/** By the policy, or because the request was not one. */
+const RECORDED: ReadonlySet<string> = new Set([
+  "egress.not_approved",
+  "egress.private_address",
+  "egress.core_port",
+  "egress.invalid_request",
+]);

@@ -1,0 +1,51 @@
+/** May this run go there? First the name, before anybody is asked for its addresses; then each address. */
+import { CoreError, matchesHost, parseHostPattern } from "@opensentience/protocol";
+import { classOf, isThisMachine } from "./address-class.ts";
+import { addressOf, type Target } from "./target.ts";
+
+/** How firmly the approval names the target: by a wildcard or without a port, by name and port, by address and port. */
+export type Naming = "loose" | "name" | "address";
+
+/** Throws `egress.not_approved` when no pattern covers the host at that port. */
+export function namingOf(target: Target, patterns: readonly string[]): Naming {
+  const covering = patterns.filter((pattern) => matchesHost(pattern, target.host, target.port));
+  if (covering.length === 0) {
+    throw new CoreError("egress.not_approved", `no approved permission covers ${target.host}:${target.port}`);
+  }
+  const isNamed = covering.some((pattern) => {
+    const parsed = parseHostPattern(pattern);
+    return parsed?.kind === "exact" && parsed.port !== undefined;
+  });
+  if (!isNamed) return "loose";
+  return addressOf(target.host) !== undefined || isLocalhost(target.host) ? "address" : "name";
+}
+
+/** RFC 6761: never any other machine. */
+function isLocalhost(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost");
+}
+
+/**
+ * Those of the addresses that may be connected to. Throws `egress.core_port` and `egress.private_address` when none may.
+ * SECURITY: a name belongs to whoever runs its DNS. It reaches a private network only where the approval names it with
+ * its port, and this machine or link-local addresses (169.254.169.254 hands out a cloud machine's keys) never; pinned by
+ * "a name that resolves to a private address".
+ */
+export function permittedAddresses(
+  target: Target,
+  addresses: readonly string[],
+  naming: Naming,
+  corePorts: readonly number[],
+): string[] {
+  const others = addresses.filter((address) => !(corePorts.includes(target.port) && isThisMachine(address)));
+  if (others.length === 0) throw new CoreError("egress.core_port", "Core's own port is nobody's to reach");
+  const permitted = others.filter((address) => {
+    const place = classOf(address);
+    return place === "public" || naming === "address" || (naming === "name" && place === "private");
+  });
+  if (permitted.length > 0) return permitted;
+  throw new CoreError(
+    "egress.private_address",
+    `${target.host}:${target.port} is an address of this machine or of a private network, which the approval does not name`,
+  );
+}
