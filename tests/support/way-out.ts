@@ -29,7 +29,7 @@ export type WayOutOptions = {
   corePorts?: number[];
 };
 
-async function makeEgress(
+export async function makeEgress(
   options: Omit<WayOutOptions, "patterns">,
 ): Promise<Pick<WayOut, "egress" | "refusals" | "faults">> {
   const folder = mkdtempSync(join(tmpdir(), "os-egress-"));

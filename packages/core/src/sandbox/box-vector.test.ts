@@ -49,10 +49,10 @@ test("a run without a permission", () => {
     "--ro-bind /usr /usr",
     "--symlink usr/bin /bin",
     "--ro-bind /usr/share/zoneinfo/UTC /etc/localtime",
-    "--ro-bind-data 7 /etc/passwd",
-    "--ro-bind-data 8 /etc/group",
-    "--ro-bind-data 9 /etc/nsswitch.conf",
-    "--ro-bind-data 10 /etc/hosts",
+    "--ro-bind-data 8 /etc/passwd",
+    "--ro-bind-data 9 /etc/group",
+    "--ro-bind-data 10 /etc/nsswitch.conf",
+    "--ro-bind-data 6 /etc/hosts",
     "--proc /proc",
     "--ro-bind /proc/sys /proc/sys",
     "--ro-bind /dev/null /proc/keys",
@@ -69,7 +69,7 @@ test("a run without a permission", () => {
     "--ro-bind /core/run/1 /core/run/1",
     "--remount-ro /dev",
     "--remount-ro /",
-    "--seccomp 6",
+    "--seccomp 7",
     "--chdir /core/a/src",
   ]);
 });

@@ -9,10 +9,10 @@ import { TMP_BYTES, type BoxNetwork, type BoxPolicy, type Place } from "./policy
 import type { SystemView } from "./system-view.ts";
 
 /**
- * Descriptors that bubblewrap reads and closes. Before them stand the go byte (3), bubblewrap's own report (4) and one
- * that is left to the shim (5).
+ * Descriptors that bubblewrap reads and closes. Before them stand the go byte (3), bubblewrap's own report (4) and the
+ * socket pair of a way out (5). One that it does not read in every box has one digit, for the shim to close.
  */
-export const BOX_FDS = { seccomp: 6, passwd: 7, group: 8, nsswitch: 9, hosts: 10, firstGrant: 11 } as const;
+export const BOX_FDS = { hosts: 6, seccomp: 7, passwd: 8, group: 9, nsswitch: 10, firstGrant: 11 } as const;
 
 /** What this machine's bubblewrap can do, found by trying. */
 export type BoxFeatures = {

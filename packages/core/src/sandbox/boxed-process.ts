@@ -1,8 +1,10 @@
 /** What both ways of holding a process tree have in common: the options, the running box, how it ended. */
+import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import type { ProcessInfo } from "../host/process-tree.ts";
 import type { BoxFeatures } from "./box-vector.ts";
 import type { BoxLimits, BoxPolicy } from "./policy.ts";
+import { LISTENER_LINES } from "./way-out.ts";
 
 /** How the tree is held together, and so how surely it can be ended. `sandbox` holds permissions too. */
 export type Isolation = "sandbox" | "pid_namespace" | "process_group";
@@ -39,6 +41,11 @@ export type BoxOptions = {
   marker: string;
   /** What the box shows of the machine; to start something without a sandbox has to be said. */
   policy: BoxPolicy | Unconfined;
+  /**
+   * The one way out of an empty network: is given the socket that listens on 127.0.0.1:WAY_OUT_PORT in the box, once,
+   * and is awaited before `startBoxed` resolves. The box must show Core's Node.
+   */
+  wayOut?: (listener: Server) => Promise<void>;
 };
 
 export type ProcessEnd = {
@@ -92,9 +99,11 @@ export const GO_FD = 3;
  * SECURITY: when Core dies before it recorded the run, read meets the end of the socket and nothing of the agent runs;
  * pinned by "kill -9 of Core before the release runs nothing". Single digits are all that a POSIX shell can close;
  * higher descriptors are Core's duty (closeInheritedFds), and bubblewrap's, which closes the places it has bound.
+ * What makes a way out goes first, where there is one.
  */
-function shim(limits: BoxLimits = {}): string {
+function shim(limits: BoxLimits, hasListeners: boolean): string {
   return [
+    ...(hasListeners ? LISTENER_LINES : []),
     `read -r _ <&${GO_FD} || exit 125`,
     "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-",
     ...limitLines(limits),
@@ -102,9 +111,9 @@ function shim(limits: BoxLimits = {}): string {
   ].join("; ");
 }
 
-/** The vector that starts a shim; the agent's own follows. */
-export function shimVector(limits: BoxLimits = {}): string[] {
-  return ["/bin/sh", "-c", shim(limits), "sh"];
+/** The vector that starts a shim; the agent's own follows. `listeners` is that of way-out.ts, or empty. */
+export function shimVector(limits: BoxLimits = {}, listeners: readonly string[] = []): string[] {
+  return ["/bin/sh", "-c", shim(limits, listeners.length > 0), "sh", ...listeners];
 }
 
 /** A limit that is not taken must not be missing unseen: then nothing is started. */

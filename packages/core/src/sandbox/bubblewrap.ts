@@ -16,6 +16,7 @@
  */
 import { once } from "node:events";
 import { closeSync } from "node:fs";
+import type { Server } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { CoreError } from "@opensentience/protocol";
 import { spawnProcess, whenExited, whenSpawned, type ChildProcess, type Exit } from "../host/child-process.ts";
@@ -35,6 +36,7 @@ import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
 import { etcFiles, systemView } from "./system-view.ts";
+import { listenerArguments, receiveListener } from "./way-out.ts";
 
 const STATUS_FD = 4;
 /** How long bwrap may take to set a box up before Core says that it failed. */
@@ -73,7 +75,7 @@ export function confine(policy: BoxPolicy, cwd: string, features: BoxFeatures): 
   const etc = etcFiles();
   const flags = boxVector(policy, cwd, systemView(), features);
   // In the order of BOX_FDS.
-  const data = [seccompProgram(process.arch) ?? Buffer.alloc(0), etc.passwd, etc.group, etc.nsswitch, etc.hosts];
+  const data = [etc.hosts, seccompProgram(process.arch) ?? Buffer.alloc(0), etc.passwd, etc.group, etc.nsswitch];
   return {
     flags,
     data: data.map((one) => Buffer.from(one)),
@@ -88,7 +90,7 @@ export function boxStdio(input: BoxInput): ("pipe" | number)[] {
 
 export function feedBox(child: ChildProcess, input: BoxInput): void {
   for (const [index, bytes] of input.data.entries()) {
-    const stream = child.stdio[BOX_FDS.seccomp + index] as Writable | null | undefined;
+    const stream = child.stdio[BOX_FDS.hosts + index] as Writable | null | undefined;
     // bubblewrap may end before it has read them; its exit says all there is to say.
     stream?.on("error", () => {});
     stream?.end(bytes);
@@ -97,21 +99,26 @@ export function feedBox(child: ChildProcess, input: BoxInput): void {
 
 /** Starts the box up to the shim. Fails with `launcher.start_failed`; then nothing of it is left. */
 export async function startInNamespace(bwrapPath: string, options: BoxOptions): Promise<BoxedProcess> {
+  const wayOut = wayOutOf(options);
   const input = inputOf(options);
   let pipes: [OpenPipe, OpenPipe] | undefined;
   let child: ChildProcess | undefined;
+  let listener: Promise<Server> | undefined;
   try {
     pipes = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
     const [stdout, stderr] = pipes;
     const limits = "confined" in options.policy ? {} : options.policy.limits;
+    const listeners = wayOut === undefined ? [] : listenerArguments();
     const status = ["--json-status-fd", String(STATUS_FD)];
-    const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimVector(limits), ...options.argv];
+    const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimVector(limits, listeners), ...options.argv];
+    const fifth = wayOut === undefined ? "ignore" : "ipc";
     child = spawnProcess(argv, {
       cwd: "/",
       env: boxEnvironment(options),
-      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", "ignore", ...boxStdio(input)],
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", fifth, ...boxStdio(input)],
     });
     const exited = whenExited(child);
+    if (wayOut !== undefined) listener = receiveListener(child, PATIENCE_MS);
     // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.
     for (const stream of child.stdio.slice(GO_FD)) stream?.on("error", () => {});
     await whenSpawned(child);
@@ -119,12 +126,14 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     feedBox(child, input);
     killPoint("box.spawned");
     const { init, leader } = await findInside(child, exited);
+    if (listener !== undefined) await wayOut?.(await listener);
     killPoint("box.ready");
     const isolation = "confined" in options.policy ? "pid_namespace" : "sandbox";
     return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd], isolation);
   } catch (cause) {
     child?.kill("SIGKILL");
     closeExtraStreams(child);
+    void listener?.then((one) => one.close()).catch(() => {});
     if (pipes === undefined) throw cause;
     const [stdout, stderr] = pipes;
     const said = await lastWords(stderr.readEnd);
@@ -139,6 +148,13 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     for (const pipe of pipes ?? []) closeSync(pipe.writeFd);
     for (const fd of input.placeFds) closeSync(fd);
   }
+}
+
+/** A way out of a network that is open would hold nothing: a fault of the caller. */
+function wayOutOf({ policy, wayOut }: BoxOptions): BoxOptions["wayOut"] {
+  const isEmpty = "confined" in policy ? !policy.network : policy.network === "none";
+  if (wayOut === undefined || isEmpty) return wayOut;
+  throw new CoreError("core.internal", "a box with an open network has no way out");
 }
 
 function inputOf({ policy, cwd, probe }: BoxOptions): BoxInput {

@@ -40,7 +40,8 @@ export async function runPolicy(run: {
     granted,
     hidden: forbidden.filter((path) => granted.some((place) => place.kind === "folder" && isWithin(path, place.path))),
     own,
-    tools: tools(run.toolPath, run.program, own),
+    // Node may have to make the way out of an empty network.
+    tools: [...tools(run.toolPath, run.program, own), ...(hasEgress ? tools("", process.execPath, own) : [])],
     network: hasEgress ? run.network : "none",
     limits: run.limits,
   };

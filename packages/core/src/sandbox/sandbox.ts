@@ -31,6 +31,7 @@ export type { BoxLimits, BoxNetwork, BoxPolicy } from "./policy.ts";
 export { probeSandbox } from "./probe.ts";
 export { endLeftover, type RecordedProcess } from "./process-group.ts";
 export { checkInside, checkProgram } from "./program.ts";
+export { WAY_OUT_PORT } from "./way-out.ts";
 
 /**
  * Starts a box up to its shim. Fails with `launcher.start_failed` (also when the folder vanished after `checkProgram`)

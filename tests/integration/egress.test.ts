@@ -1,0 +1,149 @@
+/**
+ * The way out of a real box with an empty network namespace: what a program in there reaches, and what it does not,
+ * whether or not it asks the proxy.
+ */
+import { once } from "node:events";
+import { createServer as createHttp } from "node:http";
+import { networkInterfaces } from "node:os";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { proxyVariables } from "../../packages/core/src/launcher/proxy-variables.ts";
+import { startBoxed, type BoxedProcess } from "../../packages/core/src/sandbox/sandbox.ts";
+import { folder, namespace, newMarker, PATH } from "../support/boxes.ts";
+import { echoServer, listening, makeEgress, RUN_ID, type WayOutOptions } from "../support/way-out.ts";
+
+const AGENT_ID = "com.example.reacher";
+
+type Boxed = Awaited<ReturnType<typeof makeEgress>> & {
+  /** What the program printed on both outputs, when it has ended. */
+  output: string;
+  end: Awaited<BoxedProcess["ended"]>;
+};
+
+/** Runs a program in a box whose way out allows the patterns, to its end. */
+async function runInBox(
+  argv: string[],
+  options: WayOutOptions & { env?: Record<string, string>; proxy?: boolean },
+): Promise<Boxed> {
+  const made = await makeEgress(options);
+  const proxied = options.proxy === false ? {} : proxyVariables(options.patterns);
+  const box = await startBoxed({
+    probe: namespace,
+    argv,
+    cwd: "/",
+    env: { PATH, LC_ALL: "C", ...options.env, ...proxied },
+    pipeFolder: folder,
+    marker: newMarker(),
+    policy: { granted: [], hidden: [], own: [], tools: [process.execPath], network: "none", limits: {} },
+    wayOut: (listener) => made.egress.open({ runId: RUN_ID, agentId: AGENT_ID, patterns: options.patterns }, listener),
+  });
+  onTestFinished(() => {
+    made.egress.close(RUN_ID);
+    return box.kill();
+  });
+  let output = "";
+  for (const stream of [box.stdout, box.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
+  const closed = Promise.all([once(box.stdout, "close"), once(box.stderr, "close")]);
+  box.release();
+  const end = await box.ended;
+  await closed;
+  return { ...made, output, end };
+}
+
+const curl = (...args: string[]): string[] => [
+  "/usr/bin/curl",
+  "--silent",
+  "--show-error",
+  "--max-time",
+  "10",
+  ...args,
+];
+const node = (code: string): string[] => [process.execPath, "--input-type=module", "-e", code];
+
+describe("a box with a way out", () => {
+  test("reaches what was approved, by curl and by Node, over the proxy its environment names", async () => {
+    const server = await echoServer();
+    const url = `http://127.0.0.1:${server.port}/`;
+    const byCurl = await runInBox(curl(url), { patterns: [`127.0.0.1:${server.port}`] });
+    expect([byCurl.output, byCurl.end.exitCode]).toEqual(["ok", 0]);
+    const code = `console.log(await (await fetch(${JSON.stringify(url)})).text())`;
+    const byNode = await runInBox(node(code), { patterns: [`127.0.0.1:${server.port}`] });
+    expect([byNode.output, byNode.end.exitCode]).toEqual(["ok\n", 0]);
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test("reaches its own servers directly, and this machine's by name only where it is named", async () => {
+    const server = await echoServer();
+    const code = `
+      import { createServer } from "node:http";
+      const own = createServer((_, answer) => answer.end("own")).listen(0, "127.0.0.1", async () => {
+        const text = await (await fetch("http://localhost:" + own.address().port)).text();
+        console.log(text, (await fetch("http://127.0.0.1:${server.port}")).status);
+        own.close();
+      });`;
+    const { output } = await runInBox(node(code), { patterns: [`127.0.0.1:${server.port}`] });
+    expect(output).toBe("own 200\n");
+  });
+
+  test("has no network at all without the proxy", async () => {
+    const server = await echoServer();
+    const own = Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
+    const attempts = [...own, "8.8.8.8", "2606:4700::1111"].map(
+      (address) => `{ port: ${server.port}, host: "${address}" }`,
+    );
+    const code = `
+      import { connect } from "node:net";
+      import { createSocket } from "node:dgram";
+      import { lookup, Resolver } from "node:dns/promises";
+      import { networkInterfaces } from "node:os";
+      const tried = [${attempts.join(", ")}].map((where) => new Promise((done) =>
+        connect(where).once("connect", () => done("open " + where.host)).once("error", () => done("shut"))));
+      const udp = createSocket("udp4");
+      tried.push(new Promise((done) => udp.send("x", 53, "8.8.8.8", (error) => done(error ? "shut" : "open udp"))));
+      tried.push(lookup("example.com").then(() => "open lookup", () => "shut"));
+      tried.push(new Resolver({ timeout: 200, tries: 1 }).resolve4("example.com").then(() => "open dns", () => "shut"));
+      console.log(JSON.stringify([...new Set(await Promise.all(tried))]), Object.keys(networkInterfaces()).join());
+      process.exit();`;
+    const { output } = await runInBox(node(code), { patterns: ["*"], proxy: false });
+    expect(output).toBe('["shut"] lo\n');
+    expect(server.connections()).toBe(0);
+  });
+
+  const REFUSED: [name: string, url: (port: number) => string, code: string][] = [
+    ["an address", (port) => `http://127.0.0.2:${port}/`, "egress.not_approved"],
+    ["a port", () => "http://127.0.0.1:1/", "egress.not_approved"],
+    ["a name", (port) => `http://localhost.:${port}/`, "egress.not_approved"],
+    ["IPv6", (port) => `http://[::1]:${port}/`, "egress.not_approved"],
+    ["a mapped address", (port) => `http://[::ffff:127.0.0.1]:${port}/`, "egress.not_approved"],
+    ["a number", () => "http://2130706434/", "egress.not_approved"],
+    ["a name at a private address", (port) => `http://inner.example:${port}/`, "egress.private_address"],
+    ["a name at this machine", (port) => `http://rebound.example:${port}/`, "egress.private_address"],
+  ];
+  test.each(REFUSED)("is refused %s, in plain HTTP and by CONNECT", async (_name, url, code) => {
+    const server = await echoServer();
+    const names: Record<string, string[]> = { "inner.example": ["10.0.0.1"], "rebound.example": ["127.0.0.1", "::1"] };
+    const target = url(server.port);
+    const script = `curl -s -i --noproxy '' '${target}'; curl -s -v -p --noproxy '' '${target}' 2>&1`;
+    const { output, refusals } = await runInBox(["/bin/sh", "-c", script], {
+      patterns: [`127.0.0.1:${server.port}`, "*.example", `rebound.example:${server.port}`],
+      resolve: (name) => Promise.resolve(names[name] ?? []),
+    });
+    expect(output.match(new RegExp(`OpenSentience-Error: ${code}`, "g"))).toHaveLength(2);
+    expect(refusals()).toMatchObject([{ agent_id: AGENT_ID, code }]);
+    expect(server.connections()).toBe(0);
+  });
+
+  test("is refused a redirect to where it may not go", async () => {
+    const inner = await echoServer();
+    const outer = createHttp((_request, answer) => {
+      answer.writeHead(302, { location: `http://127.0.0.2:${inner.port}/` }).end();
+    });
+    await listening(outer);
+    const port = (outer.address() as AddressInfo).port;
+    const { output } = await runInBox(curl("--location", `http://127.0.0.1:${port}/`), {
+      patterns: [`127.0.0.1:${port}`],
+    });
+    expect(JSON.parse(output)).toMatchObject({ error: { code: "egress.not_approved" } });
+    expect(inner.connections()).toBe(0);
+  });
+});
