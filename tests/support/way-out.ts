@@ -52,7 +52,7 @@ export async function makeEgress(
   const faults: unknown[] = [];
   const egress = new Egress({
     audit,
-    corePorts: () => options.corePorts ?? [],
+    corePorts: options.corePorts ?? [],
     onFault: (...fault) => faults.push(fault),
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     limits: { ...EGRESS_LIMITS, ...options.limits },

@@ -195,7 +195,8 @@ export class Core {
     this.#audit = audit;
     if (audit.problem !== null)
       throw notIntact(`the audit log is not intact: ${audit.problem}`, this.#paths.stateFolder);
-    const services = makeServices({ ...parts, audit, instanceId: this.#instanceId });
+    const corePorts = this.#page === null ? [] : [this.#page.port];
+    const services = makeServices({ ...parts, audit, instanceId: this.#instanceId, corePorts });
     const { launcher, enablement } = services;
     this.#services = services;
     this.#live = new LiveEvents(services, parts.onFault);

@@ -78,6 +78,10 @@ export class WebPage {
     };
   }
 
+  get port(): number {
+    return this.#door.port;
+  }
+
   /** Null where the page is switched off. Throws `web.port_taken`, `config.invalid` for an address that is not this machine's. */
   static async bind(deps: WebPageDeps): Promise<WebPage | null> {
     const { config, note } = deps;

@@ -3,6 +3,7 @@ import { CoreError, enforcementOf } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, SYSTEM_ACT, type Redactor } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { Egress } from "./egress/egress.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import type { Config } from "./host/config.ts";
@@ -67,7 +68,14 @@ export function notIntact(message: string, stateFolder: string): CoreError {
   });
 }
 
-export function makeServices(parts: Parts & { audit: AuditLog; instanceId: string }): NonNullable<Domain["services"]> {
+export function makeServices(
+  parts: Parts & {
+    audit: AuditLog;
+    instanceId: string;
+    /** Ports of this machine on which Core itself listens. */
+    corePorts: readonly number[];
+  },
+): NonNullable<Domain["services"]> {
   const { storage, audit, config, redactor, probe, onFault } = parts;
   const { paths } = config;
   const agent = (agentId: string): ReturnType<typeof agentFolders> => agentFolders(paths, agentId);
@@ -100,6 +108,7 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
     onFault,
   });
   enablement.onChanged(() => runtime.router.recheck());
+  const egress = new Egress({ audit, corePorts: parts.corePorts, onFault });
   const launcher = new Launcher({
     storage,
     audit,
@@ -130,6 +139,7 @@ export function makeServices(parts: Parts & { audit: AuditLog; instanceId: strin
     folders,
     environmentValue: (name) => config.environmentValue(name),
     sockets: runtime,
+    egress,
     describePermissions: (approved, confined) => {
       const held = describeHeld(probe, confined);
       return Object.fromEntries(approved.map((permission) => [permission, enforcementOf(permission, held)]));

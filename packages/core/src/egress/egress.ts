@@ -52,7 +52,7 @@ export type EgressRun = {
 export type EgressDeps = {
   audit: AuditLog;
   /** Ports of this machine on which Core itself listens. */
-  corePorts: () => readonly number[];
+  corePorts: readonly number[];
   onFault: (what: string, error: unknown) => void;
   resolve?: Resolve;
   limits?: EgressLimits;
@@ -146,7 +146,7 @@ export class Egress {
     const naming = namingOf(target, run.patterns);
     const literal = addressOf(target.host);
     const addresses = literal === undefined ? await names.addressesOf(target.host, this.#limits.connectMs) : [literal];
-    return permittedAddresses(target, addresses, naming, this.#deps.corePorts());
+    return permittedAddresses(target, addresses, naming, this.#deps.corePorts);
   }
 
   #refused(served: Served, error: CoreError, target: Target | undefined): void {

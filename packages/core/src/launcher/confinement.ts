@@ -71,5 +71,5 @@ export async function confinementOf(
   },
 ): Promise<Confinement> {
   if (unsandboxedBy !== undefined) return { policy: UNCONFINED, unsandboxedBy };
-  return { policy: await runPolicy({ ...run, network: "open" }) };
+  return { policy: await runPolicy({ ...run, network: "none" }) };
 }

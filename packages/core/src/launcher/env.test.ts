@@ -11,6 +11,7 @@ const OPTIONS = {
   toolPath: "/usr/bin:/bin",
   isMixTask: false,
   approvedPermissions: [] as string[],
+  egressPatterns: undefined as string[] | undefined,
   valueOf: (_name: string): string | undefined => undefined,
 };
 
@@ -37,6 +38,15 @@ const CORE: Record<string, string> = {
 const valueOf = (name: string): string | undefined => CORE[name];
 
 describe("the environment of a run", () => {
+  test("names Core's proxy where it is the only way out, whatever was approved", () => {
+    const approvedPermissions = ["env:read:HTTPS_PROXY", "network:egress:*"];
+    const environment = { ...OPTIONS, approvedPermissions, valueOf: () => "http://proxy.corp.example:3128" };
+    const open = buildEnvironment(environment).variables;
+    expect([open["HTTPS_PROXY"], open["HTTP_PROXY"]]).toEqual(["http://proxy.corp.example:3128", undefined]);
+    const proxied = buildEnvironment({ ...environment, egressPatterns: ["*"] }).variables;
+    expect(proxied).toMatchObject({ HTTPS_PROXY: "http://127.0.0.1:61080", http_proxy: "http://127.0.0.1:61080" });
+  });
+
   test("gives an agent nothing of Core's environment but what was approved", () => {
     expect(buildEnvironment({ ...OPTIONS, valueOf }).variables).toEqual(BASE);
     const approved = buildEnvironment({

@@ -11,6 +11,8 @@ import {
   RUN_VARIABLES,
 } from "@opensentience/protocol";
 
+import { proxyVariables } from "./proxy-variables.ts";
+
 export type RunEnvironment = {
   variables: Record<string, string>;
   /** values to protect in logs: name and value */ secrets: [string, string][];
@@ -30,6 +32,8 @@ export function buildEnvironment(options: {
   toolPath: string;
   isMixTask: boolean;
   approvedPermissions: readonly string[];
+  /** Patterns of the approved `network:egress`, where Core's proxy is the only way out; undefined where it is not. */
+  egressPatterns: readonly string[] | undefined;
   valueOf: (name: string) => string | undefined;
 }): RunEnvironment {
   const secrets: [string, string][] = [["session_token", options.sessionToken]];
@@ -62,7 +66,9 @@ export function buildEnvironment(options: {
     variables[parsed.pattern] = value;
     secrets.push([`env ${parsed.pattern}`, value]);
   }
-  Object.assign(variables, {
+  // The operator's own proxy, approved or not, cannot be reached from inside.
+  const proxy = options.egressPatterns === undefined ? {} : proxyVariables(options.egressPatterns);
+  Object.assign(variables, proxy, {
     [RUN_VARIABLES.agentId]: options.agentId,
     [RUN_VARIABLES.runId]: options.runId,
     [RUN_VARIABLES.socketPath]: options.socketPath,

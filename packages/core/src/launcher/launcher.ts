@@ -243,6 +243,7 @@ export class Launcher {
     const forget = secrets.map(([label, value]) => this.#deps.redactor.protect(value, label));
     const cleanUp = (): void => {
       for (const one of forget) one();
+      this.#deps.egress.close(plan.runId);
       this.#deps.sockets
         .close(agentId, plan.runId, "the run has ended")
         .catch((error: unknown) => this.#deps.onFault("a run's socket could not be closed", error));

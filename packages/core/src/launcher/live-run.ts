@@ -14,6 +14,7 @@ import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import {
   startBoxed,
   type BoxedProcess,
+  type BoxOptions,
   type BoxPolicy,
   type ProcessEnd,
   type SandboxProbe,
@@ -46,6 +47,8 @@ export type RunPlan = {
   policy: BoxPolicy | Unconfined;
   limits: RunLimits;
   dataFolder: string;
+  /** Serves the way out of a run that has `network:egress` and no other network. */
+  wayOut: BoxOptions["wayOut"] | undefined;
   /** Who said that there is no sandbox; undefined where there is one. */
   unsandboxedBy: "setting" | "approval" | undefined;
   startedMetadata: Record<string, unknown>;
@@ -105,6 +108,7 @@ export class LiveRun {
         pipeFolder: this.plan.pipeFolder,
         marker: this.plan.runId,
         policy: this.plan.policy,
+        ...(this.plan.wayOut === undefined ? {} : { wayOut: this.plan.wayOut }),
       });
     } catch (error) {
       this.#recordFailedStart("could not be started", act);

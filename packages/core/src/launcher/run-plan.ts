@@ -1,5 +1,6 @@
 /** What a run will be, decided and recorded before anything is started. */
 import { randomBytes } from "node:crypto";
+import type { Server } from "node:net";
 import { dirname, join } from "node:path";
 import {
   entrypointCommand,
@@ -19,6 +20,7 @@ import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../s
 import type { Storage } from "../storage/storage.ts";
 import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings } from "./confinement.ts";
 import { buildEnvironment } from "./env.ts";
+import { egressPatterns } from "./proxy-variables.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import { boxLimits, limitsHeld, limitsOf, type MostLimits } from "./run-limits.ts";
@@ -55,7 +57,15 @@ export type LauncherDeps = {
   describePermissions: (approved: readonly string[], confined: boolean) => Record<string, Enforcement>;
   /** The door through which a running agent talks to Core: there before its first instruction, gone with it. */
   sockets: RunSockets;
+  /** The way out of a run that has `network:egress`: there before its first instruction, gone with it. */
+  egress: RunEgress;
   onFault: (what: string, error: unknown) => void;
+};
+
+export type RunEgress = {
+  /** Takes the socket that listens in the box. */
+  open: (run: { runId: string; agentId: string; patterns: readonly string[] }, listener: Server) => Promise<void>;
+  close: (runId: string) => void;
 };
 
 export type RunSocket = {
@@ -102,6 +112,8 @@ export async function makePlan(
   const unsandboxedBy = decideConfinement(deps.probe, settings.sandbox.mode, runnable);
   const permissions = deps.describePermissions(approvedPermissions, unsandboxedBy === undefined);
   if (settings.sandbox.requireEnforced) refuseAdvisory(agent.agentId, permissions);
+  const patterns = egressPatterns(approvedPermissions);
+  const isProxied = unsandboxedBy === undefined && patterns.length > 0;
   const pipeFolder = join(folders.runAgents, shortId(runId));
   const sessionToken = randomBytes(32).toString("base64url");
   const socketPath = join(pipeFolder, "core.sock");
@@ -115,6 +127,7 @@ export async function makePlan(
     toolPath: settings.toolPath,
     isMixTask: manifest.manifest.entrypoint.type === "mix_task",
     approvedPermissions,
+    egressPatterns: isProxied ? patterns : undefined,
     valueOf: deps.environmentValue,
   });
   const logPath = join(folders.logs, agent.agentId, `${runId}.log`);
@@ -156,6 +169,9 @@ export async function makePlan(
       policy,
       limits,
       dataFolder: own.data,
+      wayOut: isProxied
+        ? (listener): Promise<void> => deps.egress.open({ runId, agentId: agent.agentId, patterns }, listener)
+        : undefined,
       unsandboxedBy,
       startedMetadata,
     },

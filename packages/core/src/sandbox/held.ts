@@ -22,8 +22,8 @@ export function describeHeld(probe: SandboxProbe, confined = true): Held {
   if (confined && probe.features !== undefined) {
     const sentence =
       "Each run has a sandbox of its own: the kernel shows it the system's programs, its own folders and the files " +
-      "that were approved, and no network unless one was approved. It ends with its run and with Core.";
-    return { ...open, filesystem: "enforced", isolation: "sandbox", sentence };
+      "that were approved, and no network; Core's proxy is its way to the hosts that were approved. It ends with its run and with Core.";
+    return { ...open, filesystem: "enforced", egress: "brokered", isolation: "sandbox", sentence };
   }
   if (probe.backend === "bubblewrap") {
     const why = probe.features === undefined ? ` (${probe.reason ?? "it cannot be made"})` : "";

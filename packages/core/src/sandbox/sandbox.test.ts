@@ -56,7 +56,7 @@ test("the probe says why bubblewrap cannot be used", async () => {
 });
 
 test("nothing is called enforced but what a sandbox holds", () => {
-  expect(describeHeld(namespace)).toMatchObject({ filesystem: "enforced", egress: "advisory", isolation: "sandbox" });
+  expect(describeHeld(namespace)).toMatchObject({ filesystem: "enforced", egress: "brokered", isolation: "sandbox" });
   const { features: _features, ...treeOnly } = namespace;
   for (const held of [describeHeld(namespace, false), describeHeld(treeOnly), describeHeld(group)]) {
     expect(held).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "unsupported" });
