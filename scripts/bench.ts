@@ -23,6 +23,7 @@ const FIGURES: (() => Promise<Figure>)[] = [
   () => import("./bench/start-agent.ts").then((m) => m.figure),
   () => import("./bench/egress.ts").then((m) => m.figure),
   () => import("./bench/egress-start.ts").then((m) => m.figure),
+  () => import("./bench/start-in-box.ts").then((m) => m.figure),
   () => import("./bench/tool-calls.ts").then((m) => m.callToAgent),
   () => import("./bench/tool-calls.ts").then((m) => m.callBetweenAgents),
   () => import("./bench/tool-calls.ts").then((m) => m.largeCallBetweenAgents),

@@ -138,7 +138,11 @@ function Core({ status }: { status: CoreStatusJson }) {
         </dd>
         <dt>Holds runs by</dt>
         <dd>
-          {status.isolation === "pid_namespace" ? "namespaces (bubblewrap)" : "process groups only"}
+          {status.isolation === "sandbox"
+            ? "a sandbox each (bubblewrap)"
+            : status.isolation === "pid_namespace"
+              ? "namespaces only: no sandbox"
+              : "process groups only: no sandbox"}
           {status.isolation_reason !== null && (
             <span className="muted">
               {" "}

@@ -59,13 +59,22 @@ export function HealthBadge({ health }: { health: RunJson["health"] }) {
 /** How the processes of a run are held together. */
 export function IsolationBadge({ isolation }: { isolation: string | null }) {
   if (isolation === null) return null;
+  if (isolation === "sandbox")
+    return (
+      <Badge spare title="It sees its own folders, the system's programs and what was approved, and ends with its run.">
+        Sandbox
+      </Badge>
+    );
   return isolation === "pid_namespace" ? (
-    <Badge spare title="Every process it starts is held in a namespace and ends with it.">
-      Namespace
+    <Badge
+      tone="bad"
+      title="No permission of files or network is held. Its processes are held in a namespace and end with it."
+    >
+      No sandbox
     </Badge>
   ) : (
-    <Badge tone="warn" title="Held as a process group only: a process that leaves the group escapes.">
-      Process group only
+    <Badge tone="bad" title="No permission of files or network is held, and a process that leaves its group escapes.">
+      No sandbox, process group only
     </Badge>
   );
 }

@@ -62,7 +62,7 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
       "approval",
       agent.approval === null
         ? "none"
-        : `${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${agent.drift === null ? "" : "; drifted, review it again"}`,
+        : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${agent.drift === null ? "" : "; drifted, review it again"}`,
     ],
   ]);
 }

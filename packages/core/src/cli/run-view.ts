@@ -58,6 +58,12 @@ export function restartLines(waiting: readonly (PendingRestartJson & { agent_id:
   });
 }
 
+/** Whatever is no sandbox holds no permission, and is shown so. */
+function heldText({ isolation }: RunJson): Cell | null {
+  if (isolation === null || isolation === "sandbox") return isolation;
+  return { text: `${isolation.replaceAll("_", " ")}, no sandbox`, color: "red" };
+}
+
 export function runState(style: Style, run: RunJson): string {
   return style.fields([
     ["agent", run.agent_id],
@@ -69,7 +75,7 @@ export function runState(style: Style, run: RunJson): string {
     ["restarts", run.restart_count === 0 ? null : String(run.restart_count)],
     ["then", restartNotice(run, Date.now())],
     ["log", run.log_path],
-    ["held", run.isolation?.replaceAll("_", " ")],
+    ["held", heldText(run)],
     [
       "leaked",
       run.leaked_pids.length === 0 ? null : { text: `could not end pids ${run.leaked_pids.join(", ")}`, color: "red" },
