@@ -62,7 +62,7 @@ describe("the events of a lifecycle", () => {
     const events = await all();
     const byId = new Map(events.map((event) => [event.event_id, event]));
     // What nothing recorded led to was led to by a request.
-    const isOfRequest = ({ causation_id: cause }: AuditEventJson): boolean => /^call_/.test(cause ?? "");
+    const isOfRequest = ({ causation_id: cause }: AuditEventJson): boolean => cause?.startsWith("call_") === true;
     const first = events.filter(isOfRequest);
     expect(new Set(first.map(({ actor_type: type }) => type))).toEqual(new Set(["human"]));
     const caused = events.filter((event) => event.causation_id !== null && !isOfRequest(event));

@@ -15,7 +15,8 @@ type Props = {
   permission: PermissionJson;
   isChosen: boolean;
   /** Was not in the approval that is now reviewed again. */
-  isNew: boolean;
+  /** Of one that the approval does not hold. */
+  standing: "new" | "not approved" | undefined;
   onToggle: (isOn: boolean) => void;
 };
 
@@ -48,7 +49,7 @@ export function PermissionRow({ permission: { permission, meaning, risk, enforce
       </div>
       <div className="permission-badges">
         {approved && <Badge tone="info">approved now</Badge>}
-        {row.isNew && <Badge tone="bad">new</Badge>}
+        {row.standing !== undefined && <Badge tone={row.standing === "new" ? "bad" : "calm"}>{row.standing}</Badge>}
         <Badge tone={held.tone}>{held.text}</Badge>
       </div>
     </li>

@@ -76,7 +76,11 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
         </div>
         {wanted.length === 0 ? (
           <EmptyNote icon="shield" title="It asks for no permission">
-            <p>It still has to be approved before it may run: the approval holds for exactly these files.</p>
+            <p>
+              {agent.approval === null
+                ? "It still has to be approved before it may run: the approval holds for exactly these files."
+                : "What was approved is that it runs, with exactly these files."}
+            </p>
           </EmptyNote>
         ) : (
           <ul className="permissions">
@@ -85,7 +89,13 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
                 key={permission.permission}
                 permission={permission}
                 isChosen={chosen.has(permission.permission)}
-                isNew={agent.approval !== null && !before.includes(permission.permission)}
+                standing={
+                  agent.approval === null || before.includes(permission.permission)
+                    ? undefined
+                    : agent.drift === null
+                      ? "not approved"
+                      : "new"
+                }
                 onToggle={(isOn) => toggle(permission.permission, isOn)}
               />
             ))}

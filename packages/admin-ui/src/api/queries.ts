@@ -28,7 +28,8 @@ export const planQuery = (agentId: string) =>
   queryOptions({
     queryKey: ["plan", agentId],
     queryFn: ({ signal }) => call("plan_build", { params: { agent_id: agentId } }, signal),
-    staleTime: 0,
+    // Looking at it is an event of its own: once a dialog, whatever else is asked for anew.
+    staleTime: "static",
     gcTime: 0,
   });
 

@@ -133,9 +133,15 @@ export function rowsMatching(
   if (filter.since !== undefined) add("at >= ?", filter.since);
   if (filter.until !== undefined) add("at <= ?", filter.until);
   if (filter.agent !== undefined) {
+    // What happened to it, to its runs and to its tools, and what it did itself: calls of other agents' tools.
     add(
-      "((subject_type = 'agent' AND subject_id = ?) OR (subject_type = 'run' AND subject_id IN (SELECT run_id FROM runs WHERE agent_id = ?)))",
+      `((subject_type = 'agent' AND subject_id = ?) OR (subject_type = 'run' AND subject_id IN (SELECT run_id FROM runs WHERE agent_id = ?))
+        OR (subject_type = 'tool' AND subject_id > ? AND subject_id < ?) OR (actor_type = 'agent' AND actor_id = ?))`,
       filter.agent,
+      filter.agent,
+      `${filter.agent}/`,
+      // The character behind the slash.
+      `${filter.agent}0`,
       filter.agent,
     );
   }

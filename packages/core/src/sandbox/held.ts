@@ -18,7 +18,7 @@ const OPEN = "file and network permissions are recorded, but nothing stops the a
  * or an approval that says so.
  */
 export function describeHeld(probe: SandboxProbe, confined = true): Held {
-  const open = { filesystem: "advisory", egress: "advisory", tools: "unsupported" } as const;
+  const open = { filesystem: "advisory", egress: "advisory", tools: "brokered" } as const;
   if (confined && probe.features !== undefined) {
     const sentence =
       "Each run has a sandbox of its own: the kernel shows it the system's programs, its own folders and the files " +

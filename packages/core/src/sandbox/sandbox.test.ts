@@ -59,7 +59,7 @@ test("nothing is called enforced but what a sandbox holds", () => {
   expect(describeHeld(namespace)).toMatchObject({ filesystem: "enforced", egress: "brokered", isolation: "sandbox" });
   const { features: _features, ...treeOnly } = namespace;
   for (const held of [describeHeld(namespace, false), describeHeld(treeOnly), describeHeld(group)]) {
-    expect(held).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "unsupported" });
+    expect(held).toMatchObject({ filesystem: "advisory", egress: "advisory", tools: "brokered" });
     expect(held.sentence).toContain("nothing stops the agent");
   }
 });

@@ -26,6 +26,8 @@ INSERT INTO audit_events_new SELECT * FROM audit_events ORDER BY seq;
 DROP TABLE audit_events;
 ALTER TABLE audit_events_new RENAME TO audit_events;
 CREATE INDEX audit_by_subject ON audit_events (subject_type, subject_id, seq);
+-- What an agent did itself. Few rows: those of operators and of Core are not in it.
+CREATE INDEX audit_by_agent ON audit_events (actor_id, seq) WHERE actor_type = 'agent';
 
 -- SECURITY: append only, dense from 1. A program with the file open can drop these; the hash chain and the signed
 -- checkpoints then show it. Pinned by "refuses to change, delete or replace an audit row".
