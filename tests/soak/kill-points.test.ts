@@ -178,7 +178,9 @@ async function placeOf(kind: Kind): Promise<CrashPlace> {
   const known = places.get(kind);
   if (known !== undefined && (kind === "namespaces" || kind === "groups")) return known;
   if (known !== undefined) await known.home.dispose();
-  const env = kind === "groups" ? { OPENSENTIENCE_TOOLS_PATH: toolsWithoutBubblewrap() } : {};
+  // Without bubblewrap there is no sandbox, and then nothing runs that was not said to.
+  const env: Record<string, string> =
+    kind === "groups" ? { OPENSENTIENCE_TOOLS_PATH: toolsWithoutBubblewrap(), OPENSENTIENCE_SANDBOX_MODE: "off" } : {};
   const binary = kind === "migrating" ? join(folder, "newer/bin/opensentience") : BINARY;
   if (kind === "migrating") copyProgram();
   const place = new CrashPlace(await newHome({ settings: CrashPlace.settings, env, binary }));
