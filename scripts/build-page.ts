@@ -16,7 +16,7 @@ const TARGET = join(REPOSITORY, "packages/core/dist/page");
 export type BuiltPage = {
   /** Compressed bytes of script that the first screen needs. */
   firstLoadBytes: number;
-  /** Names of the packages that went into it. */
+  /** Folders of the packages that went into it. */
   packages: string[];
 };
 
@@ -75,12 +75,9 @@ function firstLoad(output: Output): number {
 
 function packagesOf(output: Output): string[] {
   const modules = output.flatMap((one) => (one.type === "chunk" ? one.moduleIds : []));
-  const names = modules.flatMap((id) => {
-    const parts = id.split("/node_modules/").at(-1)?.split("/") ?? [];
-    if (!id.includes("/node_modules/")) return [];
-    return [parts.slice(0, parts[0]?.startsWith("@") === true ? 2 : 1).join("/")];
-  });
-  return [...new Set(names)].toSorted();
+  // Up to the last: a package may have its own version of another.
+  const folders = modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []);
+  return [...new Set(folders)].toSorted();
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -51,7 +51,10 @@ function stage(inPage: string[]): string {
   for (const file of ["LICENSE", "README.md"]) {
     if (existsSync(join(REPOSITORY, file))) cpSync(join(REPOSITORY, file), join(RELEASE, file));
   }
-  writeFileSync(join(RELEASE, NOTICES), licencesOf([...Object.keys(source.dependencies), ...inPage]));
+  writeFileSync(
+    join(RELEASE, NOTICES),
+    licencesOf([...Object.keys(source.dependencies).map((name) => join(REPOSITORY, "node_modules", name)), ...inPage]),
+  );
   return version;
 }
 
@@ -60,10 +63,13 @@ function stage(inPage: string[]): string {
  * with the licence that it declares; one that declares none stops the release.
  */
 function licencesOf(packages: string[]): string {
-  const names = [...new Set(packages)].filter((name) => !name.startsWith("@opensentience/")).toSorted();
-  const texts = names.map((name) => {
-    const folder = join(REPOSITORY, "node_modules", name);
-    const { version, license, author } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageJson;
+  const folders = [...new Set(packages)]
+    .filter((folder) => !folder.includes("/node_modules/@opensentience/"))
+    .toSorted();
+  const texts = folders.map((folder) => {
+    const { name, version, license, author } = JSON.parse(
+      readFileSync(join(folder, "package.json"), "utf8"),
+    ) as PackageJson;
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     if (file !== undefined) return `${name} ${version}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
     if (typeof license !== "string") throw new Error(`${name} has no licence`);
