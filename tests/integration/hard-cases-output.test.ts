@@ -15,7 +15,7 @@ const MEBI = 1024 * 1024;
 const MAX_LOG_FILE = MEBI;
 const MAX_LOG_FILES = 3;
 /** How far Core's memory may rise while an agent does its worst. */
-const MAX_RISE = 32 * MEBI;
+const MAX_RISE = 64 * MEBI;
 const SECRET = "Zq8wRt5Lm2Xv7Kp4Hd9S";
 
 let home: CoreHome;

@@ -14,7 +14,7 @@ const MEBI = 2 ** 20;
 const MAX_LOG_FILE = MEBI;
 const MAX_LOG_FILES = 3;
 /** How far Core's memory may rise while an agent does its worst. */
-const MAX_RISE = 32 * MEBI;
+const MAX_RISE = 64 * MEBI;
 const FLOOD = { bytes: times({ suite: 100 * MEBI, soak: 1_024 * MEBI }), ms: times({ suite: 0, soak: 60_000 }) };
 /** Of text that redaction looks at most closely. */
 const NAMED_BYTES = times({ suite: 2 * MEBI, soak: 64 * MEBI });

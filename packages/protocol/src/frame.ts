@@ -10,7 +10,7 @@ import { CoreError } from "./errors.ts";
 /** The most bytes a frame may carry after its length, announced in the welcome. */
 export const MAX_FRAME_BYTES = 4_194_304;
 
-const HEADER_BYTES = 4;
+export const HEADER_BYTES = 4;
 /** Parts of a frame that are joined. */
 const MANY_PARTS = 1_024;
 
@@ -18,13 +18,18 @@ const MANY_PARTS = 1_024;
 export function encodeFrame(parts: readonly Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const frame = new Uint8Array(HEADER_BYTES + length);
-  new DataView(frame.buffer).setUint32(0, length);
+  putLength(frame, length);
   let at = HEADER_BYTES;
   for (const part of parts) {
     frame.set(part, at);
     at += part.length;
   }
   return frame;
+}
+
+/** The header of a frame whose body has `length` bytes. */
+export function putLength(frame: Uint8Array, length: number): void {
+  for (let at = 0; at < HEADER_BYTES; at += 1) frame[at] = length >>> (8 * (HEADER_BYTES - 1 - at));
 }
 
 export class FrameDecoder {

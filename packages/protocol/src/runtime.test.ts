@@ -159,6 +159,60 @@ test("the quick way accepts no envelope that the schema refuses, and says the sa
   expect(usualEnvelope({ v: 1, type: "agent.pong", id: "m-1", ts: AT, payload: {} })).toBeDefined();
 });
 
+test("a call or a result that is taken without the schema is what the schema would give", () => {
+  const odd = fc.oneof(
+    fc.constant(undefined),
+    fc.jsonValue({ maxDepth: 1 }),
+    fc.constantFrom(
+      AT,
+      "",
+      "x",
+      "y".repeat(201),
+      "z".repeat(301),
+      "succeeded",
+      "failed",
+      0,
+      -1,
+      1.5,
+      2 ** 53,
+      {},
+      [],
+      null,
+    ),
+    fc.record({ type: fc.constantFrom("human", "agent", "x"), id: fc.constantFrom("a", "", 1), more: fc.nat() }),
+  );
+  const members = {
+    "agent.tool.call": ["call_id", "tool_id", "input", "timeout_ms", "idempotency_key", "caller", "context", "other"],
+    "core.tool.result": ["call_id", "status", "output", "error", "started_at", "finished_at", "metrics", "other"],
+  } as const;
+  const usual = {
+    "agent.tool.call": {
+      call_id: "c",
+      tool_id: "a/b",
+      input: { a: 1 },
+      timeout_ms: 5,
+      caller: { type: "human", id: "u" },
+    },
+    "core.tool.result": { call_id: "c", status: "succeeded", output: [1], started_at: AT, finished_at: AT },
+  };
+  for (const type of ["agent.tool.call", "core.tool.result"] as const) {
+    const tables = { ...AGENT_MESSAGES, ...CORE_MESSAGES };
+    const decoded = (payload: object): unknown => {
+      try {
+        return decodeMessage(bytesOf({ v: 1, type, ...ABOUT, payload }), tables).payload;
+      } catch (error) {
+        return (error as MessageError).code;
+      }
+    };
+    const property = fc.property(fc.dictionary(fc.constantFrom(...members[type]), odd, { maxKeys: 2 }), (changes) => {
+      const payload = JSON.parse(JSON.stringify({ ...usual[type], ...changes })) as object;
+      const judged = tables[type].safeParse(payload);
+      expect(decoded(payload)).toEqual(judged.success ? judged.data : "protocol.invalid_envelope");
+    });
+    fc.assert(property, { numRuns: 500 });
+  }
+});
+
 function dropProto(name: string, value: unknown): unknown {
   return name === "__proto__" ? undefined : value;
 }

@@ -8,7 +8,7 @@
  */
 import type { z } from "zod";
 import { CoreError, type ErrorCode } from "./errors.ts";
-import { encodeFrame } from "./frame.ts";
+import { messageFrame } from "./frame-writer.ts";
 import { envelope, usualEnvelope, type Envelope, type ECHOED_IDS, type WireError } from "./runtime/envelope.ts";
 import * as session from "./runtime/session-messages.ts";
 import * as tools from "./runtime/tool-messages.ts";
@@ -109,10 +109,20 @@ export function decodeMessage<T extends Table>(body: Uint8Array, table: T): Mess
   const { type, payload } = head;
   const schema = Object.hasOwn(table, type) ? table[type] : undefined;
   if (schema === undefined) throw unknownType(type, about, head.in_reply_to !== undefined);
+  const usual = USUAL_PAYLOADS.get(type)?.(payload);
+  if (usual !== undefined) return { ...head, type, payload: usual, payloadBytes } as Message<T>;
   const judged = schema.safeParse(payload);
   if (!judged.success) throw invalid(judged.error, about, `${type}: payload.`);
   return { ...head, type, payload: judged.data, payloadBytes } as Message<T>;
 }
+
+/** Of the messages of which there are many: taken without the cost of a schema where it is certain that the schema would. */
+const USUAL_PAYLOADS = new Map<string, (payload: Record<string, unknown>) => object | undefined>([
+  ["agent.tool.call", tools.usualToolCall],
+  ["core.tool.call", tools.usualToolCall],
+  ["agent.tool.result", tools.usualToolResult],
+  ["core.tool.result", tools.usualToolResult],
+]);
 
 function judgedEnvelope(value: Record<string, unknown>, about: string | undefined): Envelope {
   const parsed = envelope.safeParse(value);
@@ -150,12 +160,10 @@ export type Extras = {
   in_reply_to?: string | undefined;
   error?: WireError | undefined;
   /** Member of the payload whose value is the given bytes of JSON; spliced in behind the other members. */
-  splice?: readonly [string, Uint8Array] | undefined;
+  splice?: readonly [ForwardedMember, Uint8Array] | undefined;
 } & { [K in (typeof ECHOED_IDS)[number]]?: string | undefined };
 
 type AnyTable = typeof AGENT_MESSAGES & typeof CORE_MESSAGES;
-
-const encoder = new TextEncoder();
 
 /** A whole frame. `id` names the message, `ts` is the sender's clock. */
 export function encodeMessage<K extends keyof AnyTable>(
@@ -164,23 +172,6 @@ export function encodeMessage<K extends keyof AnyTable>(
   extras: Extras & { id: string; ts: string },
 ): Uint8Array {
   const { id, ts, in_reply_to, request_id, correlation_id, causation_id, error, splice } = extras;
-  const head = JSON.stringify({
-    v: 1,
-    type,
-    id,
-    ts,
-    in_reply_to,
-    request_id,
-    correlation_id,
-    causation_id,
-    error,
-    payload,
-  });
-  if (splice === undefined) return encodeFrame([encoder.encode(head)]);
-  const [key, bytes] = splice;
-  // The payload is the last member: its two closing braces come off, the spliced member goes before them.
-  const comma = head.endsWith("{}}") ? "" : ",";
-  return encodeFrame([encoder.encode(`${head.slice(0, -2)}${comma}${JSON.stringify(key)}:`), bytes, CLOSING]);
+  const members = { v: 1, type, id, ts, in_reply_to, request_id, correlation_id, causation_id, error };
+  return messageFrame(members, payload, splice);
 }
-
-const CLOSING = encoder.encode("}}");

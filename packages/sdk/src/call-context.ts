@@ -1,5 +1,6 @@
 /** What a handler can do while it works on a call: stream, log, call other agents. */
 import { STREAM_CHANNELS, type Extras } from "@opensentience/protocol";
+import type { CallAbort } from "./call-abort.ts";
 import type { CoreConnection } from "./connection.ts";
 import type { AskOptions, OutgoingCalls } from "./outgoing-calls.ts";
 import { jsonBytes, ToolError } from "./what-leaves.ts";
@@ -98,16 +99,18 @@ function textPieces(text: string): string[] {
 export function callContext(parts: {
   stream: CallStream;
   outgoing: OutgoingCalls;
-  signal: AbortSignal;
+  abort: CallAbort;
   echo: Extras;
   request: CallContext["request"];
 }): CallContext {
-  const { stream, outgoing, signal, echo, request } = parts;
+  const { stream, outgoing, abort, echo, request } = parts;
   return {
-    signal,
+    get signal() {
+      return abort.signal;
+    },
     stream: (data, channel = "stdout") => stream.send(data, channel),
     log: (text) => void stream.send(String(text), "log"),
-    call: (toolId, input, options = {}) => outgoing.ask(toolId, input, options, echo, signal),
+    call: (toolId, input, options = {}) => outgoing.ask(toolId, input, options, echo, abort),
     request,
   };
 }

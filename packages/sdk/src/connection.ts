@@ -13,6 +13,7 @@ import {
   FrameDecoder,
   MessageError,
   PROTOCOL_VERSIONS,
+  timestamp,
   type AgentMessageType,
   type CoreMessage,
   type Extras,
@@ -70,7 +71,7 @@ export class CoreConnection {
   ): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#sent += 1;
-    const frame = encodeMessage(type, payload, { ...extras, id: `agent-${this.#sent}`, ts: new Date().toISOString() });
+    const frame = encodeMessage(type, payload, { ...extras, id: `agent-${this.#sent}`, ts: timestamp() });
     this.#socket.write(type === "agent.hello" ? frame : this.#withoutToken(frame));
     if (this.waitingBytes > MAX_WAITING_BYTES) this.close("Core does not read its socket");
   }

@@ -4,7 +4,15 @@
  * What a handler returns is the output; what it throws a safe error. An aborted call is canceled when its handler ends, or
  * after a while when it does not: nothing can end a function that does not want to, but nobody waits for it.
  */
-import { echoedIds, MAX_IN_FLIGHT, MAX_OUTPUT_BYTES, type CoreMessage, type WireError } from "@opensentience/protocol";
+import {
+  echoedIds,
+  MAX_IN_FLIGHT,
+  MAX_OUTPUT_BYTES,
+  timestamp,
+  type CoreMessage,
+  type WireError,
+} from "@opensentience/protocol";
+import { CallAbort } from "./call-abort.ts";
 import { callContext, CallStream } from "./call-context.ts";
 import type { CoreConnection } from "./connection.ts";
 import type { OutgoingCalls } from "./outgoing-calls.ts";
@@ -53,15 +61,15 @@ export class IncomingCalls {
     const { call_id, tool_id } = message.payload;
     if (this.#underWay.has(call_id)) return complain("Core used a call's id twice; the second call is ignored");
     const echo = echoedIds(message);
-    const abort = new AbortController();
-    const started_at = new Date().toISOString();
+    const abort = new CallAbort();
+    const started_at = timestamp();
     let timer: NodeJS.Timeout | undefined;
     let isOver = false;
     const finish = ({ output, ...result }: Result): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
-      const payload = { call_id, ...result, started_at, finished_at: new Date().toISOString() };
+      const payload = { call_id, ...result, started_at, finished_at: timestamp() };
       const splice = output === undefined ? undefined : (["output", output] as const);
       this.#connection.send("agent.tool.result", payload, { ...echo, in_reply_to: message.id, splice });
       this.#underWay.delete(call_id);
@@ -83,8 +91,8 @@ export class IncomingCalls {
       correlationId: echo.correlation_id,
       caller: message.payload.caller,
     };
-    const context = callContext({ stream, outgoing: this.#outgoing, signal: abort.signal, echo, request });
-    const ended = resultOf(this.#tools.get(tool_id), message.payload.input, context);
+    const context = callContext({ stream, outgoing: this.#outgoing, abort, echo, request });
+    const ended = resultOf(this.#tools.get(tool_id), message.payload.input, context, abort);
     void ended.then((result) => finish(result));
   }
 }
@@ -94,6 +102,7 @@ async function resultOf(
   tool: Tool | undefined,
   input: Record<string, unknown>,
   context: ReturnType<typeof callContext>,
+  abort: CallAbort,
 ): Promise<Result> {
   try {
     if (tool === undefined) throw new ToolError("tool.not_found", "this agent has no such tool");
@@ -101,7 +110,8 @@ async function resultOf(
     const codes = ["tool.invalid_output", "tool.output_too_large"] as const;
     return { status: "succeeded", output: jsonBytes(value, "the output", MAX_OUTPUT_BYTES, codes) };
   } catch (thrown) {
-    const { aborted, reason } = context.signal;
-    return aborted ? { status: "canceled", error: safeError(reason) } : { status: "failed", error: safeError(thrown) };
+    return abort.reason === undefined
+      ? { status: "failed", error: safeError(thrown) }
+      : { status: "canceled", error: safeError(abort.reason) };
   }
 }

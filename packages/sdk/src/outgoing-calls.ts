@@ -1,5 +1,6 @@
 /** The calls that this agent makes to tools of other agents, through Core. */
 import { MAX_IN_FLIGHT, MAX_INPUT_BYTES, type CoreMessage, type Extras } from "@opensentience/protocol";
+import type { CallAbort } from "./call-abort.ts";
 import type { CoreConnection } from "./connection.ts";
 import { jsonBytes, ToolError } from "./what-leaves.ts";
 
@@ -24,8 +25,8 @@ export class OutgoingCalls {
   }
 
   /** Rejects with a ToolError; an aborted one at once, without waiting for the other agent. */
-  ask(toolId: string, input: unknown, options: AskOptions, echo: Extras, callSignal: AbortSignal): Promise<unknown> {
-    const answer = this.#ask(toolId, input, options, echo, callSignal);
+  ask(toolId: string, input: unknown, options: AskOptions, echo: Extras, abort: CallAbort): Promise<unknown> {
+    const answer = this.#ask(toolId, input, options, echo, abort);
     // Who does not wait must not be ended by it.
     answer.catch(() => {});
     return answer;
@@ -34,12 +35,12 @@ export class OutgoingCalls {
   async #ask(
     toolId: string,
     input: unknown,
-    { timeoutMs, signal: ownSignal }: AskOptions,
+    { timeoutMs, signal }: AskOptions,
     echo: Extras,
-    callSignal: AbortSignal,
+    abort: CallAbort,
   ): Promise<unknown> {
-    const signal = ownSignal === undefined ? callSignal : AbortSignal.any([ownSignal, callSignal]);
-    if (signal.aborted) throw new ToolError("tool.canceled", "canceled before it was sent");
+    if (abort.reason !== undefined || signal?.aborted === true)
+      throw new ToolError("tool.canceled", "canceled before it was sent");
     if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs < 2 ** 31 - LATE_MS)) {
       throw new ToolError("tool.invalid_input", "timeoutMs must be a whole number of milliseconds above 0");
     }
@@ -56,7 +57,8 @@ export class OutgoingCalls {
     const onAbort = (): void => giveUp(new ToolError("tool.canceled", "the call was canceled"));
     const onLate = (): void => giveUp(new ToolError("tool.timeout", `no answer came within ${timeoutMs} ms`));
     const timer = timeoutMs === undefined ? undefined : setTimeout(onLate, timeoutMs + LATE_MS);
-    signal.addEventListener("abort", onAbort, { once: true });
+    const forget = abort.onAbort(onAbort);
+    signal?.addEventListener("abort", onAbort, { once: true });
     this.#waiting.set(call_id, { resolve, reject });
     const timeout = timeoutMs === undefined ? {} : { timeout_ms: timeoutMs };
     const payload = { call_id, tool_id: String(toolId), ...timeout };
@@ -66,7 +68,8 @@ export class OutgoingCalls {
     } finally {
       this.#waiting.delete(call_id);
       clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
+      forget();
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 

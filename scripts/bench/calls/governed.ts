@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { RUN_VARIABLES } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, Redactor } from "../../../packages/core/src/audit-log/audit-log.ts";
 import { JournalFile } from "../../../packages/core/src/host/journal-file.ts";
-import { Runtime, type CallRequest } from "../../../packages/core/src/runtime/runtime.ts";
+import { Runtime, WaitingCaller, type CallRequest } from "../../../packages/core/src/runtime/runtime.ts";
 import { Storage } from "../../../packages/core/src/storage/storage.ts";
 import { measured } from "./measured.ts";
 
@@ -93,7 +93,7 @@ function request(toolId: string, input: Record<string, unknown>): CallRequest {
     input,
     inputBytes: Buffer.from(JSON.stringify(input)),
     act: { actor: { type: "human", id: "uid:0(bench)" }, correlationId: null },
-    signal: new AbortController().signal,
+    caller: new WaitingCaller(),
     onStream: () => {},
   };
 }

@@ -148,9 +148,9 @@ export class AuditLog {
    */
   recordSoon(event: AuditEvent): Promise<string> {
     if (this.problem !== null) return Promise.reject(this.#notIntact());
-    const row = newRow(event, this.#head, this.#deps);
-    this.#head = { seq: row.seq, hash: row.row_hash };
-    return this.#pending.add(row);
+    const made = newRow(event, this.#head, this.#deps);
+    this.#head = { seq: made.row.seq, hash: made.row.row_hash };
+    return this.#pending.add(made);
   }
 
   #insert(rows: readonly AuditRow[]): void {
@@ -329,7 +329,7 @@ export class AuditLog {
   }
 
   #append(tx: Tx, event: AuditEvent): AuditRow {
-    const row = newRow(event, this.#head, this.#deps);
+    const { row } = newRow(event, this.#head, this.#deps);
     insertRow(this.#deps.storage, tx, row);
     this.#head = { seq: row.seq, hash: row.row_hash };
     return row;

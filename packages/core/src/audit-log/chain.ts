@@ -55,8 +55,13 @@ export function digestMetadata(saltHex: string, metadataJson: string): string {
 }
 
 export function hashRow(row: Omit<AuditRow, "row_hash">): string {
+  return hashFields(row.prev_hash, fieldsJsonOf(row));
+}
+
+/** The JSON array of what a row's hash covers, in the order of HASHED_COLUMNS. */
+export function fieldsJsonOf(row: Omit<AuditRow, "row_hash">): string {
   // One by one and not by HASHED_COLUMNS.map: a call hashes two rows while somebody waits.
-  const fields = [
+  return JSON.stringify([
     row.seq,
     row.event_id,
     row.at,
@@ -71,8 +76,7 @@ export function hashRow(row: Omit<AuditRow, "row_hash">): string {
     row.correlation_id,
     row.causation_id,
     row.meta_digest,
-  ];
-  return hashFields(row.prev_hash, JSON.stringify(fields));
+  ]);
 }
 
 /** `fieldsJson` is the JSON array of a row's fields, as JSON.stringify and SQLite's json_array both write it. */

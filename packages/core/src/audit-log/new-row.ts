@@ -1,6 +1,6 @@
 /** The row of one event: its place in the chain, its allowed metadata without secrets, its hashes. */
 import { newId, randomHex16, timestamp, type OUTCOMES } from "@opensentience/protocol";
-import { digestMetadata, hashRow, type AuditRow } from "./chain.ts";
+import { digestMetadata, fieldsJsonOf, hashFields, type AuditRow } from "./chain.ts";
 import { AUDIT_EVENTS, type AuditEventType, type Severity } from "./events.ts";
 import type { Redactor } from "./redaction.ts";
 import type { Head } from "./verification.ts";
@@ -21,7 +21,10 @@ export type AuditEvent = {
   metadata?: Record<string, unknown>;
 };
 
-export function newRow(event: AuditEvent, head: Head, from: { observer: string; redactor: Redactor }): AuditRow {
+/** `fieldsJson`: what its hash covers, as text. */
+export type NewRow = { row: AuditRow; fieldsJson: string };
+
+export function newRow(event: AuditEvent, head: Head, from: { observer: string; redactor: Redactor }): NewRow {
   const nowMs = Date.now();
   const metadataJson = JSON.stringify(storedMetadata(event, from.redactor));
   const salt = randomHex16();
@@ -45,25 +48,25 @@ export function newRow(event: AuditEvent, head: Head, from: { observer: string; 
     prev_hash: head.hash,
     row_hash: "",
   };
-  row.row_hash = hashRow(row);
-  return row;
+  const fieldsJson = fieldsJsonOf(row);
+  row.row_hash = hashFields(row.prev_hash, fieldsJson);
+  return { row, fieldsJson };
 }
 
 /** What the table allows, in the table's order, so that the stored text is canonical. */
 function storedMetadata({ type, metadata = {} }: AuditEvent, redactor: Redactor): Record<string, unknown> {
   const { metadata: keys, made }: { metadata: readonly string[]; made?: readonly string[] } = AUDIT_EVENTS[type];
   const stored: Record<string, unknown> = {};
-  const foreign: Record<string, unknown> = {};
-  let isRedacted = false;
+  let foreign: Record<string, unknown> | undefined;
   for (const key of keys) {
     const value = metadata[key];
     if (value === undefined) continue;
-    const isMade = made?.includes(key) === true;
-    // Keeps the place of what is to be redacted.
-    stored[key] = isMade ? value : undefined;
-    if (isMade) continue;
-    foreign[key] = value;
-    isRedacted = true;
+    if (made?.includes(key) === true) stored[key] = value;
+    else {
+      // Keeps the place of what is to be redacted.
+      stored[key] = undefined;
+      (foreign ??= {})[key] = value;
+    }
   }
-  return isRedacted ? Object.assign(stored, redactor.metadata(foreign)) : stored;
+  return foreign === undefined ? stored : Object.assign(stored, redactor.metadata(foreign));
 }

@@ -6,7 +6,8 @@ import { runTool } from "../host/child-process.ts";
 import { JournalFile } from "../host/journal-file.ts";
 import { Storage } from "../storage/storage.ts";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT, type AuditEvent } from "./audit-log.ts";
-import type { AuditRow } from "./chain.ts";
+import { fieldsJsonOf, type AuditRow } from "./chain.ts";
+import { journalLine, rowOfLine } from "./journal-line.ts";
 import { rowsToReplay } from "./pending-rows.ts";
 
 let folder = "";
@@ -40,8 +41,8 @@ const inTable = (): string[] =>
 const lines = (): AuditRow[] =>
   readFileSync(join(folder, "journal"), "utf8")
     .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as AuditRow);
+    .map((line) => rowOfLine(line))
+    .filter((row) => row !== undefined);
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "os-pending-"));
@@ -117,14 +118,16 @@ describe("the row of a call", () => {
 test("only rows that go on from the head are taken", async () => {
   const { head } = audit;
   for (const id of ["a", "b", "c"]) await audit.recordSoon(call(id));
-  const [a, b, c] = lines().map((row) => JSON.stringify(row)) as [string, string, string];
+  const lineOf = (row: AuditRow): string => journalLine({ row, fieldsJson: fieldsJsonOf(row) }).trimEnd();
+  const [first] = lines() as [AuditRow];
+  const [a, b, c] = lines().map(lineOf) as [string, string, string];
   const taken = (...given: string[]): string[] => rowsToReplay(given, head).map((row) => row.subject_id);
   expect(taken(a, b, c)).toEqual(["a", "b", "c"]);
   // Rows of before behind them, half a line, no rows at all.
-  expect(taken(a, b, c, a, c, b, b.slice(3), "", "{}", "null", "[1]")).toEqual(["a", "b", "c"]);
+  expect(taken(a, b, c, a, c, b, b.slice(3), "", "{}", "null", "[1]", "\t\t\t\t", `${a}\t`)).toEqual(["a", "b", "c"]);
   expect(taken(b, c)).toEqual([]);
   expect(taken(a, c)).toEqual(["a"]);
-  const forged = (change: Partial<AuditRow>): string => JSON.stringify({ ...(JSON.parse(a) as AuditRow), ...change });
+  const forged = (change: Partial<AuditRow>): string => lineOf({ ...first, ...change });
   for (const change of [
     { subject_id: "x" },
     { metadata_json: "{}" },

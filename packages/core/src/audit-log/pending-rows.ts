@@ -11,15 +11,17 @@
  */
 import type { JournalFile } from "../host/journal-file.ts";
 import { killPoint } from "../host/kill-point.ts";
-import { digestMetadata, hashRow, type AuditRow } from "./chain.ts";
+import type { AuditRow } from "./chain.ts";
+import { journalLine, rowOfLine } from "./journal-line.ts";
+import type { NewRow } from "./new-row.ts";
 import type { Head } from "./verification.ts";
 
 /** How long a row may stay in the journal alone, in ms; and while the table cannot be written. */
-const [PENDING_MS, RETRY_MS] = [10, 1_000];
+const [PENDING_MS, RETRY_MS] = [50, 1_000];
 /** Rows that may stay there: to insert them takes a few ms, in which nothing else happens. */
 const MOST_PENDING = 500;
 
-type Unwritten = { row: AuditRow; resolve: (eventId: string) => void; reject: (error: unknown) => void };
+type Unwritten = { made: NewRow; resolve: (eventId: string) => void; reject: (error: unknown) => void };
 
 export type PendingRowsDeps = {
   journal: JournalFile;
@@ -42,9 +44,9 @@ export class PendingRows {
   }
 
   /** Resolves with its event's id when the row survives Core; rejects when it was withdrawn. */
-  add(row: AuditRow): Promise<string> {
+  add(made: NewRow): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#unwritten.push({ row, resolve, reject }) === 1) process.nextTick(() => this.#write());
+      if (this.#unwritten.push({ made, resolve, reject }) === 1) process.nextTick(() => this.#write());
     });
   }
 
@@ -54,10 +56,10 @@ export class PendingRows {
     if (this.#pending.length === 0 && unwritten.length === 0) return;
     this.#unwritten = [];
     try {
-      this.#deps.insert([...this.#pending, ...unwritten.map(({ row }) => row)]);
+      this.#deps.insert([...this.#pending, ...unwritten.map(({ made }) => made.row)]);
     } catch (error) {
       this.#isFailing = true;
-      this.#deps.withdraw(unwritten.map(({ row }) => row));
+      this.#deps.withdraw(unwritten.map(({ made }) => made.row));
       for (const { reject } of unwritten) reject(error);
       throw error;
     }
@@ -66,7 +68,7 @@ export class PendingRows {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#deps.journal.restart();
-    for (const { row, resolve } of unwritten) resolve(row.event_id);
+    for (const { made, resolve } of unwritten) resolve(made.row.event_id);
   }
 
   #write(): void {
@@ -75,16 +77,18 @@ export class PendingRows {
     const unwritten = this.#unwritten;
     this.#unwritten = [];
     try {
-      this.#deps.journal.append(unwritten.map(({ row }) => `${JSON.stringify(row)}\n`).join(""));
+      let lines = "";
+      for (const { made } of unwritten) lines += journalLine(made);
+      this.#deps.journal.append(lines);
     } catch {
       // The table may still take them.
       this.#unwritten = unwritten;
       return this.#tryToFlush();
     }
     killPoint("audit.rows_journaled");
-    for (const { row, resolve } of unwritten) {
-      this.#pending.push(row);
-      resolve(row.event_id);
+    for (const { made, resolve } of unwritten) {
+      this.#pending.push(made.row);
+      resolve(made.row.event_id);
     }
     this.#timer ??= setTimeout(() => this.#late(), PENDING_MS).unref();
   }
@@ -113,24 +117,10 @@ export function rowsToReplay(lines: readonly string[], head: Head): AuditRow[] {
   const rows: AuditRow[] = [];
   let { seq, hash } = head;
   for (const line of lines) {
-    const row = parsed(line);
-    if (row?.seq !== seq + 1 || row.prev_hash !== hash || !isWhole(row)) continue;
+    const row = rowOfLine(line);
+    if (row?.seq !== seq + 1 || row.prev_hash !== hash) continue;
     rows.push(row);
     ({ seq, row_hash: hash } = row);
   }
   return rows;
-}
-
-function isWhole(row: AuditRow): boolean {
-  if (typeof row.meta_salt !== "string" || typeof row.metadata_json !== "string") return false;
-  return digestMetadata(row.meta_salt, row.metadata_json) === row.meta_digest && hashRow(row) === row.row_hash;
-}
-
-function parsed(line: string): AuditRow | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null ? (value as AuditRow) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -10,8 +10,13 @@ const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 /** Of what an earlier process left, in bytes; it stays far below. */
 const MOST_READ = 16 * 1024 * 1024;
 
+/** A text that surely fits is written from memory that is used again and again. */
+const SCRATCH_BYTES = 64 * 1024;
+const MOST_UTF8_BYTES_PER_UNIT = 3;
+
 export class JournalFile {
   readonly #file: number;
+  readonly #scratch: Buffer = Buffer.alloc(SCRATCH_BYTES);
   #position = 0;
 
   /** Made 0600 when missing. SECURITY: a link or a FIFO in its place is refused; pinned by "a journal is no link and no FIFO". */
@@ -38,12 +43,13 @@ export class JournalFile {
 
   /** One write to the system. */
   append(text: string): void {
-    const bytes = Buffer.from(text);
+    const bytes = text.length * MOST_UTF8_BYTES_PER_UNIT <= SCRATCH_BYTES ? this.#scratch : Buffer.from(text);
+    const length = bytes === this.#scratch ? bytes.write(text) : bytes.length;
     let written = 0;
-    while (written < bytes.length) {
-      written += writeSync(this.#file, bytes, written, bytes.length - written, this.#position + written);
+    while (written < length) {
+      written += writeSync(this.#file, bytes, written, length - written, this.#position + written);
     }
-    this.#position += bytes.length;
+    this.#position += length;
   }
 
   /** What was written so far is needed no more. */

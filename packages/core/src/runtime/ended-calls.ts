@@ -19,13 +19,17 @@ type Ended = { agentId: string; isAnswered: boolean };
 
 export class EndedCalls {
   readonly #ended = new Map<string, Ended>();
+  /** Their ids, as a ring: to ask a map for its oldest key takes longer the more were deleted from it. */
+  readonly #ids: string[] = [];
+  #next = 0;
 
   /** `isAnswered`: its agent's result ended it, not Core. */
   add(callId: string, ended: Ended): void {
     this.#ended.set(callId, ended);
-    if (this.#ended.size <= MAX_KEPT) return;
-    const [oldest] = this.#ended.keys();
+    const oldest = this.#ids[this.#next];
     if (oldest !== undefined) this.#ended.delete(oldest);
+    this.#ids[this.#next] = callId;
+    this.#next = (this.#next + 1) % MAX_KEPT;
   }
 
   /** What it is when `agentId` says something about a call that is not under way with it; `owner`: who works on it now. */

@@ -9,6 +9,7 @@ import {
 } from "@opensentience/protocol";
 import type { Session } from "./session.ts";
 import type { ToolRouter } from "./tool-router.ts";
+import { WaitingCaller } from "./waiting-caller.ts";
 
 /** Refusals of one session that are recorded one by one. */
 const MAX_REFUSED = 100;
@@ -20,7 +21,7 @@ export class RunCalls {
   readonly #session: Session;
   readonly #onFault: (error: unknown, what: string) => void;
   /** By the caller's own call id. */
-  readonly #underWay = new Map<string, AbortController>();
+  readonly #underWay = new Map<string, WaitingCaller>();
 
   readonly #onDenied: (error: CoreError, toolId: string) => void;
   /** What is on record already. */
@@ -51,11 +52,11 @@ export class RunCalls {
   }
 
   cancel(callId: string): void {
-    this.#underWay.get(callId)?.abort();
+    this.#underWay.get(callId)?.leave();
   }
 
   cancelAll(): void {
-    for (const controller of this.#underWay.values()) controller.abort();
+    for (const caller of this.#underWay.values()) caller.leave();
   }
 
   async #answered(message: CallMessage): Promise<void> {
@@ -90,8 +91,8 @@ export class RunCalls {
     if (this.#underWay.size >= MAX_IN_FLIGHT) {
       throw new CoreError("limit.inflight", `${MAX_IN_FLIGHT} of its calls are unanswered`);
     }
-    const controller = new AbortController();
-    this.#underWay.set(callId, controller);
+    const caller = new WaitingCaller();
+    this.#underWay.set(callId, caller);
     try {
       return await this.#router.call({
         toolId,
@@ -102,7 +103,7 @@ export class RunCalls {
         timeoutMs,
         idempotencyKey,
         context,
-        signal: controller.signal,
+        caller,
         onStream: (chunk) =>
           this.#session.send(
             "core.tool.stream",

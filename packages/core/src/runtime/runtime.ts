@@ -23,6 +23,7 @@ export type { CallAnswer, CallRequest } from "./tool-router.ts";
 export { DURATION_BUCKETS_MS, type CallCounts } from "./call-counts.ts";
 export type { Health } from "./session.ts";
 export { ToolSet, type Tool } from "./tool-catalog.ts";
+export { WaitingCaller } from "./waiting-caller.ts";
 
 /** Refused handshakes of one run that are answered; behind that its socket takes no more. */
 const MAX_REFUSALS = 16;

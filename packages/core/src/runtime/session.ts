@@ -18,6 +18,7 @@ import {
   MessageError,
   newId,
   PROTOCOL_VERSIONS,
+  timestamp,
   type AgentMessage,
   type CoreMessageType,
   type Extras,
@@ -126,9 +127,7 @@ export class Session {
   }
 
   send<K extends CoreMessageType>(type: K, payload: Parameters<typeof encodeMessage<K>>[1], extras: Extras = {}): void {
-    this.#connection?.send(
-      encodeMessage(type, payload, { ...extras, id: this.#nextId(), ts: new Date().toISOString() }),
-    );
+    this.#connection?.send(encodeMessage(type, payload, { ...extras, id: this.#nextId(), ts: timestamp() }));
   }
 
   /** Unique among what Core says in this session. */
@@ -238,7 +237,7 @@ export class Session {
         {
           ...reply,
           id: this.#nextId(),
-          ts: new Date().toISOString(),
+          ts: timestamp(),
           error: { code: error.code, message: error.message },
         },
       ),

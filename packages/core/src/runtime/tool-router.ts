@@ -14,6 +14,7 @@ import {
   MAX_OUTPUT_BYTES,
   newId,
   parsePermission,
+  toCoreError,
   type WireError,
 } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
@@ -24,6 +25,7 @@ import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Tool } from "./tool-catalog.ts";
+import type { WaitingCaller } from "./waiting-caller.ts";
 
 export type CallRequest = {
   toolId: string;
@@ -36,7 +38,7 @@ export type CallRequest = {
   timeoutMs?: number | undefined;
   idempotencyKey?: string | undefined;
   context?: Record<string, unknown> | undefined;
-  signal: AbortSignal;
+  caller: WaitingCaller;
   onStream: (chunk: Stream) => void;
 };
 
@@ -217,21 +219,19 @@ export class ToolRouter {
 
   /** The intent is committed: looks once more, then sends. */
   #carriedOut(request: CallRequest, callId: string, causationId: string): Outcome | Promise<Outcome> {
+    if (request.caller.isGone) return { status: "canceled", error: CALLER_GONE };
     let session: Session;
     let tool: Tool;
     try {
       ({ session, tool } = this.#permitted(request));
-      request.signal.throwIfAborted();
       if (session.isBehind) throw new CoreError("limit.inflight", "the agent has yet to read what was sent to it");
     } catch (thrown) {
-      if (thrown instanceof CoreError)
-        return { status: "failed", error: { code: thrown.code, message: thrown.message } };
-      return { status: "canceled", error: { code: "tool.canceled", message: "the caller went away" } };
+      const { code, message } = toCoreError(thrown);
+      return { status: "failed", error: { code, message } };
     }
     const { agentId } = session.run;
     const deadlines = this.#deps.deadlinesOf(session);
     const totalMs = Math.min(request.timeoutMs ?? deadlines.totalMs, deadlines.totalMs);
-    const onAbort = (): void => call.cancel("the caller went away");
     const call = new Call(
       { ...deadlines, totalMs },
       {
@@ -242,12 +242,12 @@ export class ToolRouter {
         onEnd: () => {
           this.#calls.delete(callId);
           this.#ended.add(callId, { agentId, isAnswered: call.isAnswered });
-          request.signal.removeEventListener("abort", onAbort);
+          request.caller.onGone(undefined);
         },
       },
     );
     this.#calls.set(callId, { call, agentId, request });
-    request.signal.addEventListener("abort", onAbort, { once: true });
+    request.caller.onGone(() => call.cancel(CALLER_GONE.message));
     session.send(
       "core.tool.call",
       {
@@ -268,6 +268,8 @@ export class ToolRouter {
     return call.outcome;
   }
 }
+
+const CALLER_GONE: WireError = { code: "tool.canceled", message: "the caller went away" };
 
 function checkInput(request: CallRequest, tool: Tool): void {
   if (request.inputBytes.length > MAX_INPUT_BYTES) {

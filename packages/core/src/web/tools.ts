@@ -6,7 +6,7 @@ import {
   type ToolJson,
   type ToolStreamJson,
 } from "@opensentience/protocol";
-import type { CallAnswer, CallRequest, Runtime, Tool } from "../runtime/runtime.ts";
+import { WaitingCaller, type CallAnswer, type CallRequest, type Runtime, type Tool } from "../runtime/runtime.ts";
 import type { Input } from "./handlers.ts";
 
 /** Chunks that may wait for a reader; one that lets more wait loses the call, never silently a chunk. */
@@ -110,7 +110,7 @@ function request(input: Input, signal: AbortSignal, onStream: CallRequest["onStr
     act: input.act,
     timeoutMs: body.timeout_ms,
     idempotencyKey: body.idempotency_key,
-    signal,
+    caller: WaitingCaller.until(signal),
     onStream,
   };
 }

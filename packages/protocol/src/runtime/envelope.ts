@@ -7,15 +7,16 @@ import { z } from "zod";
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
 /** UTF-16 units of an id that a peer chose. */
-const MAX_ID = 200;
+export const MAX_ID = 200;
+const MAX_TIME = 40;
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 export const wireId: z.ZodString = z.string().min(1).max(MAX_ID);
 /** Any object; what it holds is somebody else's to judge, and it is not copied. */
 export const wireObject: z.ZodCustom<Record<string, unknown>, Record<string, unknown>> = z.custom<
   Record<string, unknown>
->((value) => typeof value === "object" && value !== null && !Array.isArray(value), { error: "must be an object" });
-export const wireTime: z.ZodString = z.string().max(40).regex(RFC_3339);
+>(isObject, { error: "must be an object" });
+export const wireTime: z.ZodString = z.string().max(MAX_TIME).regex(RFC_3339);
 
 /** An error on the wire: `code` is a key of docs/errors.md or one of the agent's own. */
 export const wireError = z.object({
@@ -59,16 +60,12 @@ export function usualEnvelope(value: Record<string, unknown>): Envelope | undefi
     v === 1 &&
     isText(type, 100) &&
     isText(id, MAX_ID) &&
-    typeof ts === "string" &&
-    ts.length <= 40 &&
-    RFC_3339.test(ts) &&
-    typeof payload === "object" &&
-    payload !== null &&
-    !Array.isArray(payload) &&
+    isTime(ts) &&
+    isObject(payload) &&
     value["actor"] === undefined &&
     value["error"] === undefined;
   if (!isUsual) return undefined;
-  const usual: Envelope = { v, type, id, ts, payload: payload as Record<string, unknown> };
+  const usual: Envelope = { v, type, id, ts, payload };
   for (const name of ["in_reply_to", ...ECHOED_IDS] as const) {
     const other = value[name];
     if (other === undefined) continue;
@@ -78,8 +75,17 @@ export function usualEnvelope(value: Record<string, unknown>): Envelope | undefi
   return usual;
 }
 
-function isText(value: unknown, max: number): value is string {
+/** Of at least one unit and at most `max`. */
+export function isText(value: unknown, max: number): value is string {
   return typeof value === "string" && value.length > 0 && value.length <= max;
+}
+
+export function isTime(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MAX_TIME && RFC_3339.test(value);
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The ids that an agent repeats on everything it sends for a call. */

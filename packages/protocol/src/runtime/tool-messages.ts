@@ -1,6 +1,6 @@
 /** Messages about tools and calls (docs/protocol.md, "Tools" and "Calls"). */
 import { z } from "zod";
-import { wireError, wireId, wireObject, wireTime } from "./envelope.ts";
+import { isObject, isText, isTime, MAX_ID, wireError, wireId, wireObject, wireTime } from "./envelope.ts";
 
 /** The name of a tool inside its agent; with the agent's id and a slash before it, everywhere else. */
 export const TOOL_NAME = /^[a-z][a-z0-9_]{0,63}$/;
@@ -53,6 +53,25 @@ export const toolCall = z.object({
   context: wireObject.optional(),
 });
 
+/** A call as nearly all are, exactly as the schema would give it; undefined for every other, of which the schema decides. */
+export function usualToolCall(payload: Record<string, unknown>): z.infer<typeof toolCall> | undefined {
+  const { call_id, tool_id, input, timeout_ms, caller } = payload;
+  if (!isText(call_id, MAX_ID) || !isText(tool_id, 300) || !isObject(input)) return undefined;
+  if (payload["idempotency_key"] !== undefined || payload["context"] !== undefined) return undefined;
+  const usual: z.infer<typeof toolCall> = { call_id, tool_id, input };
+  if (timeout_ms !== undefined) {
+    if (typeof timeout_ms !== "number" || !Number.isSafeInteger(timeout_ms) || timeout_ms <= 0) return undefined;
+    usual.timeout_ms = timeout_ms;
+  }
+  if (caller !== undefined) {
+    if (!isObject(caller)) return undefined;
+    const { type, id } = caller;
+    if ((type !== "human" && type !== "agent" && type !== "system") || !isText(id, 300)) return undefined;
+    usual.caller = { type, id };
+  }
+  return usual;
+}
+
 export const STREAM_CHANNELS = ["stdout", "stderr", "log", "partial_result", "status"] as const;
 
 /** Agent → Core, any number per call, before its result; `seq` from 1, without a gap. */
@@ -74,6 +93,24 @@ export const toolResult = z.object({
   finished_at: wireTime.optional(),
   metrics: wireObject.optional(),
 });
+
+/** A result that succeeded, exactly as the schema would give it; undefined for every other, of which the schema decides. */
+export function usualToolResult(payload: Record<string, unknown>): z.infer<typeof toolResult> | undefined {
+  const { call_id, status, started_at, finished_at } = payload;
+  if (!isText(call_id, MAX_ID) || status !== "succeeded") return undefined;
+  if (payload["error"] !== undefined || payload["metrics"] !== undefined) return undefined;
+  const usual: z.infer<typeof toolResult> = { call_id, status };
+  if ("output" in payload) usual.output = payload["output"];
+  if (started_at !== undefined) {
+    if (!isTime(started_at)) return undefined;
+    usual.started_at = started_at;
+  }
+  if (finished_at !== undefined) {
+    if (!isTime(finished_at)) return undefined;
+    usual.finished_at = finished_at;
+  }
+  return usual;
+}
 
 /** Core → agent (`agent.tool.cancel`: an agent takes back its own call). The call still ends with one result. */
 export const toolCancel = z.object({
