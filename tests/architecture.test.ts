@@ -55,6 +55,8 @@ const ARROWS: Rules["arrows"] = {
     "host/kill-point",
     // services.ts makes it; the API only calls and counts it.
     "runtime",
+    // A tool's suggested call has an input that its schema takes.
+    "schema",
   ],
   cli: [
     "host/paths",
@@ -69,7 +71,7 @@ const ARROWS: Rules["arrows"] = {
     "conformance",
   ],
   // Plays Core with any agent. It judges definitions with what judges them in Core, and reads manifests as Core does.
-  conformance: ["runtime", "manifest", "host"],
+  conformance: ["runtime", "schema", "manifest", "host"],
   daemon: ["*"],
   services: ["*"],
   // The web page's door with its token and sessions, put together for the daemon.

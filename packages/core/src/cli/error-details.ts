@@ -1,4 +1,4 @@
-/** What an error's details add for people: the end of a failed build with the path of its log, every problem of a manifest. */
+/** What an error's details add for people: the end of a failed build with the path of its log, every problem of a manifest or of a tool's input. */
 import type { CoreError } from "@opensentience/protocol";
 import { oneLine, type Style } from "./format.ts";
 
@@ -9,7 +9,7 @@ const NAMED_PROBLEMS = 3;
 
 /** Whole lines, or empty text. `outputWasShown`: the output of the build stands on the screen already. */
 export function errorDetails(style: Style, error: CoreError, outputWasShown: boolean): string {
-  const lines = [...buildLines(style, error, outputWasShown), ...problemLines(style, error)];
+  const lines = [...buildLines(style, error, outputWasShown), ...problemLines(style, error), ...issueLines(error)];
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -21,6 +21,13 @@ function buildLines(style: Style, error: CoreError, outputWasShown: boolean): st
     ...lines.map((line) => `  | ${oneLine(String(line))}`),
     ...(typeof path === "string" ? [style.fields([["build log", path]])] : []),
   ];
+}
+
+/** Of a value that breaks a tool's schema in several places: the message has the first. */
+export function issueLines({ code, details }: { code: string; details: Record<string, unknown> }): string[] {
+  const issues = code === "tool.invalid_input" || code === "tool.invalid_output" ? details["issues"] : undefined;
+  if (!Array.isArray(issues) || issues.length < 2) return [];
+  return (issues as { message?: unknown }[]).slice(0, MAX_LINES).map(({ message }) => `  ${oneLine(String(message))}`);
 }
 
 function problemLines(style: Style, error: CoreError): string[] {

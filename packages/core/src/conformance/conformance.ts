@@ -19,7 +19,7 @@ import calls from "@opensentience/protocol/conformance/agent-calls.json" with { 
 import { AgentSession, lastWords, NoHello } from "./agent-session.ts";
 import { Disappointed } from "./peer.ts";
 import { Player, type Patience } from "./player.ts";
-import { sampleInput } from "./sample-input.ts";
+import { sampleInput } from "../schema/schema.ts";
 import { parseAgentCases, type AgentCase } from "./transcript.ts";
 import type { Program } from "./trial.ts";
 

@@ -14,6 +14,8 @@ import { KeptSchemas, type KeptSchema, type SchemaCheck } from "./kept-schemas.t
 const MAX_JUDGED = 10_000;
 /** The definitions of one session's tools, in characters of JSON. */
 const MAX_DEFINITIONS = 4_194_304;
+/** Characters of a field's name that a rejection quotes. */
+const MAX_FIELD = 200;
 
 export type Tool = {
   toolId: string;
@@ -110,20 +112,20 @@ export class ToolSet {
     if (this.#judged > MAX_JUDGED) throw new CoreError("limit.rate", `a session registers at most ${MAX_JUDGED} tools`);
     const parsed = toolDefinition.safeParse(raw);
     if (!parsed.success) {
-      const field = parsed.error.issues[0]?.path.join(".") ?? "";
+      const { field, problem } = problemOf(parsed.error, raw);
       const code = field.endsWith("_schema") ? "tool.invalid_schema" : "tool.invalid_id";
-      throw new CoreError(code, `${field || "the tool"} is missing or breaks its rule`);
+      throw new CoreError(code, `${field === "" ? "the tool" : `"${field}"`} ${problem}`);
     }
     const definition = parsed.data;
     const [agentId, name = "", ...rest] = definition.tool_id.split("/");
     if (agentId !== this.#agentId || rest.length > 0 || !TOOL_NAME.test(name)) {
       throw new CoreError("tool.invalid_id", `a tool of this agent is named ${this.#agentId}/<lower_case_name>`);
     }
-    const unknown = definition.permissions?.find((permission) => parsePermission(permission) === undefined);
-    if (unknown !== undefined)
-      throw new CoreError("tool.invalid_id", "permissions holds an entry that is no permission");
-    const input = schemas.keep(definition.input_schema);
-    const output = definition.output_schema === undefined ? undefined : schemas.keep(definition.output_schema);
+    const unknown = definition.permissions?.findIndex((permission) => parsePermission(permission) === undefined) ?? -1;
+    if (unknown !== -1) throw new CoreError("tool.invalid_id", `"permissions.${unknown}" is no permission`);
+    const input = keptAs("input_schema", definition.input_schema, schemas);
+    const { output_schema } = definition;
+    const output = output_schema === undefined ? undefined : keptAs("output_schema", output_schema, schemas);
     return {
       toolId: definition.tool_id,
       agentId,
@@ -132,6 +134,30 @@ export class ToolSet {
       checkInput: input.check,
       checkOutput: output?.check,
     };
+  }
+}
+
+/** SECURITY: what an agent sent is not quoted, only its field and rule. Pinned by "a tool says which field is wrong, and how to call it". */
+function problemOf(
+  { issues: [issue] }: { issues: readonly { path: readonly PropertyKey[]; message: string }[] },
+  raw: unknown,
+): { field: string; problem: string } {
+  const path = issue?.path ?? [];
+  const value = path.reduce<unknown>(
+    (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined),
+    raw,
+  );
+  const problem =
+    value === undefined ? "is missing" : `breaks its rule: ${(issue?.message ?? "").replace("Invalid input: ", "")}`;
+  return { field: path.join(".").slice(0, MAX_FIELD), problem };
+}
+
+/** Says of a schema that is not taken which of the two it is. */
+function keptAs(field: string, schema: Record<string, unknown>, schemas: KeptSchemas): KeptSchema {
+  try {
+    return schemas.keep(schema);
+  } catch (error) {
+    throw error instanceof CoreError ? new CoreError(error.code, `"${field}": ${error.message}`) : error;
   }
 }
 

@@ -24,6 +24,7 @@ import { CallGate } from "./call-limits.ts";
 import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
 import { RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
+import type { Issue } from "../schema/schema.ts";
 import type { Tool } from "./tool-catalog.ts";
 import type { WaitingCaller } from "./waiting-caller.ts";
 
@@ -277,15 +278,10 @@ function checkInput(request: CallRequest, tool: Tool): void {
   }
   const issues = tool.checkInput(request.input);
   if (issues.length === 0) return;
-  const [first] = issues;
-  throw new CoreError(
-    "tool.invalid_input",
-    `the input breaks the tool's schema at ${first?.path || "its top"}: ${first?.rule}`,
-    {
-      details: { issues },
-      nextStep: `opensentience tools info ${tool.toolId}`,
-    },
-  );
+  throw new CoreError("tool.invalid_input", `the input breaks the tool's schema: ${inWords(issues)}`, {
+    details: { issues },
+    nextStep: `opensentience tools info ${tool.toolId}`,
+  });
 }
 
 function checkOutput(output: unknown, bytes: Uint8Array | undefined, tool: Tool): void {
@@ -294,9 +290,13 @@ function checkOutput(output: unknown, bytes: Uint8Array | undefined, tool: Tool)
   }
   const issues = tool.checkOutput?.(output) ?? [];
   if (issues.length === 0) return;
-  throw new CoreError("tool.invalid_output", `the output breaks the tool's schema at ${issues[0]?.path || "its top"}`, {
+  throw new CoreError("tool.invalid_output", `the output breaks the tool's schema: ${inWords(issues)}`, {
     details: { issues },
   });
+}
+
+function inWords([first, ...others]: readonly Issue[]): string {
+  return `${first?.message}${others.length === 0 ? "" : ` (and ${others.length} more)`}`;
 }
 
 /** Of an approval, which tools it lets an agent call: asked with each call, decided once. */

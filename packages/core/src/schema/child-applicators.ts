@@ -46,9 +46,9 @@ export const UNEVALUATED: readonly Applicator[] = [
 ];
 
 /** For what is left over: where nothing may be, the keyword says so and not its schema. */
-function restOf(schema: unknown, keyword: string, maker: Maker): Check {
+function restOf(schema: unknown, keyword: string, maker: Maker, known?: ReadonlyMap<string, Check>): Check {
   const part = maker.schema(schema, `/${keyword}`);
-  return schema === false ? (_value, run) => run.fail(keyword) : part;
+  return schema === false ? (_value, run) => run.fail(keyword, known) : part;
 }
 
 /** Looks on after the first that is not valid, as long as somebody wants to know. */
@@ -92,7 +92,7 @@ function members({ properties, patternProperties, additionalProperties }: Schema
     part,
   ]);
   const other =
-    additionalProperties === undefined ? undefined : restOf(additionalProperties, "additionalProperties", maker);
+    additionalProperties === undefined ? undefined : restOf(additionalProperties, "additionalProperties", maker, named);
   return (value, run, seen) => {
     if (!isObject(value)) return true;
     return eachMember(run.namesIn(value), run, (name) => {
@@ -137,7 +137,7 @@ function contains(schema: Schema, maker: Maker): Check | undefined {
       count += 1;
       seen?.items.add(index);
     }
-    if (count < least) return run.fail("contains");
-    return count <= most || run.fail("maxContains");
+    if (count < least) return run.fail("contains", least);
+    return count <= most || run.fail("maxContains", most);
   };
 }

@@ -87,7 +87,8 @@ function dependencies(schema: Schema, maker: Maker): Check {
 function needing(names: readonly string[]): Check {
   return (value, run) => {
     run.spend(names.length);
-    return (isObject(value) && names.every((name) => Object.hasOwn(value, name))) || run.fail("dependencies");
+    const missing = isObject(value) ? names.find((name) => !Object.hasOwn(value, name)) : undefined;
+    return missing === undefined || run.failAt(missing, "dependencies", undefined);
   };
 }
 

@@ -11,7 +11,8 @@ export class InvalidKeyword extends Error {}
 
 /** `steps`: what looking costs, beyond one. */
 export type Assertion = { check: Check; steps?: number };
-type Maker = (value: unknown, patterns: Patterns) => Assertion | undefined;
+/** `schema`: the one that the keyword stands in. */
+type Maker = (value: unknown, patterns: Patterns, schema: Record<string, unknown>) => Assertion | undefined;
 
 const TYPES: Record<string, (value: unknown) => boolean> = {
   null: (value) => value === null,
@@ -27,7 +28,7 @@ const TYPES: Record<string, (value: unknown) => boolean> = {
 const TYPE_CHECKS = new Map(
   Object.entries(TYPES).map(([name, test]): [unknown, Check] => [
     name,
-    (value, run) => test(value) || run.fail("type"),
+    (value, run) => test(value) || run.fail("type", name, value),
   ]),
 );
 
@@ -52,7 +53,7 @@ export const ASSERTIONS: Readonly<Record<string, Maker>> = {
   type: (types) => {
     if (!Array.isArray(types)) return { check: typeNamed(types) };
     const tests = uniqueTexts(types, 1).map((name) => typeTest(name));
-    const check: Check = (value, run) => tests.some((test) => test(value)) || run.fail("type");
+    const check: Check = (value, run) => tests.some((test) => test(value)) || run.fail("type", types, value);
     return { check, steps: tests.length };
   },
   enum: (values) => {
@@ -65,31 +66,31 @@ export const ASSERTIONS: Readonly<Record<string, Maker>> = {
   maximum: bound("maximum", (value, limit) => value <= limit),
   exclusiveMinimum: bound("exclusiveMinimum", (value, limit) => value > limit),
   exclusiveMaximum: bound("exclusiveMaximum", (value, limit) => value < limit),
-  multipleOf: (divisor, patterns) => {
+  multipleOf: (divisor, patterns, schema) => {
     if (typeof divisor !== "number" || divisor <= 0) throw new InvalidKeyword("must be a number above 0");
-    return bound("multipleOf", (value, limit) => Number.isInteger(value / limit))(divisor, patterns);
+    return bound("multipleOf", (value, limit) => Number.isInteger(value / limit))(divisor, patterns, schema);
   },
 
   minLength: (limit) => {
     const least = wholeNumber(limit);
-    return ofTexts((text, run) => !isShorter(text, least, run) || run.fail("minLength"));
+    return ofTexts((text, run) => !isShorter(text, least, run) || run.fail("minLength", least));
   },
   maxLength: (limit) => {
     const most = wholeNumber(limit);
-    return ofTexts((text, run) => isShorter(text, most + 1, run) || run.fail("maxLength"));
+    return ofTexts((text, run) => isShorter(text, most + 1, run) || run.fail("maxLength", most));
   },
   pattern: (source, patterns) => {
     const test = patterns.compile(aText(source));
-    return ofTexts((text, run) => test(text, run) || run.fail("pattern"));
+    return ofTexts((text, run) => test(text, run) || run.fail("pattern", source));
   },
 
   minItems: (limit) => {
     const least = wholeNumber(limit);
-    return ofLists((items, run) => items.length >= least || run.fail("minItems"));
+    return ofLists((items, run) => items.length >= least || run.fail("minItems", least));
   },
   maxItems: (limit) => {
     const most = wholeNumber(limit);
-    return ofLists((items, run) => items.length <= most || run.fail("maxItems"));
+    return ofLists((items, run) => items.length <= most || run.fail("maxItems", most));
   },
   uniqueItems: (wanted) => {
     if (typeof wanted !== "boolean") throw new InvalidKeyword("must be true or false");
@@ -105,22 +106,32 @@ export const ASSERTIONS: Readonly<Record<string, Maker>> = {
 
   minProperties: (limit) => {
     const least = wholeNumber(limit);
-    return ofObjects((value, run) => run.namesIn(value).length >= least || run.fail("minProperties"));
+    return ofObjects((value, run) => run.namesIn(value).length >= least || run.fail("minProperties", least));
   },
   maxProperties: (limit) => {
     const most = wholeNumber(limit);
-    return ofObjects((value, run) => run.namesIn(value).length <= most || run.fail("maxProperties"));
+    return ofObjects((value, run) => run.namesIn(value).length <= most || run.fail("maxProperties", most));
   },
-  required: (names) => {
+  required: (names, _patterns, { properties }) => {
     const needed = uniqueTexts(names);
-    const check = (value: object, run: Run): boolean => hasAll(value, needed) || run.fail("required");
+    const types = needed.map((name) => typeOf(properties, name));
+    const check = (value: object, run: Run): boolean => {
+      if (hasAll(value, needed)) return true;
+      for (const [index, name] of needed.entries())
+        if (!Object.hasOwn(value, name)) run.failAt(name, "required", types[index]);
+      return false;
+    };
     return { ...ofObjects(check), steps: needed.length };
   },
   dependentRequired: (needs) => {
     const each = Object.entries(anObject(needs)).map(([name, needed]) => [name, uniqueTexts(needed)] as const);
     const check = (value: object, run: Run): boolean =>
-      each.every(([name, needed]) => !Object.hasOwn(value, name) || hasAll(value, needed)) ||
-      run.fail("dependentRequired");
+      each.every(
+        ([name, needed]) =>
+          !Object.hasOwn(value, name) ||
+          hasAll(value, needed) ||
+          run.failAt(needed.find((one) => !Object.hasOwn(value, one)) ?? "", "dependentRequired", name),
+      );
     return { ...ofObjects(check), steps: sizeOfJson(needs) };
   },
 };
@@ -154,10 +165,16 @@ function hasAll(value: object, names: readonly string[]): boolean {
   return names.every((name) => Object.hasOwn(value, name));
 }
 
+/** The `type` of a member's schema, for whoever misses the member. */
+function typeOf(properties: unknown, name: string): unknown {
+  const schema = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
+  return isObject(schema) ? schema["type"] : undefined;
+}
+
 function bound(rule: string, holds: (value: number, limit: number) => boolean): Maker {
   return (limit) => {
     if (typeof limit !== "number") throw new InvalidKeyword("must be a number");
-    return { check: (value, run) => typeof value !== "number" || holds(value, limit) || run.fail(rule) };
+    return { check: (value, run) => typeof value !== "number" || holds(value, limit) || run.fail(rule, limit) };
   };
 }
 
@@ -181,10 +198,10 @@ function oneOfThese(values: readonly unknown[], rule: string): Assertion {
   const most = Math.max(0, ...nested.map(sizeOfJson));
   return {
     check: (value, run) => {
-      if (typeof value !== "object" || value === null) return plain.has(value) || run.fail(rule);
+      if (typeof value !== "object" || value === null) return plain.has(value) || run.fail(rule, values);
       // What is larger than all of them is none of them, however much larger it is.
-      if (texts.size === 0 || isLarger(value, most, run)) return run.fail(rule);
-      return texts.has(canonicalJson(value, (steps) => run.spend(steps))) || run.fail(rule);
+      if (texts.size === 0 || isLarger(value, most, run)) return run.fail(rule, values);
+      return texts.has(canonicalJson(value, (steps) => run.spend(steps))) || run.fail(rule, values);
     },
     steps: most,
   };

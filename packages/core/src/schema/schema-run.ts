@@ -1,4 +1,5 @@
 /** One check of one value: what it costs, where it stands, and what was found. */
+import { issueMessage } from "./issue-message.ts";
 
 /** Subschemas, their entries, and members and items of the value that one check may look at: some 20 ms. */
 const MAX_STEPS = 1_000_000;
@@ -7,8 +8,8 @@ const MAX_ISSUES = 10;
 const MANY_NAMES = 64;
 const NAME_STEPS = 4;
 
-/** Where a value breaks the schema: a JSON pointer (RFC 6901) and the keyword. */
-export type Issue = { path: string; rule: string };
+/** Where a value breaks the schema: a JSON pointer (RFC 6901), which of a missing member leads to where it should be; the keyword; and both in words. */
+export type Issue = { path: string; rule: string; message: string };
 
 /** The check would take too long; its value counts as invalid. */
 export class TooCostly extends Error {}
@@ -32,8 +33,19 @@ export class Run {
     return this.#hushed > 0 || this.issues.length >= MAX_ISSUES;
   }
 
-  fail(rule: string): false {
-    if (!this.isSettled) this.issues.push({ path: this.path.map(asPointerPart).join(""), rule });
+  /** `expected`: what the keyword asks for, as issue-message.ts puts it into words. */
+  fail(rule: string, expected?: unknown, value?: unknown): false {
+    if (this.isSettled) return false;
+    const path = this.path.map(asPointerPart).join("");
+    this.issues.push({ path, rule, message: issueMessage(path, rule, expected, value) });
+    return false;
+  }
+
+  /** Of a member that is not there. */
+  failAt(name: string, rule: string, expected: unknown): false {
+    this.path.push(name);
+    this.fail(rule, expected);
+    this.path.pop();
     return false;
   }
 

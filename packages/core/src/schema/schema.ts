@@ -10,7 +10,8 @@
  * with everything ends with an error (schema-run.ts). Pinned by "a schema that …" in schema.test.ts.
  *
  * Refuses: schemas over 64 KiB, keywords whose value is not what the standard says, references that lead elsewhere, and what
- * gives subschemas names of their own (`$anchor`, `$dynamicRef`, `$id` below the top). Callers: runtime (tool-catalog.ts).
+ * gives subschemas names of their own (`$anchor`, `$dynamicRef`, `$id` below the top). Callers: runtime (tool-catalog.ts); for an input that a schema
+ * takes (sample-input.ts), web and conformance.
  */
 import { CoreError } from "@opensentience/protocol";
 import { Patterns } from "./linear-pattern.ts";
@@ -20,11 +21,12 @@ import { all, IN_PLACE } from "./in-place-applicators.ts";
 import { aText, ASSERTIONS, InvalidKeyword, isObject, type Check } from "./schema-assertions.ts";
 import { asPointerPart, Run, Seen, TooCostly, type Issue } from "./schema-run.ts";
 
+export { sampleInput } from "./sample-input.ts";
 export type { Issue } from "./schema-run.ts";
 
 /** Bytes of one schema as JSON. */
 const MAX_SCHEMA_BYTES = 65_536;
-const TOO_COSTLY: Issue = { path: "", rule: "too costly to check" };
+const TOO_COSTLY: Issue = { path: "", rule: "too costly to check", message: "it is too costly to check" };
 const REFUSED = ["$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$recursiveAnchor"];
 /** Drafts whose schemas mean the same here, or are refused for what they mean otherwise. */
 const DIALECT = /^https?:\/\/json-schema\.org\/(?:draft\/20(?:19-09|20-12)|draft-0[67])\/schema#?$/;
@@ -110,7 +112,8 @@ class Compiler {
     let steps = 1;
     for (const [keyword, value] of Object.entries(schema)) {
       const make = Object.hasOwn(ASSERTIONS, keyword) ? ASSERTIONS[keyword] : undefined;
-      const assertion = make === undefined ? undefined : told(pointer, keyword, () => make(value, this.#patterns));
+      const assertion =
+        make === undefined ? undefined : told(pointer, keyword, () => make(value, this.#patterns, schema));
       if (assertion === undefined) continue;
       checks.push(assertion.check);
       steps += assertion.steps ?? 0;

@@ -11,6 +11,8 @@ import type { Input } from "./handlers.ts";
 
 /** Chunks that may wait for a reader; one that lets more wait loses the call, never silently a chunk. */
 const MAX_WAITING_CHUNKS = 1_000;
+/** Characters of an input that a suggested command holds. */
+const MAX_SAMPLE = 300;
 
 export function toolId(params: Record<string, unknown>): string {
   return `${String(params["agent_id"])}/${String(params["tool_name"])}`;
@@ -26,7 +28,7 @@ export function listTools(runtime: Runtime, agentId: string | undefined): { item
 }
 
 /** Throws `tool.not_found`. */
-export function toolDetail(runtime: Runtime, id: string): ToolDetailJson {
+export async function toolDetail(runtime: Runtime, id: string): Promise<ToolDetailJson> {
   const session = runtime.session(id.split("/")[0] ?? "");
   const tool = session?.tools.get(id);
   if (session === undefined || tool === undefined) {
@@ -41,8 +43,20 @@ export function toolDetail(runtime: Runtime, id: string): ToolDetailJson {
     input_schema: definition.input_schema,
     output_schema: definition.output_schema ?? null,
     capabilities: definition.capabilities ?? [],
-    next_step: `opensentience tools call ${id}`,
+    next_step: `opensentience tools call ${id}${await sampleOption(tool)}`,
   };
+}
+
+/** What the command takes to be a valid call; nothing where `{}` is one. */
+async function sampleOption({ definition, checkInput }: Tool): Promise<string> {
+  if (checkInput({}).length === 0) return "";
+  const { sampleInput } = await import("../schema/schema.ts");
+  const input = sampleInput(definition.input_schema);
+  // SECURITY: the agent chose the names, and a person copies this into a shell; no quote can end the word early.
+  // Pinned by "a tool's suggested call is one word of the shell, and works".
+  const word = `'${JSON.stringify(input).replaceAll("'", String.raw`\u0027`)}'`;
+  const isTyped = word.length <= MAX_SAMPLE && checkInput(input).length === 0;
+  return ` --input ${isTyped ? word : "@input.json"}`;
 }
 
 function summary({ toolId: id, agentId, definition }: Tool, health: ToolJson["health"]): ToolJson {
