@@ -145,6 +145,24 @@ test.each<[what: string, narrowing: boolean, permissions: string[], changes: Rec
   expect(await driftOf(id)).toBeNull();
 });
 
+test("the list marks an agent that drifted, and one that runs is advised to stop before it is built anew", async () => {
+  const [id, still] = ["com.example.marked", "com.example.unmarked"];
+  for (const one of [id, still]) await smallAgentAt(home, one, "running");
+  await writeFiles(home.sourceOf(id), { "bin/agent": "#!/bin/sh\nexec sleep 2000\n" });
+  const { stdout, stderr } = await home.cli(["agents", "list"]);
+  expect(stdout).toMatch(new RegExp(`^${id} +1\\.0\\.0 +running, drifted +Small$`, "m"));
+  expect(stdout).toMatch(new RegExp(`^${still} +1\\.0\\.0 +running +Small$`, "m"));
+  expect(stderr).toContain("next: opensentience agents diff com.example.");
+  const { drift } = await home.json<{ drift: DriftJson }>(["agents", "diff", id]);
+  expect(drift.next_step).toBe(`opensentience agents stop ${id}`);
+  await typeNextStep(home, drift.next_step);
+  const after = (await home.json<{ drift: DriftJson }>(["agents", "diff", id])).drift.next_step;
+  expect(after).toBe(`opensentience agents build ${id}`);
+  await typeNextStep(home, after);
+  expect((await home.json<{ drift: DriftJson | null }>(["agents", "diff", id])).drift).toBeNull();
+  for (const one of [id, still]) await home.json(["agents", "stop", one]);
+});
+
 test("drift is recorded once per state, by whichever door sees it first", async () => {
   const id = "com.example.once";
   await smallAgentAt(home, id, "enabled");

@@ -76,6 +76,17 @@ describe("a mistake in the settings", () => {
     writeFileSync(file, "");
     await home.fails(["core", "restart", "--set", "launcher.stop_grace_ms=soon"]);
     expect(await home.corePid()).toBe(pid);
+    await home.json(["core", "stop"]);
+    writeFileSync(file, "[launcher]\nstop_grace = 5\n");
+    const status = await home.cli(["core", "status"]);
+    expect([status.code, status.stdout, status.stderr]).toEqual([
+      5,
+      expect.stringContaining('did you mean "launcher.stop_grace_ms"?'),
+      `next: \${EDITOR:-vi} ${file}\n`,
+    ]);
+    writeFileSync(file, "");
+    expect((await home.cli(["core", "status"])).stderr).toBe("next: opensentience core start\n");
+    await home.json(["core", "start"]);
   });
 
   test("--set has no effect on a Core that runs, its value is looked at first", async () => {

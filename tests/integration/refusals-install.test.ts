@@ -79,6 +79,14 @@ describe("a git URL is judged before anything is spawned:", () => {
     const local = { code: "install.url_not_allowed", exit: 4, next } as const;
     await refuse(home, ["agents", "install", repository.url], local);
     await typeNextStep(home, next);
+    const update = ["agents", "update", "com.example.local"];
+    const again = { ...local, next: "opensentience agents update com.example.local --allow-local" } as const;
+    await refuse(home, update, again);
+    await typeNextStep(home, again.next);
+    await refuse(home, [...update, "--ref", "main"], {
+      ...local,
+      next: `${again.next.replace(" --", " --ref main --")}`,
+    });
     const absent = { code: "install.clone_failed", exit: 1 } as const;
     await refuse(home, ["agents", "install", `${repository.url}-absent`, "--allow-local"], absent);
     await refuse(home, ["agents", "install", "https://localhost:1/a.git"], { ...absent, next: /network/ });

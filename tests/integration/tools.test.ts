@@ -2,14 +2,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { AgentDetailJson, AuditEventJson, ToolCallJson } from "@opensentience/protocol";
+import type { AgentDetailJson, AuditEventJson, ToolCallJson, ToolDetailJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CoreHome, eventually, EXAMPLES, type Files, gitRepository, newHome } from "../support/core-home.ts";
 import { manifestText } from "../support/small-agent.ts";
-import { Following, onTerminal } from "../support/terminal.ts";
+import { Following, onTerminal, typeNextStep } from "../support/terminal.ts";
 
 const HELLO = "org.opensentience.examples.hello-tools";
 const CALLER = "com.example.caller";
+const STRICT = "com.example.strict";
 const SDK = join(EXAMPLES, "hello-tools/opensentience-sdk.js");
 
 let home: CoreHome;
@@ -115,13 +116,22 @@ describe("tools", { timeout: 120_000 }, () => {
       code: 1,
       error: { code: "tool.invalid_input", details: { issues: [{ path: "/ms", rule: "type" }] } },
     });
+    expect(invalid.error.message).toBe(`the input breaks the tool's schema: "ms" must be an integer, not a string`);
     for (const input of ["nothing", "[]", "@/nowhere", '"x"'])
       expect(await home.fails(["tools", "call", `${HELLO}/sleep`, "--input", input])).toMatchObject({
         code: 2,
         error: { code: "usage.invalid" },
       });
     const absent = await home.fails(["tools", "call", "com.example.absent/x"]);
-    expect(absent).toMatchObject({ code: 1, error: { code: "tool.agent_unavailable" } });
+    expect(absent).toMatchObject({
+      code: 3,
+      error: { code: "agent.not_found", next_step: "opensentience agents list" },
+    });
+    const misspelt = await home.fails(["tools", "call", `${HELLO.replace("hello", "helo")}/hello_world`]);
+    expect(misspelt.error).toMatchObject({
+      code: "tool.not_found",
+      next_step: `opensentience tools info ${HELLO}/hello_world`,
+    });
   });
 
   test("that fail, take too long or answer too much say so", async () => {
@@ -130,7 +140,9 @@ describe("tools", { timeout: 120_000 }, () => {
     expect(people).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: expect.stringContaining("this tool refuses every input (hello.refused)") as unknown,
+      stderr: expect.stringMatching(
+        `this tool refuses every input \\(hello.refused\\)\nnext: opensentience agents logs ${HELLO}\n$`,
+      ) as unknown,
     });
     expect(await call("sleep", { ms: 60_000 }, ["--timeout", "1"])).toMatchObject({
       status: "failed",
@@ -163,11 +175,18 @@ describe("tools", { timeout: 120_000 }, () => {
       stderr: expect.stringMatching(/the call of .*\/sleep is canceled/) as unknown,
     });
     const args = ["tools", "call", `${HELLO}/stream_counter`, "--input", '{"to":1000000,"pause_ms":50}', "--stream"];
+    const lines = new Following(home, [...args, "--json"]);
+    await lines.until(/"seq":3/);
+    const left = await lines.interrupt();
+    expect([left.code, JSON.parse(left.stdout.trimEnd().split("\n").at(-1) ?? "")]).toEqual([
+      130,
+      { result: expect.objectContaining({ status: "canceled", call_id: null }) as unknown },
+    ]);
     const { code, text } = await onTerminal(home, args, [{ when: /^3$/m, type: "\u0003" }]);
     expect([code, text]).toEqual([130, expect.stringMatching(/the call of .* is canceled/)]);
     const isRecorded = async (): Promise<boolean> =>
-      (await events("tool.call_completed")).filter(({ metadata }) => metadata?.["status"] === "canceled").length >= 2;
-    await eventually(isRecorded, "the two canceled calls to be recorded");
+      (await events("tool.call_completed")).filter(({ metadata }) => metadata?.["status"] === "canceled").length >= 3;
+    await eventually(isRecorded, "the three canceled calls to be recorded");
   });
 
   test("leave a pair of records per call, and nothing of its content", async () => {
@@ -184,6 +203,55 @@ describe("tools", { timeout: 120_000 }, () => {
     const [begun] = await events("tool.call_routed");
     expect(done).toMatchObject({ causation_id: begun?.event_id, outcome: "ok", subject_type: "tool" });
   });
+});
+
+test("a tool says which field is wrong, and how to call it", { timeout: 120_000 }, async () => {
+  const strict = `{ description: "Strict.", inputSchema: { type: "object", required: ["text", "mode"], additionalProperties: false,
+      properties: { text: { type: "string" }, mode: { enum: ["it's", "b"] }, n: { type: "integer", maximum: 9 } } },
+      outputSchema: { type: "object", required: ["sum"], properties: { sum: { type: "number" } } } }`;
+  const program = `strict: tool(${strict}, ({ n }) => (n === 1 ? { secret: "hunter2hunter2" } : { sum: 1 })),
+    quiet: tool({ inputSchema: { type: "object" } }, () => 1),
+    odd: tool({ description: "Odd.", inputSchema: { properties: { a: { type: "text" } } } }, () => 1),`;
+  const repository = await gitRepository("strict", toolAgent(STRICT, program));
+  await running(STRICT, repository.url, 1);
+  const id = `${STRICT}/strict`;
+  const wrong = await home.cli(["tools", "call", id, "--input", '{"txt":"hunter2","n":12}']);
+  expect(wrong).toMatchObject({ code: 1, stdout: "" });
+  expect(wrong.stderr.split("\n").slice(0, 5)).toEqual([
+    '  "text" is missing; it must be a string',
+    '  "mode" is missing',
+    '  "txt" is not expected; known: "text", "mode", "n"',
+    '  "n" must be at most 9',
+    `error: the input breaks the tool's schema: "text" is missing; it must be a string (and 3 more) (tool.invalid_input)`,
+  ]);
+  expect(wrong.stderr).not.toContain("hunter2");
+  const { error } = await home.fails(["tools", "call", id, "--input", '{"mode":"b","txt":1}']);
+  expect(error.details["issues"]).toEqual([
+    { path: "/text", rule: "required", message: '"text" is missing; it must be a string' },
+    { path: "/txt", rule: "additionalProperties", message: '"txt" is not expected; known: "text", "mode", "n"' },
+  ]);
+  const answered = await home.cli(["tools", "call", id, "--input", '{"text":"x","mode":"b","n":1}']);
+  expect(answered.stderr).toBe(
+    `error: failed: the output breaks the tool's schema: "sum" is missing; it must be a number (tool.invalid_output)\nnext: opensentience agents logs ${STRICT}\n`,
+  );
+  // What the agent sent and Core did not take, as the agent's author reads it.
+  const log = (await home.cli(["agents", "logs", STRICT])).stdout;
+  expect(log).toContain(`${STRICT}/quiet: "description" is missing (tool.invalid_id)`);
+  expect(log).toMatch(
+    /\/odd: "input_schema": the schema is not JSON Schema 2020-12: type at \/properties\/a is no type/,
+  );
+});
+
+test("a tool's suggested call is one word of the shell, and works", { timeout: 120_000 }, async () => {
+  const info = await home.cli(["tools", "info", `${STRICT}/strict`]);
+  const next = /^next: (.+)$/m.exec(info.stderr)?.[1] ?? "";
+  expect(next).toBe(
+    String.raw`opensentience tools call com.example.strict/strict --input '{"text":"x","mode":"it\u0027s"}'`,
+  );
+  expect(await typeNextStep(home, next)).toContain('"sum": 1');
+  expect((await home.json<ToolDetailJson>(["tools", "info", `${HELLO}/hello_world`])).next_step).toBe(
+    `opensentience tools call ${HELLO}/hello_world`,
+  );
 });
 
 test("one agent calls another's tool only with the permission", { timeout: 120_000 }, async () => {

@@ -43,6 +43,12 @@ export async function onTerminal(
   return await converse(home, args, answer, {}, typedAhead);
 }
 
+/** As a shell takes a line apart that has nothing but words, single quotes and backslashes. */
+function shellWords(line: string): string[] {
+  const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
+  return words.map((word) => word.replaceAll(/'([^']*)'|\\(.)/g, "$1$2"));
+}
+
 /**
  * Types a next step exactly as Core said it, on a terminal, and says yes to every question. Fails unless it is a
  * command and succeeds.
@@ -56,7 +62,7 @@ export async function typeNextStep(
   let answered = 0;
   const { code, text } = await converse(
     home,
-    nextStep.split(" ").slice(1),
+    shellWords(nextStep).slice(1),
     (shown) => {
       const rest = shown.slice(answered);
       const question = QUESTIONS.find(([end]) => rest.endsWith(end));

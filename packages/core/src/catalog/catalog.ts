@@ -308,6 +308,7 @@ export function isPinned(agent: AgentRecord): boolean {
  * approved; installing again would move to the newest commit of its ref.
  */
 export function repairCommand(agent: AgentRecord): string {
+  if (agent.status === "running") return `opensentience agents stop ${agent.agentId}`;
   return agent.commit === null ? reinstallCommand(agent) : `opensentience agents build ${agent.agentId}`;
 }
 

@@ -7,6 +7,7 @@ import { CoreError } from "@opensentience/protocol";
 import { nearest } from "../host/config.ts";
 import { allPages } from "./all-pages.ts";
 import type { CommandContext, CommandModule } from "./context.ts";
+import type { ControlClient } from "./control-client.ts";
 
 /** Throws `agent.not_found` with the nearest id, and `usage.invalid` for a name that several agents end with. */
 export async function runWithAgent(context: CommandContext, run: CommandModule["run"]): Promise<number | void> {
@@ -25,7 +26,7 @@ export async function runWithAgent(context: CommandContext, run: CommandModule["
 export function idMeant(name: string, ids: readonly string[]): string {
   if (ids.includes(name)) return name;
   const [meant, ...others] = ids.filter((id) => id.endsWith(`.${name}`));
-  if (meant === undefined) throw unknown(name, ids);
+  if (meant === undefined) throw unknownAgent(name, ids);
   if (others.length === 0) return meant;
   const named = [meant, ...others].slice(0, 5);
   throw new CoreError("usage.invalid", `"${name}" is the end of several ids: ${named.join(", ")}`, {
@@ -34,13 +35,13 @@ export function idMeant(name: string, ids: readonly string[]): string {
   });
 }
 
-async function withFullId(context: CommandContext, typed: string): Promise<CommandContext> {
-  const client = await context.connect();
+export async function allAgentIds(client: ControlClient): Promise<string[]> {
   const list = await allPages((cursor) => client.call("list_agents", { query: { cursor, limit: 500 } }));
-  const id = idMeant(
-    typed,
-    list.items.map((agent) => agent.agent_id),
-  );
+  return list.items.map((agent) => agent.agent_id);
+}
+
+async function withFullId(context: CommandContext, typed: string): Promise<CommandContext> {
+  const id = idMeant(typed, await allAgentIds(await context.connect()));
   if (id !== typed) context.output.note(`${typed} is ${id}`);
   return { ...context, positionals: [id, ...context.positionals.slice(1)] };
 }
@@ -57,7 +58,8 @@ function typedId({ command, positionals, options }: CommandContext): string | un
     : undefined;
 }
 
-function unknown(name: string, ids: readonly string[]): CoreError {
+/** `agent.not_found` with the nearest id. */
+export function unknownAgent(name: string, ids: readonly string[]): CoreError {
   const shown = name.slice(0, 200);
   const near = nearest(name, ids) ?? nearestLabel(name, ids);
   return new CoreError(

@@ -40,11 +40,16 @@ export function heldBy(permission: PermissionJson): string {
   return ENFORCEMENT[permission.enforcement];
 }
 
-export function agentsTable(style: Style, agents: readonly AgentJson[]): string {
+/** `drifted`: ids of those that are no longer what was approved. */
+export function agentsTable(style: Style, agents: readonly AgentJson[], drifted: ReadonlySet<string>): string {
   const rows = agents.map((agent) => [
     agent.agent_id,
     agent.version,
-    agent.build_status === "building" ? { text: "building", color: "yellow" as const } : statusCell(agent.status),
+    drifted.has(agent.agent_id)
+      ? { text: `${agent.status.replaceAll("_", " ")}, drifted`, color: "red" as const }
+      : agent.build_status === "building"
+        ? { text: "building", color: "yellow" as const }
+        : statusCell(agent.status),
     agent.missing_since === null ? agent.name : `${agent.name} (missing on disk)`,
   ]);
   return style.table(["AGENT", "VERSION", "STATUS", "NAME"], rows);

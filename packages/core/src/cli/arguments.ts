@@ -9,7 +9,7 @@ import { CoreError } from "@opensentience/protocol";
 import { nearest } from "../host/config.ts";
 import { commandName, COMMANDS, GLOBAL_OPTIONS } from "./commands.ts";
 import type { CommandSpec, OptionSpec, ParsedOptions } from "./context.ts";
-import { commandMeant, verbMeant } from "./near-miss.ts";
+import { commandMeant, optionMeant, verbMeant } from "./near-miss.ts";
 
 export type ParsedLine =
   | { kind: "version" }
@@ -21,6 +21,7 @@ export type ParsedLine =
 export function parseLine(argv: readonly string[]): ParsedLine {
   const { words, rest } = splitWords(argv);
   const asked = askedFor(argv);
+  refuseOptionsBefore(argv);
   if (asked.version && words.length === 0) return { kind: "version" };
   const [noun, verb] = words;
   if (noun === undefined) {
@@ -63,6 +64,24 @@ function meant(words: string | undefined): string {
 function incompleteNoun(noun: string): CoreError {
   const verbs = COMMANDS.filter((command) => command.noun === noun).map((command) => command.verb ?? "");
   return usage(`"${noun}" needs one of: ${verbs.join(", ")}`, `opensentience help ${noun}`);
+}
+
+/** An option that no command has, in front of the words: its value would be taken for the command. */
+function refuseOptionsBefore(argv: readonly string[]): void {
+  const index = argv.findIndex((token) => COMMANDS.some((command) => command.noun === token));
+  for (const rawName of argv.slice(0, Math.max(index, 0))) {
+    const name = /^--(\w[\w-]*)/.exec(rawName)?.[1];
+    if (
+      name === undefined ||
+      [GLOBAL_OPTIONS, ...COMMANDS.map(({ options }) => options)].some((known) => name in known)
+    )
+      continue;
+    const token = { name, rawName: `--${name}`, value: undefined, inlineValue: undefined };
+    throw usage(
+      `unknown option "--${clip(name)}"${optionHint(undefined, GLOBAL_OPTIONS, token)}`,
+      "opensentience help",
+    );
+  }
 }
 
 /** Takes the one or two words that name the command out of argv; options between and around them stay. */
@@ -137,7 +156,7 @@ function addOption(
   const help = command === undefined ? "opensentience help" : `opensentience help ${commandName(command)}`;
   const option = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
   if (option === undefined) {
-    throw usage(`unknown option "${clip(token.rawName)}"${optionMeant(command, known, token)}`, help);
+    throw usage(`unknown option "${clip(token.rawName)}"${optionHint(command, known, token)}`, help);
   }
   if (option.type === "boolean") {
     if (token.value !== undefined) throw usage(`--${token.name} takes no value`, help);
@@ -161,10 +180,10 @@ function addOption(
   else into[token.name] = token.value;
 }
 
-function optionMeant(command: CommandSpec | undefined, known: Record<string, OptionSpec>, token: OptionToken): string {
+function optionHint(command: CommandSpec | undefined, known: Record<string, OptionSpec>, token: OptionToken): string {
   if (command === undefined && /^-v$/i.test(token.rawName)) return meant("--version");
   const shown = Object.entries(known).filter(([, each]) => each.hidden === undefined);
-  const near = nearest(
+  const near = optionMeant(
     token.name,
     shown.map(([name]) => name),
   );

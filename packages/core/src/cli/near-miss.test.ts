@@ -44,6 +44,17 @@ describe("a word that no command has", () => {
     },
   );
 
+  test.each([
+    [["agents", "logs", "a.b", "-n", "5"], "--tail"],
+    [["agents", "logs", "a.b", "--lines=5"], "--tail"],
+    [["agents", "ps", "-a"], "--all"],
+    [["tools", "call", "a.b/c", "--data", "{}"], "--input"],
+    [["--hom", "/tmp", "agents", "list"], "--home"],
+    [["--jsno", "agents", "list"], "--json"],
+  ])("an option of another tool, or one before the words, is %j", (argv, meant) => {
+    expect(message(...argv)).toContain(`did you mean "${meant}"?`);
+  });
+
   test("an option of the agent itself is told apart", () => {
     expect(message("agents", "run", "a.b", "--every", "1")).toContain("arguments for the agent come after --");
     expect(message("agents", "list", "--every")).not.toContain("after --");

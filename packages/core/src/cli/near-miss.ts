@@ -40,6 +40,19 @@ const OTHER_WORDS: Record<string, Record<string, string>> = {
   audit: { ls: "list", log: "list", events: "list", check: "verify", follow: "tail", info: "show", delete: "erase" },
 };
 
+/** Other words → option; only where the command has it. */
+const OTHER_OPTIONS: Record<string, string> = {
+  a: "all",
+  d: "input",
+  data: "input",
+  force: "yes",
+  i: "input",
+  lines: "tail",
+  n: "tail",
+  q: "quiet",
+  y: "yes",
+};
+
 /** Without their noun these mean Core; with an id behind them, an agent. */
 const OF_CORE = ["start", "stop", "restart", "status"];
 
@@ -48,6 +61,12 @@ export function verbMeant(noun: string, word: string): string | undefined {
   const others = OTHER_WORDS[noun] ?? {};
   const near = nearest(word, [...verbsOf(noun), ...Object.keys(others)]);
   return near !== undefined && Object.hasOwn(others, near) ? others[near] : near;
+}
+
+/** The option that was meant by a name that is not in `known`. */
+export function optionMeant(name: string, known: readonly string[]): string | undefined {
+  const other = Object.hasOwn(OTHER_OPTIONS, name) ? OTHER_OPTIONS[name] : undefined;
+  return other !== undefined && known.includes(other) ? other : nearest(name, known);
 }
 
 /** The words (or the option) that were meant by a first word that is no noun; `argument` is the word behind it. */

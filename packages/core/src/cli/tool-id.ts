@@ -5,6 +5,7 @@
  */
 import { CoreError, type ToolJson } from "@opensentience/protocol";
 import { nearest } from "../host/config.ts";
+import { allAgentIds, unknownAgent } from "./agent-id.ts";
 import type { CommandContext } from "./context.ts";
 import type { ControlClient } from "./control-client.ts";
 
@@ -38,21 +39,28 @@ async function lookedUp(
   refusal?: CoreError,
 ): Promise<ToolParams> {
   const { items } = await client.call("list_tools", {});
-  const meant = toolMeant(typed, items, refusal);
+  // Nothing runs by that name: because it is not running, or because there is no such agent.
+  const known = refusal?.code === "tool.agent_unavailable" ? await allAgentIds(client) : undefined;
+  const meant = toolMeant(typed, items, refusal, known);
   if (meant.tool_id !== typed) context.output.note(`${typed} is ${meant.tool_id}`);
   return { agent_id: meant.agent_id, tool_name: meant.tool_id.slice(meant.agent_id.length + 1) };
 }
 
 type Offered = Pick<ToolJson, "tool_id" | "agent_id">;
 
-/** The one tool that the name stands for; else `refusal`, if it is about an agent that offers nothing now. */
-export function toolMeant(typed: string, offered: readonly Offered[], refusal?: CoreError): Offered {
+/** The one tool that the name stands for; else `refusal`, if it is about an agent of `knownAgents` that offers nothing now. */
+export function toolMeant(
+  typed: string,
+  offered: readonly Offered[],
+  refusal?: CoreError,
+  knownAgents?: readonly string[],
+): Offered {
   const [meant, ...others] = offered.filter(
     ({ tool_id }) => tool_id === typed || tool_id.endsWith(`.${typed}`) || tool_id.endsWith(`/${typed}`),
   );
   const exact = offered.find(({ tool_id }) => tool_id === typed);
   if (exact !== undefined) return exact;
-  if (meant === undefined) throw unknown(typed, offered, refusal);
+  if (meant === undefined) throw unknown(typed, offered, refusal, knownAgents);
   if (others.length === 0) return meant;
   const named = [meant, ...others].slice(0, 5).map(({ tool_id }) => tool_id);
   throw new CoreError("usage.invalid", `"${typed}" names several tools: ${named.join(", ")}`, {
@@ -61,11 +69,27 @@ export function toolMeant(typed: string, offered: readonly Offered[], refusal?: 
   });
 }
 
-function unknown(typed: string, offered: readonly Offered[], refusal: CoreError | undefined): CoreError {
+function unknown(
+  typed: string,
+  offered: readonly Offered[],
+  refusal: CoreError | undefined,
+  knownAgents: readonly string[] | undefined,
+): CoreError {
   const shown = typed.slice(0, 200);
   const near = nearestTool(shown, offered);
+  const agentId = shown.split("/")[0] ?? "";
+  const isKnown = knownAgents?.includes(agentId) !== false;
+  if (
+    !isKnown &&
+    nearest(
+      shown,
+      offered.map(({ tool_id }) => tool_id),
+    ) === undefined
+  )
+    return unknownAgent(agentId, knownAgents ?? []);
   // A known agent that is not running says more than a guess.
-  if (refusal !== undefined && (near === undefined || refusal.code === "tool.agent_unavailable")) return refusal;
+  const isUnavailable = refusal?.code === "tool.agent_unavailable" && isKnown;
+  if (refusal !== undefined && (near === undefined || isUnavailable)) return refusal;
   const guess = near === undefined ? "" : `; did you mean "${near}"?`;
   return new CoreError("tool.not_found", `no running agent offers a tool "${shown}"${guess}`, {
     details: { tool_id: shown, nearest: near ?? null },

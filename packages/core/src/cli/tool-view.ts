@@ -1,5 +1,6 @@
 /** Tools and calls as text for people. Pure; everything an agent chose is made safe. */
 import {
+  ERROR_CODES,
   safeJson,
   safeText,
   type ToolCallJson,
@@ -9,6 +10,14 @@ import {
 } from "@opensentience/protocol";
 import type { Cell, Style } from "./format.ts";
 import { HEALTH_COLORS } from "./run-view.ts";
+
+const CAUSED_BY_AGENT = [
+  "tool.failed",
+  "tool.timeout",
+  "tool.invalid_output",
+  "tool.agent_unavailable",
+  "protocol.unexpected_message",
+];
 
 export function toolsTable(style: Style, tools: readonly ToolJson[]): string {
   const rows = tools.map((tool): Cell[] => [
@@ -37,6 +46,27 @@ export function toolPage(style: Style, tool: ToolDetailJson): string {
 export function callOutcome(call: ToolCallJson): string {
   if (call.status !== "succeeded") return "";
   return typeof call.output === "string" ? safeLines(call.output) : safeJson(call.output, 2);
+}
+
+/** What a call comes to whose caller leaves before its result; Core gave it an id that nobody heard of. */
+export function canceledCall(toolId: string, durationMs: number): Omit<ToolCallJson, "call_id"> & { call_id: null } {
+  return {
+    call_id: null,
+    tool_id: toolId,
+    status: "canceled",
+    output: null,
+    error: { code: "tool.canceled", message: "the caller interrupted it", details: {} },
+    duration_ms: Math.round(durationMs),
+  };
+}
+
+/** Where a failed call's cause is found: in the agent's own output, or in what Core's code means. */
+export function stepAfter({ tool_id: toolId, error }: ToolCallJson): string {
+  const code = error?.code ?? "tool.failed";
+  const isCoresOwn = Object.hasOwn(ERROR_CODES, code) && !CAUSED_BY_AGENT.includes(code);
+  return isCoresOwn
+    ? `opensentience explain ${code}`
+    : `opensentience agents logs ${toolId.slice(0, toolId.indexOf("/"))}`;
 }
 
 /** Text and code of a call that is no success. */

@@ -42,7 +42,10 @@ export const TOOLS_COMMANDS: readonly CommandSpec[] = [
       },
     },
     executesThirdPartyCode: true,
-    notes: ["Ctrl-C cancels the call. A call that failed ends with exit code 1, a canceled one with 130."],
+    notes: [
+      "Ctrl-C cancels the call. A call that failed ends with exit code 1, a canceled one with 130.",
+      "With --json a call that Ctrl-C canceled is a result too, with the status canceled and no call id; with --stream it is the last line.",
+    ],
     examples: [
       'opensentience tools call com.example.echo/say --input \'{"text":"hello"}\'',
       "opensentience tools call com.example.echo/count --input @input.json --stream",

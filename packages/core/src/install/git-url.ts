@@ -9,6 +9,8 @@ export type GitUrlRules = {
   allowSsh: boolean;
   /** Flag `--allow-local` or config `install.allow_local`. */
   allowLocal: boolean;
+  /** The command that was refused, with what allows a local source; undefined: an install of the URL. */
+  allowingLocal?: string | undefined;
 };
 
 const MAX_URL_LENGTH = 2_000;
@@ -108,14 +110,14 @@ function parseScpLike(text: string, rules: GitUrlRules): GitUrl {
 function parseFileUrl(text: string, rules: GitUrlRules): GitUrl {
   if (!text.startsWith("file:///")) throw invalidUrl("a file:// URL must name an absolute path and no host");
   checkPath(text.slice("file://".length));
-  if (!rules.allowLocal) throw localNotAllowed(text);
+  if (!rules.allowLocal) throw localNotAllowed(text, rules);
   return { kind: "local", text };
 }
 
 /** A plain path becomes a file:// URL, so that git has one way to read it and does not take it for a bundle file. */
 function parseLocalPath(text: string, rules: GitUrlRules): GitUrl {
   checkSegments(text);
-  if (!rules.allowLocal) throw localNotAllowed(text);
+  if (!rules.allowLocal) throw localNotAllowed(text, rules);
   return { kind: "local", text: `file://${text.split("/").map(encodeURIComponent).join("/")}` };
 }
 
@@ -162,10 +164,10 @@ function sshNotAllowed(): CoreError {
   );
 }
 
-function localNotAllowed(text: string): CoreError {
+function localNotAllowed(text: string, { allowingLocal }: GitUrlRules): CoreError {
   return notAllowed(
     "it names a folder of this machine, which needs --allow-local",
-    `opensentience agents install ${shellWord(text)} --allow-local`,
+    allowingLocal ?? `opensentience agents install ${shellWord(text)} --allow-local`,
   );
 }
 

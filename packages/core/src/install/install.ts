@@ -38,7 +38,7 @@ import { reconcileInstalls } from "./reconcile.ts";
 import { recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
 import { restoreSource } from "./restore.ts";
 import { confirmSwap, swapIn, undoSwap } from "./swap.ts";
-import { refuseTakeover } from "./takeover.ts";
+import { allowingLocal, refuseTakeover } from "./takeover.ts";
 import { removeTrash } from "./trash.ts";
 
 export type InstallRequest = {
@@ -245,7 +245,11 @@ export class Install {
       });
     }
     const { allowSsh, allowLocal } = this.#deps.settings;
-    const url = parseGitUrl(text, { allowSsh, allowLocal: allowLocal || request.allowLocal === true });
+    const url = parseGitUrl(text, {
+      allowSsh,
+      allowLocal: allowLocal || request.allowLocal === true,
+      allowingLocal: request.gitUrl === undefined ? allowingLocal(request) : undefined,
+    });
     const ref = request.ref ?? (request.gitUrl === undefined ? known?.ref : undefined) ?? undefined;
     return {
       url,

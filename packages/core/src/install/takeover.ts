@@ -25,3 +25,17 @@ export function refuseTakeover(known: AgentRecord | undefined, url: GitUrl): voi
 function shellWord(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/** Of an agent that is known: its own command again, with what allows a local source. */
+export function allowingLocal({
+  agentId = "",
+  ref,
+  onlyIfMoved,
+}: {
+  agentId?: string;
+  ref?: string;
+  onlyIfMoved?: boolean;
+}): string {
+  const verb = onlyIfMoved === true ? "update" : "install";
+  return `opensentience agents ${verb} ${agentId}${ref === undefined ? "" : ` --ref ${shellWord(ref)}`} --allow-local`;
+}

@@ -1,5 +1,12 @@
+import { type AgentJson, CoreError } from "@opensentience/protocol";
 import { allPages } from "../all-pages.ts";
 import type { CommandContext } from "../context.ts";
+import type { ControlClient } from "../control-client.ts";
+
+const COMPARED: readonly AgentJson["status"][] = ["enabled", "running", "stopped", "error"];
+const MOST_COMPARED = 100;
+/** Requests to Core under way at the same time. */
+const AT_ONCE = 4;
 
 export async function run(context: CommandContext): Promise<void> {
   await showAgents(context, undefined, "opensentience agents scan");
@@ -16,5 +23,29 @@ export async function showAgents(context: CommandContext, q: string | undefined,
   }
   const { agentsTable } = await import("../agent-view.ts");
   const { restartLines } = await import("../run-view.ts");
-  context.output.result(list, (style) => [agentsTable(style, list.items), ...restartLines(list.items)].join("\n"));
+  const drifted = await driftedAmong(client, list.items);
+  context.output.result(list, (style) =>
+    [agentsTable(style, list.items, drifted), ...restartLines(list.items)].join("\n"),
+  );
+  const [first] = drifted;
+  if (first !== undefined) context.output.nextStep(`opensentience agents diff ${first}`);
+}
+
+/** Those that are no longer what was approved. Core compares the files for it; of very many agents that would take too long. */
+async function driftedAmong(client: ControlClient, agents: readonly AgentJson[]): Promise<ReadonlySet<string>> {
+  const approved = agents.filter(({ status }) => COMPARED.includes(status)).slice(0, MOST_COMPARED);
+  const drifted = new Set<string>();
+  for (let at = 0; at < approved.length; at += AT_ONCE) {
+    const some = approved.slice(at, at + AT_ONCE).map(async ({ agent_id }) => {
+      const answer = await client.call("diff_agent", { params: { agent_id } }).catch(gone);
+      if (answer !== undefined && answer.drift !== null) drifted.add(agent_id);
+    });
+    await Promise.all(some);
+  }
+  return drifted;
+}
+
+/** Removed since it was listed, or not to be read just now: the list says what it knows. */
+function gone(error: unknown): undefined {
+  if (!(error instanceof CoreError)) throw error;
 }

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { CoreError, type ToolCallJson } from "@opensentience/protocol";
 import { type CommandContext, required } from "../context.ts";
+import { issueLines } from "../error-details.ts";
 import { Interrupted } from "../interrupted.ts";
 import type { ControlClient } from "../control-client.ts";
 import type { Output } from "../output.ts";
 import type { RequestOf } from "../routes.ts";
 import { type ToolParams, withTool } from "../tool-id.ts";
-import { callOutcome, callProblem, streamedText } from "../tool-view.ts";
+import { callOutcome, callProblem, canceledCall, stepAfter, streamedText } from "../tool-view.ts";
 
 const MAX_SECONDS = 86_400;
 const HELP = "opensentience help tools call";
@@ -30,13 +31,28 @@ export async function run(context: CommandContext): Promise<number> {
   const isStreamed = options.flag("stream");
   const call = (params: ToolParams): Promise<ToolCallJson> =>
     isStreamed ? streamed(client, { params, body }, output) : client.call("call_tool", { params, body });
+  const startedMs = performance.now();
   const result = await withTool(context, client, toolId, call).catch((error: unknown) => {
-    throw error instanceof Interrupted ? new Interrupted(`the call of ${toolId} is canceled`) : error;
+    if (!(error instanceof Interrupted)) throw error;
+    // Core cancels the call of a caller who has left; whoever reads JSON still gets the last line that each call has.
+    const left = canceledCall(toolId, performance.now() - startedMs);
+    if (isStreamed && output.json) output.jsonLine({ result: left });
+    else if (output.json) output.result(left, () => "");
+    throw new Interrupted(`the call of ${toolId} is canceled`);
   });
   if (!(isStreamed && output.json)) output.result(result, () => callOutcome(result));
   if (result.status === "succeeded") return 0;
-  if (!output.json) output.problem(`${result.status}: ${callProblem(result)}`);
+  if (!output.json) showProblem(output, result);
   return result.status === "canceled" ? 130 : 1;
+}
+
+/** A call that was canceled is no failure, and is not shown as one. */
+function showProblem(output: Output, result: ToolCallJson): void {
+  if (result.status === "canceled") return output.note(`canceled: ${callProblem(result)}`);
+  output.problem(`${result.status}: ${callProblem(result)}`);
+  const lines = result.error === null ? [] : issueLines(result.error);
+  output.ask(lines.map((line) => `${line}\n`).join(""));
+  output.nextStep(stepAfter(result));
 }
 
 async function streamed(
