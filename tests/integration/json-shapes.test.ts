@@ -24,7 +24,7 @@ type Shape = { args: string[]; schema?: Schema; keys?: string[]; lines?: true; c
 const SHAPES: Record<string, Shape> = {
   "core start": { args: [], schema: coreStatusJson },
   "core status": { args: [], schema: coreStatusJson },
-  "core restart": { args: [], schema: coreStatusJson },
+  "core restart": { args: [], schema: coreStatusJson.extend({ not_started_again: agentDetailJson.shape.keywords }) },
   "core rotate-token": { args: [], schema: CONTROL_ROUTES.rotate_token.response },
   open: { args: ["--print"], keys: ["opened", "url", "valid_ms"] },
   "agents scan": { args: [], schema: CONTROL_ROUTES.scan.response },

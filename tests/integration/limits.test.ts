@@ -23,6 +23,9 @@ test("a run over its disk limit is ended and says so", async () => {
     status: "crashed",
     reason: expect.stringMatching(/^its data folder holds .* MiB, over the limit of 977 KiB$/),
   });
+  expect((await home.cli(["agents", "logs", "fills.disk"])).stdout).toMatch(
+    /core: Core ends the run: its data folder holds .* MiB, over the limit of 977 KiB\n/,
+  );
   const record = auditRows(home, "agent.run_started").find(({ subject }) => subject === started.run_id);
   expect(record?.metadata["limits"]).toEqual({ "disk:1000000": "brokered" });
 });

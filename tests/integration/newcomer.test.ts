@@ -55,9 +55,32 @@ test("a failed build names each step as it begins, its last lines and its log", 
   expect(stderr).toMatch(/ {2}\| one\n {2}\| two\n/);
   const log = /build log {2}(\S+)/.exec(stderr)?.[1] ?? "";
   expect(existsSync(log)).toBe(true);
+  const next = `opensentience agents logs ${BROKEN} --build`;
+  expect(stderr).toContain(`next: ${next}\n`);
+  const kept = await typeNextStep(home, next);
+  expect(kept).toMatch(/core: compile: \$ sh -c .*\r?\n\S+ one\r?\n\S+ two\r?\n/);
+  expect((await home.cli(["agents", "logs", BROKEN, "--build", "--tail", "1"])).stdout).toMatch(/^\S+ two\n$/);
+  expect((await home.cli(["agents", "logs", ID, "--build"])).stderr).toMatch(/no build of it has printed/);
+  await refuse(home, ["agents", "logs", BROKEN, "--build", "-f"], { code: "usage.invalid", exit: 2 });
   const terminal = await onTerminal(home, ["agents", "build", BROKEN, "--yes"]);
   expect(terminal.text).toMatch(/\n {2}one\n {2}two\n/);
   expect(terminal.text).not.toContain("| one");
+});
+
+test("a restart of Core names the agents that ran and are not started again", async () => {
+  await home.json(["agents", "run", ID]);
+  const { stdout, stderr } = await home.cli(["core", "restart"]);
+  expect(stdout).toMatch(/^Core is restarted\n/);
+  expect(stderr).toContain(`1 agent ran and is not started again; to do so:\n  opensentience agents run ${ID}\n`);
+  const log = (await home.cli(["agents", "logs", ID])).stdout;
+  expect(log).toMatch(/core: Core ends the run: a stop was asked for\n$/);
+  await typeNextStep(home, `opensentience agents run ${ID}`);
+  expect(await home.json(["core", "restart"])).toMatchObject({ running: true, not_started_again: [ID] });
+  const again = await home.cli(["core", "restart"]);
+  expect([again.stderr, await home.json(["core", "restart"])]).toEqual([
+    "",
+    expect.objectContaining({ not_started_again: [] }),
+  ]);
 });
 
 test("an agent without build steps is built without a question", async () => {

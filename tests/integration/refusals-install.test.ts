@@ -218,7 +218,7 @@ describe("a build", () => {
     const id = "com.example.buildfails";
     const files: Files = { "make.sh": { text: "#!/bin/sh\necho broken\nexit 3\n", mode: 0o755 } };
     await smallAgentAt(home, id, "installed", steps("./make.sh"), files);
-    const next = `opensentience agents build ${id} --plan`;
+    const next = `opensentience agents logs ${id} --build`;
     const error = await refuse(home, ["agents", "build", id, "--yes"], { code: "build.failed", exit: 1, next });
     expect(error.details).toEqual({
       step: "./make.sh",
@@ -227,7 +227,7 @@ describe("a build", () => {
       last_lines: ["broken"],
       log_path: expect.stringContaining("/build-") as unknown,
     });
-    expect(await typeNextStep(home, next)).toContain("./make.sh");
+    expect(await typeNextStep(home, next)).toMatch(/compile: \$ \.\/make\.sh\r?\n.*broken/);
     expect(await home.json(["agents", "info", id])).toMatchObject({ status: "error", build_status: "failed" });
     await refuse(home, ["agents", "run", id], { code: "build.not_built", exit: 4, about: id });
   });

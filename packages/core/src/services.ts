@@ -173,6 +173,7 @@ export function makeServices(
       timeoutMs: config.get("build.timeout_ms"),
       ...limits,
       logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
+      keepBuilds: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
       sandboxMode: config.get("sandbox.mode"),
       passEnvironment: Object.fromEntries(

@@ -231,13 +231,14 @@ export const CONTROL_ROUTES = {
   read_logs: {
     method: "get",
     path: "/agents/{agent_id}/logs",
-    summary: "Captured output of a run, of the newest one unless named",
+    summary: "Captured output of a run, of the newest one unless named; build=true: of the newest build",
     params: agentParams,
     query: z.object({
       run: z.string().max(60).optional(),
       tail: z.coerce.number().int().min(0).max(100_000).optional(),
       since: z.string().max(40).optional(),
       follow: flag,
+      build: flag,
     }),
     response: logRecordJson,
     lines: true,

@@ -106,7 +106,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "build.not_built": "Build it with `opensentience agents build ID`.",
   "build.tool_missing": "Install the program that the message names so that it is on tools.path, then build again.",
   "build.canceled": "Build again with `opensentience agents build ID` when you want it.",
-  "build.failed": "Read the last lines and the build's log that the error shows, mend the cause, then build again.",
+  "build.failed": "Read the build's log with `opensentience agents logs ID --build`, mend the cause, then build again.",
   "build.timeout": "Raise build.timeout_ms in config.toml, `opensentience core restart`, then build again.",
   "build.tracked_files_changed":
     "Let the build write only files that git does not track (in the agent's repository), then install and build it again.",

@@ -20,7 +20,15 @@ import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type C
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
-import { fileStamp, type CaptureLimits } from "../logs/logs.ts";
+import {
+  buildLogPath,
+  fileStamp,
+  pruneBuildLogs,
+  readBuildLog,
+  type CaptureLimits,
+  type LogRecord,
+  type ReadOptions,
+} from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
@@ -42,6 +50,8 @@ export type BuildDeps = {
     maxBytes: number;
     maxFiles: number;
     logs: CaptureLimits;
+    /** Builds of an agent whose logs are kept. */
+    keepBuilds: number;
     toolPath: string;
     sandboxMode: SandboxMode;
     passEnvironment: Record<string, string>;
@@ -124,6 +134,12 @@ export class Build {
     }
   }
 
+  /** What the agent's newest build printed, step by step. Throws agent.not_found. */
+  log(agentId: string, options: ReadOptions): AsyncIterable<LogRecord> {
+    const { agentId: known } = this.#deps.catalog.get(agentId);
+    return readBuildLog(join(this.#deps.folders.logs, known), options);
+  }
+
   /** At Core's start: a build that was under way is closed as failed. */
   reconcile(): number {
     const interrupted = this.#deps.catalog.all().filter((agent) => agent.buildStatus === "building");
@@ -201,6 +217,8 @@ export class Build {
     const { folders, settings } = this.#deps;
     const own = folders.agent(agent.agentId);
     const stamp = fileStamp();
+    const logFolder = join(folders.logs, agent.agentId);
+    if (steps.length > 0) await pruneBuildLogs(logFolder, settings.keepBuilds - 1);
     const temporary = join(own.buildHome, "tmp");
     await ensurePrivateFolder(own.buildHome);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
@@ -230,7 +248,7 @@ export class Build {
           sandboxMode: settings.sandboxMode,
           passedFiles: Object.values(settings.passEnvironment),
           pipeFolder: join(folders.runAgents, shortId(newId("run"))),
-          logPath: join(folders.logs, agent.agentId, `build-${stamp}-${index + 1}.log`),
+          logPath: buildLogPath(logFolder, stamp, index + 1),
           logLimits: settings.logs,
           redactor: this.#deps.redactor,
           deadlineMs: span.deadlineMs,

@@ -69,8 +69,9 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       path: options.logPath,
       limits: options.logLimits,
       redactor: options.redactor,
-      onLine: (record) => options.onLine(record.line),
+      onLine: ({ stream, line }) => (stream === "core" ? undefined : options.onLine(line)),
     });
+    capture.note(`${step.phase}: $ ${step.argv.join(" ")}`);
     let isLate = false;
     const stop = (): void => void box.stop(GRACE_MS);
     const timer = setTimeout(
@@ -157,7 +158,7 @@ function judge(
       last_lines: seen.lastLines,
       log_path: seen.logPath,
     },
-    nextStep: `opensentience agents build ${seen.agentId} --plan`,
+    nextStep: `opensentience agents logs ${seen.agentId} --build`,
   });
 }
 

@@ -215,15 +215,19 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
   {
     noun: "agents",
     verb: "logs",
-    summary: "Show the captured output of an agent",
+    summary: "Show the captured output of an agent, or of its newest build",
     positionals: [AGENT],
     options: {
       follow: { ...FOLLOW, summary: "keep going, over restarts, until Ctrl-C or until nothing follows" },
       tail: { type: "string", value: "N", summary: "only the last N lines" },
       since: { type: "string", value: "TIME", summary: "from this time on: 10m, 2h, 3d, or 2026-01-31T12:00:00Z" },
       run: { type: "string", value: "RUN", summary: "of this run instead of the newest one" },
+      build: { type: "boolean", summary: "what the newest build printed, step by step" },
     },
-    examples: ["opensentience agents logs com.example.echo --tail 50 -f"],
+    examples: [
+      "opensentience agents logs com.example.echo --tail 50 -f",
+      "opensentience agents logs com.example.echo --build",
+    ],
     load: () => import("./commands/agents-logs.ts"),
   },
   {

@@ -80,6 +80,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "Stop Core and start it again",
     positionals: [],
     options: { set: SET },
+    notes: ["Ends every agent and starts none again; it says which ones ran, with the command for each."],
     examples: ["opensentience core restart"],
     load: () => import("./commands/core-restart.ts"),
   },

@@ -192,14 +192,19 @@ export class LiveRun {
   async stop(graceMs: number, act: Act): Promise<void> {
     const effects = this.#apply({ type: "stop_requested" }, act, NO_END);
     killPoint("stop.requested");
-    if (effects.includes("signal_tree")) await this.#box?.stop(graceMs);
+    if (effects.includes("signal_tree")) {
+      this.#capture?.note("Core ends the run: a stop was asked for");
+      await this.#box?.stop(graceMs);
+    }
     await this.#ended;
   }
 
   /** Ends a run that cannot be governed any more: it counts as crashed, and its restart policy applies. */
   condemn(reason: string, graceMs: number, act: Act): void {
     for (const effect of this.#apply({ type: "condemned", reason }, act, NO_END)) {
-      if (effect === "signal_tree") void this.#box?.stop(graceMs);
+      if (effect !== "signal_tree") continue;
+      this.#capture?.note(`Core ends the run: ${reason}`);
+      void this.#box?.stop(graceMs);
     }
   }
 

@@ -2,7 +2,16 @@ import { mkdir, mkdtemp, readdir, rename, rm, symlink, truncate, writeFile, appe
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { followLog, type LogRecord, pruneLogs, readLog, type ReadOptions } from "./logs.ts";
+import {
+  buildLogPath,
+  followLog,
+  type LogRecord,
+  pruneBuildLogs,
+  pruneLogs,
+  readBuildLog,
+  readLog,
+  type ReadOptions,
+} from "./logs.ts";
 
 let folder = "";
 let path = "";
@@ -31,6 +40,25 @@ function record(second: number, line: string, stream: LogRecord["stream"] = "std
 function numbered(from: number, to: number): string {
   return Array.from({ length: to - from }, (_, index) => stored(from + index, `line ${from + index}`)).join("");
 }
+
+test("the newest build's log is read step by step, and old builds' logs are removed", async () => {
+  const build = (stamp: string, step: number): string => buildLogPath(folder, `2026-01-0${stamp}T00-00-00-000Z`, step);
+  await writeFile(build("1", 1), stored(0, "old"));
+  for (const step of [1, 2, 10]) await writeFile(build("2", step), numbered(step * 10, step * 10 + 3));
+  await writeFile(join(folder, "build-notes.log"), "");
+  const lines = async (options: ReadOptions): Promise<string[]> =>
+    (await Array.fromAsync(readBuildLog(folder, options))).map(({ line }) => line.replace("line ", ""));
+  expect(await lines({})).toEqual(["10", "11", "12", "20", "21", "22", "100", "101", "102"]);
+  expect(await lines({ tail: 4 })).toEqual(["22", "100", "101", "102"]);
+  expect(await lines({ since: at(101) })).toEqual(["101", "102"]);
+  await pruneBuildLogs(folder, 1);
+  expect((await readdir(folder)).toSorted()).toEqual([
+    ...[1, 10, 2].map((step) => build("2", step).slice(folder.length + 1)),
+    "build-notes.log",
+  ]);
+  await pruneBuildLogs(folder, 0);
+  expect(await lines({})).toEqual([]);
+});
 
 describe("readLog", () => {
   test("gives all records over rotated files in order", async () => {

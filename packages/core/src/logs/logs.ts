@@ -18,6 +18,7 @@
  * Callers: launcher, build and install capture; web and the command line read through the launcher's door.
  */
 
+export { buildLogPath, pruneBuildLogs, readBuildLog } from "./build-logs.ts";
 export { captureLogs, type CaptureLimits, type CaptureOptions, type LogCapture } from "./log-capture.ts";
 export { followLog, type FollowOptions } from "./follow-log.ts";
 export { readLog, type ReadOptions } from "./log-history.ts";

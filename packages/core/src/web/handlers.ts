@@ -192,18 +192,25 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
   restart_agent: (domain, input) => services(domain).launcher.restart(id(input), input.act),
   read_logs: async (domain, input) => {
     const { launcher } = services(domain);
-    const query = input.query as { run?: string; tail?: number; since?: string; follow?: string };
+    const query = input.query as { run?: string; build?: string; tail?: number; since?: string; follow?: string };
+    const since = time(query.since);
+    const options = {
+      ...(query.tail === undefined ? {} : { tail: query.tail }),
+      ...(since === undefined ? {} : { since }),
+    };
+    if (query.build === "true") {
+      if (query.run !== undefined || query.follow === "true")
+        throw new CoreError("usage.invalid", "the log of a build is of no run, and is not followed", {
+          nextStep: "opensentience help agents logs",
+        });
+      return services(domain).build.log(id(input), options);
+    }
     const run = query.run === undefined ? launcher.newest(id(input)) : launcher.get(query.run);
     if (run.agent_id !== id(input))
       throw new CoreError("run.not_found", "that run is of another agent", {
         nextStep: "opensentience agents ps --all",
       });
     if (run.log_path === null) return [];
-    const since = time(query.since);
-    const options = {
-      ...(query.tail === undefined ? {} : { tail: query.tail }),
-      ...(since === undefined ? {} : { since }),
-    };
     if (query.follow !== "true") return readLog(run.log_path, options);
     return followRuns(launcher, run, { ...options, isOneRun: query.run !== undefined, signal: input.signal });
   },

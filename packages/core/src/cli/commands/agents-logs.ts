@@ -19,10 +19,11 @@ export async function run(context: CommandContext): Promise<void> {
     since: options.time("since"),
     run: options.text("run"),
     follow: follow ? true : undefined,
+    build: options.flag("build") ? ("true" as const) : undefined,
   };
   const client = await context.connect();
   const askedAt = Date.now();
-  if (!output.json && !output.quiet && query.run === undefined) {
+  if (!output.json && !output.quiet && query.run === undefined && query.build === undefined) {
     const { items } = await client.call("list_runs", {
       query: { agent: agentId, all: true, limit: MOST_COUNTED },
     });
@@ -31,9 +32,13 @@ export async function run(context: CommandContext): Promise<void> {
         `(the newest of ${items.length}${items.length === MOST_COUNTED ? " or more" : ""} runs; --run RUN for another)`,
       );
   }
+  let lines = 0;
   const show = async (): Promise<void> => {
-    for await (const record of client.lines("read_logs", { params: { agent_id: agentId }, query }))
+    for await (const record of client.lines("read_logs", { params: { agent_id: agentId }, query })) {
+      lines += 1;
       output.record(record, (style) => logLine(style, record));
+    }
+    if (query.build !== undefined && lines === 0) output.note("no build of it has printed anything that is kept");
     if (follow && !output.json && !output.quiet) await sayTheEnd(context, agentId, query.run, askedAt);
   };
   await (follow ? untilCoreStops(context, show) : show());
