@@ -210,7 +210,7 @@ test("a tool says which field is wrong, and how to call it", { timeout: 120_000 
       properties: { text: { type: "string" }, mode: { enum: ["it's", "b"] }, n: { type: "integer", maximum: 9 } } },
       outputSchema: { type: "object", required: ["sum"], properties: { sum: { type: "number" } } } }`;
   const program = `strict: tool(${strict}, ({ n }) => (n === 1 ? { secret: "hunter2hunter2" } : { sum: 1 })),
-    quiet: tool({ inputSchema: { type: "object" } }, () => 1),
+    long: tool({ description: "x".repeat(4001), inputSchema: { type: "object" } }, () => 1),
     odd: tool({ description: "Odd.", inputSchema: { properties: { a: { type: "text" } } } }, () => 1),`;
   const repository = await gitRepository("strict", toolAgent(STRICT, program));
   await running(STRICT, repository.url, 1);
@@ -236,7 +236,9 @@ test("a tool says which field is wrong, and how to call it", { timeout: 120_000 
   );
   // What the agent sent and Core did not take, as the agent's author reads it.
   const log = (await home.cli(["agents", "logs", STRICT])).stdout;
-  expect(log).toContain(`${STRICT}/quiet: "description" is missing (tool.invalid_id)`);
+  expect(log).toContain(
+    `${STRICT}/long: "description" breaks its rule: Too big: expected string to have <=4000 characters (tool.invalid_id)`,
+  );
   expect(log).toMatch(
     /\/odd: "input_schema": the schema is not JSON Schema 2020-12: type at \/properties\/a is no type/,
   );
@@ -255,7 +257,7 @@ test("a tool's suggested call is one word of the shell, and works", { timeout: 1
 });
 
 test("one agent calls another's tool only with the permission", { timeout: 120_000 }, async () => {
-  const program = `ask: tool(any, async ({ tool: id, input }, { call }) => ({ answer: await call(id, input) })),
+  const program = `ask: tool(any, async ({ tool: id, input, key }, { call }) => ({ answer: await call(id, input, key && { idempotencyKey: key }) })),
     text: tool(any, () => "\\u001b[31mred\\u202e <b>\\r\\u0000"),`;
   const permission = `tool:invoke:${HELLO}/hello_world`;
   const repository = await gitRepository("caller", toolAgent(CALLER, program, [permission]));
@@ -268,6 +270,12 @@ test("one agent calls another's tool only with the permission", { timeout: 120_0
   expect(await ask("invalid_input")).toMatchObject({ status: "failed", error: { code: "tool.permission_denied" } });
   const byAgent = (await events("tool.call_routed")).filter(({ actor_type }) => actor_type === "agent");
   expect(byAgent).toEqual([expect.objectContaining({ actor_id: CALLER, subject_id: `${HELLO}/hello_world` })]);
+  // With a key the same act is done once, however often it is asked for.
+  const before = await routed("hello_world");
+  const input = JSON.stringify({ tool: `${HELLO}/hello_world`, input: { name: "once" }, key: "k1" });
+  const answers = await Promise.all([1, 2].map(() => home.json(["tools", "call", "caller/ask", "--input", input])));
+  expect(answers).toMatchObject([1, 2].map(() => ({ output: { answer: { greeting: "Hello, once!" } } })));
+  expect(await routed("hello_world")).toBe(before + 1);
   // What a tool answers is text, whatever it holds.
   const { stdout } = await home.cli(["tools", "call", `${CALLER}/text`]);
   expect(stdout).toBe(String.raw`\x1b[31mred\u202e <b>\r\x00` + "\n");

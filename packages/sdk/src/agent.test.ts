@@ -132,13 +132,15 @@ describe("a call to another agent", { timeout: 60_000 }, () => {
       `ask: tool(any, ask), never: tool(any, (_, { call }) => call("com.example.other/never", {}).catch((error) => { console.error("told", error.code); throw error; }))`,
       `const told = (promise) => promise.then((output) => ({ output }), (error) => ({ code: error.code, message: error.message, details: error.details }));
        const ask = async (_, { call }) => ({ all: await Promise.all([
-         told(call("com.example.other/good", { n: 1 })),
+         told(call("com.example.other/good", { n: 1 }, { idempotencyKey: "again" })),
          told(call("com.example.other/bad", {})),
          told(call("com.example.other/aborted", {}, { signal: AbortSignal.timeout(20) })),
          told(call("com.example.other/before", {}, { signal: AbortSignal.abort() })),
          told(call("com.example.other/input", { n: 1n })),
          told(call("com.example.other/large", { text: "x".repeat(1_100_000) })),
          told(call("com.example.other/time", {}, { timeoutMs: -1 })),
+         told(call("com.example.other/key", {}, { idempotencyKey: "" })),
+         told(call("com.example.other/odd", {}, { timeout: 5 })),
        ]) });`,
     );
     core.call("1", "ask");
@@ -147,6 +149,7 @@ describe("a call to another agent", { timeout: 60_000 }, () => {
         ({ type, payload }) => type === "agent.tool.call" && payload["tool_id"] === `com.example.other/${tool}`,
       );
       expect(said["request_id"]).toBe("1");
+      expect(said.payload["idempotency_key"]).toBe(tool === "good" ? "again" : undefined);
       return String(said.payload["call_id"]);
     };
     core.send("core.tool.result", { call_id: await asked("good"), status: "succeeded", output: { m: 2 } });
@@ -164,7 +167,12 @@ describe("a call to another agent", { timeout: 60_000 }, () => {
       "tool.invalid_input",
       "tool.input_too_large",
       "tool.invalid_input",
+      "tool.invalid_input",
+      undefined,
     ]);
+    expect(output.all.at(-1)).toMatchObject({
+      message: 'call() has no option "timeout"; it takes timeoutMs, signal, idempotencyKey',
+    });
     core.call("2", "never");
     await core.until(
       ({ type, payload }) => type === "agent.tool.call" && payload["tool_id"] === "com.example.other/never",
@@ -324,6 +332,19 @@ describe("defineAgent", () => {
     expect(() =>
       defineAgent({ version: "1.0.0", tools: { a: tool({ ...any, inputSchema: { const: 1n } }, () => ({})) } }),
     ).toThrow(/no JSON/);
+  });
+
+  test("refuses options that are not known, by their name, and what is missing", () => {
+    const made = (about: Record<string, unknown>): unknown => tool(about as typeof any, () => ({}));
+    expect(() => made({ ...any, sideEffects: "none" })).toThrow(
+      'tool() has no option "sideEffects"; it takes description, inputSchema, outputSchema, permissions',
+    );
+    expect(() => made({ inputSchema: {} })).toThrow("tool() needs a description, a text");
+    expect(() => made({ description: "x" })).toThrow("tool() takes as inputSchema a JSON Schema, an object");
+    expect(() => made({ ...any, outputSchema: [] })).toThrow("tool() takes as outputSchema a JSON Schema, an object");
+    expect(() => tool(any, undefined as never)).toThrow("takes a function");
+    const odd = { version: "1.0.0", tools: {}, name: "x" };
+    expect(() => defineAgent(odd)).toThrow('defineAgent() has no option "name"; it takes version, tools, onStop');
   });
 
   test("gives a handler's input its type", () => {

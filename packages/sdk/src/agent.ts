@@ -11,6 +11,7 @@ import { MAX_SCHEMA_BYTES, TOOL_NAME, type CoreMessage } from "@opensentience/pr
 import { agentEnvironment, type AgentEnvironment } from "./agent-environment.ts";
 import { CoreConnection } from "./connection.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
+import { refuseUnknown } from "./known-options.ts";
 import { onStop } from "./on-stop.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { Tool } from "./tool.ts";
@@ -27,8 +28,9 @@ export type AgentDefinition = {
 const TOOLS_AT_ONCE = 25;
 const HEARTBEAT_MS = { least: 100, usual: 5_000, most: 60_000 };
 
-/** Throws on a tool that Core would refuse for its name, or that cannot be sent. */
+/** Throws on an option that is not known, on a tool that Core would refuse for its name, and on one that cannot be sent. */
 export function defineAgent(definition: AgentDefinition): { run: () => void } {
+  refuseUnknown("defineAgent()", definition, ["version", "tools", "onStop"] satisfies (keyof AgentDefinition)[]);
   for (const [name, one] of Object.entries(definition.tools)) {
     if (!TOOL_NAME.test(name)) throw new Error(`"${name}" is no tool name: lower-case letters, digits and _ only`);
     for (const schema of [one.inputSchema, one.outputSchema ?? {}])

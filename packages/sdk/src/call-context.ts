@@ -18,13 +18,15 @@ export type CallContext = {
   stream: (data: string | { json: unknown }, channel?: Channel) => Promise<void>;
   /** As `stream` to the channel `log`, without waiting; what cannot be sent is left out. */
   log: (text: string) => void;
-  /** Calls another agent's tool; needs the approved permission `tool:invoke:<agent_id>/<tool>`. Rejects with a ToolError. */
+  /** Calls another agent's tool; needs the approved permission `tool:invoke:<agent_id>/<tool>`. Rejects with a ToolError, and with a TypeError for an option that it does not have. */
   call: (toolId: string, input: Record<string, unknown>, options?: AskOptions) => Promise<unknown>;
   request: {
     callId: string;
     requestId: string | undefined;
     correlationId: string | undefined;
     caller: { type: string; id: string } | undefined;
+    /** Of a caller that may ask twice for the same act; Core has sent this one only once. */
+    idempotencyKey: string | undefined;
   };
 };
 

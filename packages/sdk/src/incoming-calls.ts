@@ -90,6 +90,7 @@ export class IncomingCalls {
       requestId: echo.request_id,
       correlationId: echo.correlation_id,
       caller: message.payload.caller,
+      idempotencyKey: message.payload.idempotency_key,
     };
     const context = callContext({ stream, outgoing: this.#outgoing, abort, echo, request });
     const ended = resultOf(this.#tools.get(tool_id), message.payload.input, context, abort);

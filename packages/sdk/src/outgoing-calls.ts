@@ -2,13 +2,19 @@
 import { MAX_IN_FLIGHT, MAX_INPUT_BYTES, type CoreMessage, type Extras } from "@opensentience/protocol";
 import type { CallAbort } from "./call-abort.ts";
 import type { CoreConnection } from "./connection.ts";
+import { refuseUnknown } from "./known-options.ts";
 import { jsonBytes, ToolError } from "./what-leaves.ts";
 
 export type AskOptions = {
   /** Give up after so long, in ms; Core holds it too. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** A second call with this key and the same input gives the first one's outcome, for ten minutes; 1 to 200 characters. */
+  idempotencyKey?: string;
 };
+
+const OPTIONS = ["timeoutMs", "signal", "idempotencyKey"] as const satisfies readonly (keyof AskOptions)[];
+const MAX_KEY = 200;
 
 /** What Core gets beyond a call's own time before nobody waits for it any more, in ms. */
 const LATE_MS = 2_000;
@@ -35,14 +41,19 @@ export class OutgoingCalls {
   async #ask(
     toolId: string,
     input: unknown,
-    { timeoutMs, signal }: AskOptions,
+    options: AskOptions,
     echo: Extras,
     abort: CallAbort,
   ): Promise<unknown> {
+    refuseUnknown("call()", options, OPTIONS);
+    const { timeoutMs, signal, idempotencyKey } = options;
     if (abort.reason !== undefined || signal?.aborted === true)
       throw new ToolError("tool.canceled", "canceled before it was sent");
     if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs < 2 ** 31 - LATE_MS)) {
       throw new ToolError("tool.invalid_input", "timeoutMs must be a whole number of milliseconds above 0");
+    }
+    if (idempotencyKey !== undefined && !isKey(idempotencyKey)) {
+      throw new ToolError("tool.invalid_input", `idempotencyKey must be a text of 1 to ${MAX_KEY} characters`);
     }
     if (this.#waiting.size >= MAX_IN_FLIGHT) {
       throw new ToolError("limit.inflight", `${MAX_IN_FLIGHT} calls of this agent are under way`);
@@ -61,7 +72,8 @@ export class OutgoingCalls {
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#waiting.set(call_id, { resolve, reject });
     const timeout = timeoutMs === undefined ? {} : { timeout_ms: timeoutMs };
-    const payload = { call_id, tool_id: String(toolId), ...timeout };
+    const key = idempotencyKey === undefined ? {} : { idempotency_key: idempotencyKey };
+    const payload = { call_id, tool_id: String(toolId), ...timeout, ...key };
     this.#connection.send("agent.tool.call", payload, { ...echo, splice: ["input", bytes] });
     try {
       return await promise;
@@ -84,4 +96,8 @@ export class OutgoingCalls {
   endAll(why: string): void {
     for (const { reject } of this.#waiting.values()) reject(new ToolError("tool.agent_unavailable", why));
   }
+}
+
+function isKey(key: unknown): key is string {
+  return typeof key === "string" && key.length > 0 && key.length <= MAX_KEY;
 }
