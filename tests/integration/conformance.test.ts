@@ -147,6 +147,28 @@ describe("opensentience protocol test", () => {
     expect(stdout).toMatch(/1 passed, 0 failed, 1 not applicable\n$/);
   });
 
+  test("a tool that the agent does not have is refused, with those it has", async () => {
+    const agent = ["--", process.execPath, BREAKS_ONE_RULE, "none, with one tool"];
+    const { code, stderr } = await protocolTest("--case", "call.success", "--tool", "nope", ...agent);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/registers no tool "nope"; it registers \w+ \(usage/)]);
+  });
+
+  test("says what came where the hello had to be", async () => {
+    const program = (frame: string): string =>
+      `const s = require("node:net").connect(process.env.OPENSENTIENCE_SOCKET_PATH);
+       const body = Buffer.from(${frame}); const head = Buffer.alloc(4); head.writeUInt32BE(body.length);
+       s.write(Buffer.concat([head, body])); setTimeout(() => {}, 60_000)`;
+    const said = async (frame: string): Promise<string> => {
+      const agent = ["--", process.execPath, "-e", program(frame)];
+      return (await protocolTest("--timeout", "1", "--case", "handshake", ...agent)).stdout;
+    };
+    const message = '{ type: "hello", payload: { token: process.env.OPENSENTIENCE_SESSION_TOKEN } }';
+    expect(await said(`JSON.stringify(${message})`)).toContain(
+      'agent.hello never came; the first message is of type "hello", with token\n',
+    );
+    expect(await said('"hi there"')).toContain('the first message is no JSON object: "hi there"\n');
+  });
+
   test("names what could not be run", async () => {
     const { stdout } = await protocolTest("--json", "--", "sh", "-c", "echo no socket for me");
     const { cases } = JSON.parse(stdout) as Report;
@@ -163,6 +185,8 @@ describe("opensentience protocol test", () => {
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });
+    let stdout = "";
+    child.stdout?.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     const exited = whenExited(child);
     const isThere = (): boolean =>
       readdirSync("/proc").some((pid) => commandOf(pid).startsWith(`${agent.join("\0")}\0`));
@@ -170,6 +194,7 @@ describe("opensentience protocol test", () => {
     child.kill("SIGINT");
     expect(await exited).toEqual({ exitCode: 130, signal: null });
     expect(isThere()).toBe(false);
+    expect(stdout).not.toContain("failed");
   });
 
   test("refuses a case that there is not, a program that there is not, and nothing at all", async () => {

@@ -3,7 +3,7 @@ import { MAX_FRAME_BYTES } from "@opensentience/protocol";
 import { ToolSet } from "../runtime/runtime.ts";
 import { Disappointed, type Heard, type Peer } from "./peer.ts";
 import { Trial, type Program } from "./trial.ts";
-import type { Values } from "./transcript.ts";
+import { shown, type Values } from "./transcript.ts";
 
 /** What Core gives an agent to shake hands, in ms. */
 const HELLO_MS = 10_000;
@@ -60,6 +60,16 @@ export class AgentSession {
     return `ses_${this.all.indexOf(this) + 1}`;
   }
 
+  /** What came where a hello had to be, for whoever has to mend it. */
+  get beginning(): string {
+    const [first] = this.heard;
+    if (first === undefined) return this.peer.ended === undefined ? "" : `: ${this.peer.ended}`;
+    const { type, payload } = first.message ?? {};
+    const said = first.message === undefined ? `no JSON object: ${quoted(first.bytes)}` : `of type ${shown(type)}`;
+    const held = typeof payload === "object" && payload !== null ? `, with ${Object.keys(payload).join(", ")}` : "";
+    return `; the first message is ${said}${held.slice(0, 200)}`.replaceAll(this.trial.token, "(token)");
+  }
+
   /** What the hello says the agent can do. */
   get capabilities(): readonly string[] {
     const protocol = payloadOf(this.#hello())["protocol"] as { capabilities?: unknown } | undefined;
@@ -84,7 +94,7 @@ export class AgentSession {
   /** Shakes hands and takes the tools as Core would; what an agent asks later is answered in the background. */
   async open(withinMs: number, registers: boolean): Promise<void> {
     const hello = await this.peer.waitFor(() => this.#hello(), HELLO_MS);
-    if (hello === undefined) throw new NoHello(`no hello came${lastWords(this.trial)}`);
+    if (hello === undefined) throw new NoHello(`no hello came${this.beginning}${lastWords(this.trial)}`);
     hello.isUsed = true;
     this.welcome({});
     const set = new ToolSet(this.agentId);
@@ -132,6 +142,11 @@ export class AgentSession {
     }));
     this.peer.wake();
   }
+}
+
+/** The beginning of what is no message. */
+function quoted(bytes: Uint8Array): string {
+  return shown(Buffer.from(bytes.subarray(0, 200)).toString());
 }
 
 function hasSideEffects(declared: unknown): boolean {

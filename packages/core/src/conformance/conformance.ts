@@ -16,6 +16,7 @@
 import frames from "@opensentience/protocol/conformance/agent-frames.json" with { type: "json" };
 import sessions from "@opensentience/protocol/conformance/agent-session.json" with { type: "json" };
 import calls from "@opensentience/protocol/conformance/agent-calls.json" with { type: "json" };
+import { CoreError } from "@opensentience/protocol";
 import { AgentSession, lastWords, NoHello } from "./agent-session.ts";
 import { Disappointed } from "./peer.ts";
 import { Player, type Patience } from "./player.ts";
@@ -55,17 +56,21 @@ const QUIET_MS = 150;
 /** Of the welcome: short, so that it is seen whether an agent keeps to it, in ms. */
 const HEARTBEAT_MS = 300;
 
+/** Of an agent's tools, in an error. */
+const MOST_NAMED = 20;
+
 /** In the order they are played: what others rest on comes first. */
 export function agentCases(): AgentCase[] {
   return [sessions, calls, frames].flatMap((fixture) => parseAgentCases(fixture)).sort(judgesLast);
 }
 
-/** Plays the cases one after the other; never throws for what an agent does. */
+/** Plays the cases one after the other; never throws for what an agent does. Throws `usage.invalid` for a tool that it does not have. */
 export async function testAgent(options: SuiteOptions): Promise<CaseOutcome[]> {
   const suite = new Suite(options);
   const outcomes: CaseOutcome[] = [];
   options.signal?.addEventListener("abort", () => void suite.end(), { once: true });
   try {
+    await suite.requireTool();
     for (const one of agentCases().filter(({ name }) => options.only?.includes(name) ?? true)) {
       if (options.signal?.aborted === true) break;
       const startedMs = performance.now();
@@ -95,6 +100,25 @@ class Suite {
   constructor(options: SuiteOptions) {
     this.#options = options;
     this.#patience = { stepMs: options.stepMs ?? STEP_MS, quietMs: QUIET_MS };
+  }
+
+  /** A tool that was named and is not registered would leave every case that calls it without a word. */
+  async requireTool(): Promise<void> {
+    const named = this.#options.tool?.name;
+    if (named === undefined) return;
+    try {
+      this.#shared ??= await this.#open();
+    } catch (error) {
+      // What is wrong with its session is for the cases to say.
+      if (error instanceof Disappointed) return;
+      throw error;
+    }
+    const names = (this.#survey?.tools ?? []).map(({ name }) => name);
+    if (names.includes(named) || this.#options.signal?.aborted === true) return;
+    const known = names.length === 0 ? "none" : names.slice(0, MOST_NAMED).join(", ");
+    throw new CoreError("usage.invalid", `the agent registers no tool "${named.slice(0, 80)}"; it registers ${known}`, {
+      nextStep: "opensentience help protocol test",
+    });
   }
 
   async verdict(one: AgentCase): Promise<Verdict> {

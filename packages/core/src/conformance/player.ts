@@ -71,7 +71,7 @@ export class Player {
     const isMeant = (heard: Heard): boolean =>
       !heard.isUsed && mismatch(step.any === true ? expected : identity(expected), heard.message) === undefined;
     const found = await this.#peer.waitFor(() => this.#peer.heard.find(isMeant), this.#patience.stepMs);
-    if (found === undefined) throw this.#missing(described(expected));
+    if (found === undefined) throw this.#missing(described(expected), expected["type"] === "agent.hello");
     found.isUsed = true;
     this.#behind = this.#peer.heard.indexOf(found) + 1;
     if (step.first === true && this.#behind > 1) {
@@ -146,8 +146,9 @@ export class Player {
     if (how === "nonzero" && exit.exitCode === 0) throw new Disappointed("it exited with status 0");
   }
 
-  #missing(what: string): Disappointed {
-    return new Disappointed(`${what} never came${this.#peer.ended === undefined ? "" : `: ${this.#peer.ended}`}`);
+  #missing(what: string, isHello = false): Disappointed {
+    const ended = this.#peer.ended === undefined ? "" : `: ${this.#peer.ended}`;
+    return new Disappointed(`${what} never came${isHello ? this.#session.beginning : ended}`);
   }
 }
 
