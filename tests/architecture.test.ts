@@ -69,6 +69,8 @@ const ARROWS: Rules["arrows"] = {
     "host/random-bytes",
     // The suite is no act of Core's: it needs no Core and no home, so the command loads it instead of asking for it.
     "conformance",
+    // Without a Core that answers the doctor still says what it sees of the machine.
+    "dynamic:doctor",
   ],
   // Plays Core with any agent. It judges definitions with what judges them in Core, and reads manifests as Core does.
   conformance: ["runtime", "schema", "manifest", "host"],

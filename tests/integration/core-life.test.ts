@@ -173,6 +173,10 @@ describe("kill -9 of Core", () => {
       status: "crashed",
       reason: "core_lost",
     });
+    const { stderr } = await home.cli(["agents", "ps"]);
+    expect(stderr).toMatch(
+      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn\nnext: .* ps --all\n$/,
+    );
     const resumed = await eventually(async () => {
       const { run } = await home.json<{ run: Run }>(["agents", "info", "lost.always"]);
       return run.status === "running" ? run : undefined;

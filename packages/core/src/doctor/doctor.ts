@@ -5,6 +5,7 @@
  * that will become a problem. It works without a database too: then that is the first finding.
  */
 import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { CoreError, DoctorJson } from "@opensentience/protocol";
 import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
@@ -31,6 +32,7 @@ type Check = DoctorJson["checks"][number];
 
 /** Below this much free space a warning is due, in bytes. */
 const LOW_SPACE = 500 * 1024 * 1024;
+const INSTALL_BWRAP = "sudo apt-get install bubblewrap";
 const TOOLS = [
   { name: "git", status: "fail", need: "installing agents", fix: "sudo apt-get install git" },
   { name: "npm", status: "warn", need: "building Node agents", fix: "sudo apt-get install npm" },
@@ -45,8 +47,8 @@ const TOOLS = [
 
 export async function checkHealth(input: HealthInput, audit: AuditLog | null): Promise<DoctorJson> {
   const checks = [
-    good("node", `Node.js ${process.version}`),
-    ...(await Promise.all(TOOLS.map((tool) => checkTool(tool, input.toolPath)))),
+    ...(await checkPrograms(input.toolPath)),
+    checkUser(process.geteuid?.()),
     checkSandbox(input),
     await checkConfig(input.configFile),
     checkDatabase(input.degraded),
@@ -64,6 +66,41 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
     checkSpace(input.home),
   ];
   return { ok: checks.every((check) => check.status !== "fail"), checks };
+}
+
+/** What can be said of a machine whose Core does not answer, by whoever asked. */
+export async function checkWithoutCore(
+  input: Pick<HealthInput, "toolPath" | "configFile" | "home">,
+): Promise<DoctorJson["checks"]> {
+  const bwrap = await findProgram("bwrap", input.toolPath);
+  return [
+    ...(await checkPrograms(input.toolPath)),
+    checkUser(process.geteuid?.()),
+    bwrap === undefined
+      ? finding("fail", "bubblewrap", "bwrap is not on tools.path; without it there is no sandbox", INSTALL_BWRAP)
+      : good("bubblewrap", `${bwrap}; a Core that starts tries what it can do`),
+    await checkConfig(input.configFile),
+    checkSpace(existsSync(input.home) ? input.home : dirname(input.home)),
+  ];
+}
+
+async function checkPrograms(toolPath: string): Promise<Check[]> {
+  return [
+    good("node", `Node.js ${process.version}`),
+    ...(await Promise.all(TOOLS.map((tool) => checkTool(tool, toolPath)))),
+  ];
+}
+
+/** SECURITY: what gets out of a sandbox has the rights of Core's user. Pinned by "warns of a Core that runs as root". */
+export function checkUser(uid: number | undefined): Check {
+  return uid === 0
+    ? finding(
+        "warn",
+        "user",
+        "Core runs as root: an agent or a build that gets out of its sandbox has the whole machine",
+        "run Core as a user of its own, without sudo",
+      )
+    : good("user", `user id ${uid ?? "unknown"}, which is not root`);
 }
 
 async function checkTool(tool: (typeof TOOLS)[number], toolPath: string): Promise<Check> {
@@ -92,7 +129,7 @@ function checkSandbox({ probe, sandboxMode }: HealthInput): Check {
     "fail",
     "bubblewrap",
     `${probe.reason ?? "not available"}; without a sandbox nothing is built and no agent runs${outlives}`,
-    probe.bwrapPath === undefined ? "sudo apt-get install bubblewrap" : namespaceSetting(),
+    probe.bwrapPath === undefined ? INSTALL_BWRAP : namespaceSetting(),
   );
 }
 

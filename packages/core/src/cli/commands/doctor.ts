@@ -1,7 +1,10 @@
 import { CoreError, type DoctorJson } from "@opensentience/protocol";
+import { loadConfig } from "../../host/config.ts";
 import type { CommandContext } from "../context.ts";
 import type { Cell } from "../format.ts";
 
+/** Where programs are looked for when config.toml cannot be read. */
+const USUAL_TOOL_PATH = "/usr/local/bin:/usr/bin:/bin";
 const COLORS = { ok: "green", warn: "yellow", fail: "red" } as const;
 
 /** Returns 1 when something fails. A Core that cannot be started is a finding, not an error. */
@@ -29,6 +32,13 @@ async function reportOf(context: CommandContext): Promise<DoctorJson> {
     // The doctor is where a full disk sends people; from here on it is the disk that has to be looked at.
     const nextStep =
       error.details["no_space"] === true ? `df -h ${context.paths.home}` : (error.nextStep ?? "opensentience serve");
-    return { ok: false, checks: [{ name: "core", status: "fail", message, next_step: nextStep }] };
+    const { paths } = context;
+    const { checkWithoutCore } = await import("../../doctor/doctor.ts");
+    const toolPath = await loadConfig(paths).then(
+      (config) => config.toolPath,
+      () => USUAL_TOOL_PATH,
+    );
+    const checks = await checkWithoutCore({ toolPath, configFile: paths.config, home: paths.home });
+    return { ok: false, checks: [{ name: "core", status: "fail", message, next_step: nextStep }, ...checks] };
   }
 }
