@@ -9,6 +9,7 @@ import { AUDIT_EVENTS } from "../packages/core/src/audit-log/events.ts";
 import { parseLine } from "../packages/core/src/cli/arguments.ts";
 import { exitCodeOf } from "../packages/core/src/cli/output.ts";
 import { SETTINGS } from "../packages/core/src/host/config.ts";
+import * as protocol from "../packages/protocol/src/index.ts";
 import { ERROR_ADVICE } from "../packages/protocol/src/error-advice.ts";
 import { CoreError, ERROR_CODES, ERROR_KINDS, type ErrorCode } from "../packages/protocol/src/errors.ts";
 import { listTrackedFiles } from "./architecture/words.ts";
@@ -119,6 +120,51 @@ describe("tables of the documents", () => {
     expect(
       rows.map(([key, value = "", ...cells]) => [key, JSON.parse(value) as unknown, ...cells.slice(0, 2)]),
     ).toEqual(table);
+  });
+});
+
+describe("docs/sdk.md", () => {
+  const page = read("docs/sdk.md");
+  const rowsOf = (heading: string, columns: number): string[] =>
+    tableRows(section(page, heading), columns).map(([name = ""]) => name);
+  /** Members of an exported type, in order. */
+  const membersOf = (file: string, type: string): string[] => {
+    const [, body = ""] =
+      new RegExp(`^export type ${type} = \\{\\n([\\s\\S]*?)^\\};`, "m").exec(read(`packages/sdk/src/${file}.ts`)) ?? [];
+    return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name = ""]) => name);
+  };
+
+  test("has every export", () => {
+    const exports = [...read("packages/sdk/src/index.ts").matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(
+      ([, names = ""]) => names.split(",").map((name) => name.replace(/\btype\b/, "").trim()),
+    );
+    expect(exports.length).toBeGreaterThanOrEqual(10);
+    expect(rowsOf("Exports", 2).toSorted()).toEqual(exports.toSorted());
+  });
+
+  test.each([
+    ["defineAgent", 3, membersOf("agent", "AgentDefinition")],
+    ["tool", 3, membersOf("tool", "Tool").filter((name) => name !== "handler")],
+    ["The context of a call", 2, membersOf("call-context", "CallContext")],
+    ["Calling other agents", 2, membersOf("outgoing-calls", "AskOptions")],
+    [
+      "Without tools",
+      2,
+      [...membersOf("agent-environment", "AgentEnvironment"), ...membersOf("on-stop", "StopOptions")],
+    ],
+  ])("has under %s every option", (heading, columns, members) => {
+    expect(members.length).toBeGreaterThanOrEqual(3);
+    expect(rowsOf(heading, columns)).toEqual(members);
+  });
+
+  test("has the limits as they are, and codes that there are", () => {
+    const rows = tableRows(section(page, "Limits"), 2);
+    expect(rows.length).toBeGreaterThanOrEqual(5);
+    const limits: Record<string, unknown> = protocol;
+    expect(rows.map(([name = "", value]) => [name, value])).toEqual(
+      rows.map(([name = ""]) => [name, String(limits[name])]),
+    );
+    expect(rowsOf("Errors", 2).filter((code) => !Object.hasOwn(ERROR_CODES, code))).toEqual([]);
   });
 });
 

@@ -90,6 +90,28 @@ test("the README's agent with a tool is made, run, called and tested as it says"
   expect(report).toMatchObject({ agent_id: "local.my-agent", passed: 5, failed: 0, not_applicable: 0 });
 });
 
+test("the SDK's page begins with an agent that keeps to the protocol and answers as it says", async () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/sdk.md"), "utf8");
+  const folder = join(home.projects, "halves");
+  await home.json(["agents", "new", folder]);
+  writeFileSync(join(folder, "main.js"), /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? "");
+  const cases = ["handshake", "tools.register", "call.success", "stream.order"].flatMap((one) => ["--case", one]);
+  const how = [folder, "--tool", "half", "--input", '{"n":4}', ...cases];
+  expect(await home.json(["protocol", "test", ...how])).toMatchObject({ failed: 0, passed: 3, not_applicable: 1 });
+  for (const line of [
+    `opensentience agents install --dev ${folder}`,
+    ...["build", "enable --all", "run"].map(
+      (words) => `opensentience agents ${words.replace(/^\w+/, "$& local.halves")}`,
+    ),
+  ])
+    await typed(line, folder);
+  await isOffered("local.halves");
+  const call = await home.cli(["tools", "call", "local.halves/half", "--input", '{"n":4}', "--stream"]);
+  expect([JSON.parse(call.stdout), call.stderr]).toEqual([{ half: 2 }, "working\n"]);
+  const zero = await home.json(["tools", "call", "local.halves/half", "--input", '{"n":0}'], { codes: [1] });
+  expect(zero).toMatchObject({ error: { code: "half.zero", details: { n: 0 } } });
+});
+
 test("a next step that holds a blank is quoted for the shell", async () => {
   const folder = join(home.projects, "It's here");
   const made = await home.json<{ next_step: string }>(["agents", "new", folder, "--id", "com.example.here"]);

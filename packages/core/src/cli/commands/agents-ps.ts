@@ -1,4 +1,3 @@
-import type { PsItemJson } from "@opensentience/protocol";
 import { allPages } from "../all-pages.ts";
 import type { CommandContext } from "../context.ts";
 import type { ControlClient } from "../control-client.ts";
