@@ -11,6 +11,7 @@ const VIEW: SystemView = {
   networkFiles: [{ path: "/etc/resolv.conf", source: "/var/resolv.conf" }],
   procReadOnly: ["/proc/sys"],
   procMasked: ["/proc/keys"],
+  kernelReadOnly: ["/sys"],
 };
 const ALL = { disableUserns: true, bindFd: true };
 const place = (path: string, write: boolean, kind: Place["kind"] = "folder"): Place => ({

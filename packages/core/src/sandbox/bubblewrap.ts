@@ -35,7 +35,7 @@ import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
-import { etcFiles, systemView } from "./system-view.ts";
+import { etcFiles, systemView, type SystemView } from "./system-view.ts";
 import { listenerArguments, receiveListener } from "./way-out.ts";
 
 const STATUS_FD = 4;
@@ -48,9 +48,11 @@ const PATIENCE_MS = 10_000;
  * grace; pinned by "a member that signals its own group does not reach the wrapper".
  * SECURITY: with Core as root the agent would keep root's capabilities, take /proc away again and enter the namespaces
  * of others; pinned by "an agent of root has no capability and cannot unmount its /proc".
+ * SECURITY: root's uid alone may set kernel.core_pattern and have the kernel run a program with all capabilities; pinned
+ * by "an open box of root cannot change a kernel setting".
  * The environment is given to the spawn and never as --setenv, because everybody can read an argument vector.
  */
-export function boxFlags(cwd: string): string[] {
+export function boxFlags(cwd: string, view: SystemView = systemView()): string[] {
   return [
     "--dev-bind",
     "/",
@@ -58,6 +60,9 @@ export function boxFlags(cwd: string): string[] {
     "--unshare-pid",
     "--proc",
     "/proc",
+    ...view.kernelReadOnly.flatMap((path) => ["--ro-bind", path, path]),
+    ...view.procReadOnly.flatMap((path) => ["--ro-bind", path, path]),
+    ...view.procMasked.flatMap((path) => ["--ro-bind", "/dev/null", path]),
     "--die-with-parent",
     "--new-session",
     "--cap-drop",

@@ -75,6 +75,15 @@ test("an agent of root has no capability and cannot unmount its /proc", async ()
   expect(shown).toMatch(/^umount (1|32)\n\/proc\/1\/status$/m);
 });
 
+test("an open box of root cannot change a kernel setting", async () => {
+  const settings = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/keys", "/sys/kernel/uevent_helper"];
+  // Opened for writing and not written to: a box that fails this must not harm the machine it fails on.
+  const tryAll = `for f in ${settings.join(" ")}; do (: >> $f) 2>/dev/null && [ ! -c $f ] && echo "open $f"; done; echo done`;
+  const box = await startReleased(namespace, ["/bin/sh", "-c", tryAll], 0);
+  await box.ended;
+  expect(await outputOf(box)).toBe("done\n");
+});
+
 test("git and other trusted tools are boxed without capabilities too", async () => {
   const prefix = boxPrefix(namespace, "/");
   const limits = { cwd: "/", env: { PATH }, timeoutMs: 10_000, maxBytes: 4096 };

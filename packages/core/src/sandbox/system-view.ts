@@ -45,6 +45,12 @@ const PROC_ROOTS_MASKED = [
   "/proc/kpageflags",
 ];
 
+/**
+ * Where the uid of root sets the kernel up without /proc (uevent_helper, release_agent of control groups). Boxes with a
+ * policy have no /sys.
+ */
+const KERNEL_READ_ONLY = ["/sys"];
+
 export type SystemView = {
   folders: readonly string[];
   /** Where a folder is a link into another (/bin -> usr/bin). */
@@ -53,6 +59,8 @@ export type SystemView = {
   networkFiles: readonly { path: string; source: string }[];
   procReadOnly: readonly string[];
   procMasked: readonly string[];
+  /** For boxes without a policy. */
+  kernelReadOnly: readonly string[];
 };
 
 let known: SystemView | undefined;
@@ -69,6 +77,7 @@ export function systemView(): SystemView {
     networkFiles: found(ETC_NETWORK),
     procReadOnly: (isRoot ? PROC_ROOTS_READ_ONLY : []).filter((path) => existsSync(path)),
     procMasked: [...PROC_MASKED, ...(isRoot ? PROC_ROOTS_MASKED : [])].filter((path) => existsSync(path)),
+    kernelReadOnly: (isRoot ? KERNEL_READ_ONLY : []).filter((path) => existsSync(path)),
   };
   return known;
 }
