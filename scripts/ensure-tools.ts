@@ -16,6 +16,10 @@ const TOOLS = {
   mix: { packages: ["elixir"], isPresent: () => hasProgram("mix") },
   // The tests of the page look at it as a person does.
   chromium: { packages: ["chromium"], isPresent: () => hasProgram("chromium") },
+  // git reaches its ssh remotes with it.
+  ssh: { packages: ["openssh-client"], isPresent: () => hasProgram("ssh") },
+  // The tests make a certificate for a git server of their own.
+  openssl: { packages: ["openssl"], isPresent: () => hasProgram("openssl") },
   python3: { packages: ["python3", "python3-venv"], isPresent: () => hasPythonModules("venv", "ensurepip") },
 } as const;
 

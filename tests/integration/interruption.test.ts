@@ -137,7 +137,7 @@ describe("Ctrl-C on an install", () => {
       () => connections.every((socket) => socket.destroyed || socket.readableEnded),
       "git's connection to be closed",
     );
-    expect(home.processes().filter(({ command }) => command.includes("git"))).toEqual([]);
+    expect(home.processes().filter(({ command }) => /(^|\/)(git|bwrap)( |$)/.test(command))).toEqual([]);
     const staging = join(home.folder, "agents/.staging");
     await eventually(() => !existsSync(staging) || readdirSync(staging).length === 0, "the staging folder to be empty");
     // The same source can be asked for again at once.

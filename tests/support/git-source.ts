@@ -4,11 +4,34 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
 import { findGit, type GitProgram, type GitUrl, parseGitUrl } from "../../packages/core/src/install/git.ts";
+import { heldGit, type GitEgress } from "../../packages/core/src/install/git-sandbox.ts";
+import { probeSandbox } from "../../packages/core/src/sandbox/sandbox.ts";
 
 /** Where Debian keeps its programs; tests do not read the environment. */
 const SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin";
 
+const NO_WAY_OUT: GitEgress = {
+  open: async (_use, listener) => void listener.close(),
+  close: () => undefined,
+};
+
 type FileSpec = string | Uint8Array | { text: string | Uint8Array; mode: number };
+
+export async function sandboxedGit(
+  egress: GitEgress = NO_WAY_OUT,
+  toolPath: string = SYSTEM_PATH,
+): Promise<GitProgram> {
+  return heldGit({
+    probe: await probeSandbox(toolPath),
+    sandboxMode: "required",
+    toolPath,
+    core: { operatorHome: "/nonexistent", own: [] },
+    sshAuthSocket: undefined,
+    egress,
+    agentId: "com.example.fetched",
+    act: { actor: { type: "human", id: "operator" }, correlationId: null },
+  });
+}
 
 /** A real git repository in a temporary folder, made by the real git; hostile trees by plumbing. */
 export class GitSource {

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { AuditLog, Checkpoints, Redactor } from "../../packages/core/src/audit-log/audit-log.ts";
+import { AuditLog, Checkpoints, Redactor, type Act } from "../../packages/core/src/audit-log/audit-log.ts";
 import { Egress, EGRESS_LIMITS, type EgressLimits } from "../../packages/core/src/egress/egress.ts";
 import { JournalFile } from "../../packages/core/src/host/journal-file.ts";
 import { Storage } from "../../packages/core/src/storage/storage.ts";
@@ -19,6 +19,8 @@ export type WayOut = {
   talk: (sent: string | Buffer, options?: { end?: boolean }) => Promise<string>;
   /** The metadata of each recorded refusal. */
   refusals: () => Record<string, unknown>[];
+  /** The same rows, whole. */
+  rows: () => Record<string, unknown>[];
   faults: unknown[];
 };
 
@@ -27,11 +29,13 @@ export type WayOutOptions = {
   resolve?: (name: string) => Promise<string[]>;
   limits?: Partial<EgressLimits>;
   corePorts?: number[];
+  /** Of what is no run. */
+  act?: Act;
 };
 
 export async function makeEgress(
   options: Omit<WayOutOptions, "patterns">,
-): Promise<Pick<WayOut, "egress" | "refusals" | "faults">> {
+): Promise<Pick<WayOut, "egress" | "refusals" | "rows" | "faults">> {
   const folder = mkdtempSync(join(tmpdir(), "os-egress-"));
   const storage = Storage.open(join(folder, "db"));
   const audit = new AuditLog({
@@ -57,21 +61,22 @@ export async function makeEgress(
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     limits: { ...EGRESS_LIMITS, ...options.limits },
   });
-  const refusals = (): Record<string, unknown>[] =>
-    storage
-      .all<{ metadata_json: string }>(
-        "SELECT metadata_json FROM audit_events WHERE event_type = 'security.egress_refused' ORDER BY seq",
-      )
-      .map((row) => JSON.parse(row.metadata_json) as Record<string, unknown>);
-  return { egress, refusals, faults };
+  const rows = (): Record<string, unknown>[] =>
+    storage.all("SELECT * FROM audit_events WHERE event_type = 'security.egress_refused' ORDER BY seq");
+  const refusals: WayOut["refusals"] = () =>
+    rows().map((row) => JSON.parse(String(row["metadata_json"])) as Record<string, unknown>);
+  return { egress, refusals, rows, faults };
 }
 
-export async function openWayOut({ patterns, ...options }: WayOutOptions): Promise<WayOut> {
+export async function openWayOut({ patterns, act, ...options }: WayOutOptions): Promise<WayOut> {
   const made = await makeEgress(options);
   const listener = await listening(createServer());
   const port = portOf(listener);
-  await made.egress.open({ runId: RUN_ID, agentId: "com.example.reacher", patterns }, listener);
-  onTestFinished(() => made.egress.close(RUN_ID));
+  await made.egress.open(
+    { runId: RUN_ID, agentId: "com.example.reacher", patterns, ...(act === undefined ? {} : { act }) },
+    listener,
+  );
+  onTestFinished(() => void made.egress.close(RUN_ID));
   const talk: WayOut["talk"] = async (sent, { end = false } = {}) => {
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     const read = textOf(socket);

@@ -108,6 +108,7 @@ export function makeServices(
     onFault,
   });
   enablement.onChanged(() => runtime.router.recheck());
+  const coreFolders = { operatorHome: config.operatorHome, own: [paths.home, paths.runFolder] };
   const egress = new Egress({ audit, corePorts: parts.corePorts, onFault });
   const launcher = new Launcher({
     storage,
@@ -133,7 +134,7 @@ export function makeServices(
       sandbox: {
         mode: config.get("sandbox.mode"),
         requireEnforced: config.get("sandbox.require_enforced"),
-        core: { operatorHome: config.operatorHome, own: [paths.home, paths.runFolder] },
+        core: coreFolders,
       },
     },
     folders,
@@ -151,6 +152,7 @@ export function makeServices(
     catalog,
     redactor,
     probe,
+    egress,
     settings: {
       allowSsh: config.get("install.allow_ssh"),
       allowLocal: config.get("install.allow_local"),
@@ -158,6 +160,8 @@ export function makeServices(
       ...limits,
       toolPath: config.toolPath,
       sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
+      sandboxMode: config.get("sandbox.mode"),
+      core: coreFolders,
       logs,
     },
     folders,

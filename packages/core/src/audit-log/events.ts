@@ -101,6 +101,7 @@ export const AUDIT_EVENTS = {
       "files",
       "skipped",
       "phase",
+      "isolation",
       "previous_commit",
       "previous_git_url",
     ],
@@ -207,7 +208,7 @@ export const AUDIT_EVENTS = {
   },
   "security.egress_refused": {
     severity: "security",
-    meaning: "A run wanted to connect to what it may not; once per host and run.",
+    meaning: "A run, or git, wanted to connect to what it may not; once per host and run.",
     metadata: ["agent_id", "host", "port", "code", "count", "phase"],
   },
   "web.signed_in": {

@@ -24,7 +24,12 @@ describe("plain HTTP", () => {
     expect(server.requests).toEqual([
       `GET /path?query=1 HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nx-kept: a b\r\nConnection: close\r\n\r\n`,
     ]);
-    expect(way.egress.counts(RUN_ID)).toEqual({ connections: 1, refused: 0 });
+    expect(way.egress.counts(RUN_ID)).toEqual({
+      connections: 1,
+      refused: 0,
+      hosts: [`127.0.0.1:${server.port}`],
+      lastError: undefined,
+    });
     expect(way.refusals()).toEqual([]);
   });
 
@@ -111,9 +116,28 @@ describe("a refusal", () => {
       { agent_id: "com.example.reacher", host: "10.0.0.1", port: 22, code: "egress.not_approved" },
     ];
     expect(way.refusals()).toEqual(rows);
-    expect(way.egress.counts(RUN_ID)).toEqual({ connections: 4, refused: 4 });
-    way.egress.close(RUN_ID);
+    expect(way.egress.counts(RUN_ID)).toMatchObject({ connections: 4, refused: 4 });
+    expect(way.egress.close(RUN_ID)).toMatchObject({
+      hosts: [],
+      lastError: { code: "egress.not_approved", host: "10.0.0.1", port: 22 },
+    });
+    expect(way.egress.close(RUN_ID)).toBeUndefined();
     expect(way.refusals()).toEqual([...rows, { agent_id: "com.example.reacher", count: 4, phase: "total" }]);
+  });
+
+  test("of a build or a fetch is recorded about the agent, after the act that it belongs to", async () => {
+    const act = { actor: { type: "human" as const, id: "op" }, correlationId: "c1", causationId: null };
+    const way = await openWayOut({ patterns: [], act });
+    await way.talk(get("http://h.example/"));
+    expect(way.rows()).toMatchObject([
+      {
+        actor_type: "human",
+        actor_id: "op",
+        subject_type: "agent",
+        subject_id: "com.example.reacher",
+        outcome: "denied",
+      },
+    ]);
   });
 
   test("of very many hosts fills no log", async () => {

@@ -1,5 +1,6 @@
 /**
- * The way out: Core's proxy, through which a run reaches the hosts that were approved for it, and nothing else.
+ * The way out: Core's proxy, through which a run reaches the hosts that were approved for it, and nothing else. The fetch
+ * phase of a build and git have one too, with the hosts that their callers name; "run" stands for all three below.
  *
  * A run with `network:egress` stands in an empty network namespace. In there one socket listens on 127.0.0.1; it was
  * made inside, handed to Core before the run's first instruction, and Core accepts its connections. So no process of the
@@ -13,12 +14,12 @@
  * Promises: nothing is resolved or connected to that no pattern covers; addresses of this machine and of private
  * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and recorded once per
  * host and run, without path, query or payload. Refuses: to look into what is encrypted, so a host that is allowed may
- * serve other names from its address. Caller: launcher (through services.ts).
+ * serve other names from its address. Callers: launcher, build and install (through services.ts).
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { CoreError } from "@opensentience/protocol";
-import type { AuditLog } from "../audit-log/audit-log.ts";
+import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
 import { namingOf, permittedAddresses } from "./policy.ts";
 import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
@@ -43,10 +44,15 @@ export const EGRESS_LIMITS: EgressLimits = {
 };
 
 export type EgressRun = {
+  /** Names it here; of a build or a fetch any text that nothing else has. */
   runId: string;
   agentId: string;
-  /** The patterns of its approved `network:egress` permissions. */
+  /** The patterns of its approved `network:egress` permissions, or what a build or a fetch may reach. */
   patterns: readonly string[];
+  /** Of a build or a fetch: refusals are then recorded about the agent and after this act. */
+  act?: Act;
+  /** See `permittedAddresses`. */
+  reservedToo?: boolean;
 };
 
 export type EgressDeps = {
@@ -59,14 +65,25 @@ export type EgressDeps = {
 };
 
 /** What a run did with its way out so far. */
-export type EgressCounts = { connections: number; refused: number };
+export type EgressCounts = {
+  connections: number;
+  refused: number;
+  /** `host:port` of what was connected to, in order, each once; at most MAX_HOSTS. */
+  hosts: readonly string[];
+  /** What the newest request that came to nothing was answered. */
+  lastError: { code: string; message: string; host?: string; port?: number } | undefined;
+};
+
+const MAX_HOSTS = 50;
 
 type Served = {
   run: EgressRun;
   server: Server;
   sockets: Set<Socket>;
   names: NameLookup;
-  counts: EgressCounts;
+  counts: { connections: number; refused: number };
+  hosts: Set<string>;
+  lastError: EgressCounts["lastError"];
   recorded: Set<string>;
   /** Refusals that have no row of their own. */
   unrecorded: number;
@@ -91,6 +108,8 @@ export class Egress {
       sockets: new Set(),
       names: new NameLookup(this.#deps.resolve ?? systemResolve),
       counts: { connections: 0, refused: 0 },
+      hosts: new Set(),
+      lastError: undefined,
       recorded: new Set(),
       unrecorded: 0,
     };
@@ -99,20 +118,21 @@ export class Egress {
     server.on("error", (error) => this.#deps.onFault(`the way out of ${run.agentId}`, error));
   }
 
-  /** Ends every connection of the run. Idempotent. */
-  close(runId: string): void {
+  /** Ends every connection of the run and says what it did; undefined the second time, or where there was none. */
+  close(runId: string): EgressCounts | undefined {
     const served = this.#served.get(runId);
-    if (served === undefined) return;
+    if (served === undefined) return undefined;
     this.#served.delete(runId);
     served.server.close();
     for (const socket of served.sockets) socket.destroy();
     if (served.unrecorded > 0) this.#record(served, { count: served.counts.refused, phase: "total" });
+    return countsOf(served);
   }
 
   /** Undefined for a run that has no way out, or has ended. */
   counts(runId: string): EgressCounts | undefined {
     const served = this.#served.get(runId);
-    return served === undefined ? undefined : { ...served.counts };
+    return served === undefined ? undefined : countsOf(served);
   }
 
   #accept(served: Served, client: Socket): void {
@@ -130,6 +150,7 @@ export class Egress {
     void serveConnection(client, {
       limits: this.#limits,
       addressesFor: (target) => this.#addressesFor(served, target),
+      onConnected: ({ host, port }) => void (served.hosts.size < MAX_HOSTS && served.hosts.add(`${host}:${port}`)),
       onRefused: (error, target) => this.#refused(served, error, target),
     });
   }
@@ -146,12 +167,16 @@ export class Egress {
     const naming = namingOf(target, run.patterns);
     const literal = addressOf(target.host);
     const addresses = literal === undefined ? await names.addressesOf(target.host, this.#limits.connectMs) : [literal];
-    return permittedAddresses(target, addresses, naming, this.#deps.corePorts);
+    return permittedAddresses(target, addresses, naming, {
+      corePorts: this.#deps.corePorts,
+      reservedToo: run.reservedToo,
+    });
   }
 
   #refused(served: Served, error: CoreError, target: Target | undefined): void {
     if (error.code === "core.internal") return this.#deps.onFault(`the way out of ${served.run.agentId}`, error.cause);
     served.counts.refused += 1;
+    served.lastError = { code: error.code, message: error.message, ...target };
     // What was allowed and did not come about is no refusal.
     if (!RECORDED.has(error.code)) return;
     const host = target?.host;
@@ -168,8 +193,8 @@ export class Egress {
     try {
       this.#deps.audit.record({
         type: "security.egress_refused",
-        act: { actor: { type: "agent", id: run.agentId }, correlationId: null },
-        subject: { type: "run", id: run.runId },
+        act: run.act ?? { actor: { type: "agent", id: run.agentId }, correlationId: null },
+        subject: run.act === undefined ? { type: "run", id: run.runId } : { type: "agent", id: run.agentId },
         outcome: "denied",
         metadata: { agent_id: run.agentId, ...metadata },
       });
@@ -178,6 +203,10 @@ export class Egress {
       this.#deps.onFault("a refused host could not be recorded", error);
     }
   }
+}
+
+function countsOf({ counts, hosts, lastError }: Served): EgressCounts {
+  return { ...counts, hosts: [...hosts], lastError };
 }
 
 /** By the policy, or because the request was not one. */

@@ -6,11 +6,11 @@ import { parseTarget, type Target } from "./target.ts";
 const CORE_PORT = 6767;
 
 /** The addresses that may be connected to, or the code of the refusal. */
-function decided(pattern: string, authority: string, resolved: string[] = []): string[] | string {
+function decided(pattern: string, authority: string, resolved: string[] = [], reservedToo = false): string[] | string {
   const target = parseTarget(authority, 443) as Target;
   const addresses = resolved.length > 0 ? resolved : [target.host.replaceAll(/[[\]]/g, "")];
   try {
-    return permittedAddresses(target, addresses, namingOf(target, [pattern]), [CORE_PORT]);
+    return permittedAddresses(target, addresses, namingOf(target, [pattern]), { corePorts: [CORE_PORT], reservedToo });
   } catch (error) {
     return (error as { code: string }).code;
   }
@@ -71,6 +71,20 @@ test("a private address without a port is not named", () => {
   expect(decided("127.0.0.1", "127.0.0.1")).toBe("egress.private_address");
   expect(decided("192.168.1.5", "192.168.1.5")).toBe("egress.private_address");
   expect(decided("localhost", "localhost", ["127.0.0.1"])).toBe("egress.private_address");
+});
+
+test("what is set apart for tests counts as public where that was said, and nothing else does", () => {
+  const addresses = [
+    "203.0.113.8",
+    "198.18.0.5",
+    "10.0.0.1",
+    "127.0.0.1",
+    "169.254.169.254",
+    "64:ff9b:1::a00:1",
+    "::2",
+  ];
+  expect(decided("*", "build.example", addresses, true)).toEqual(["203.0.113.8", "198.18.0.5"]);
+  expect(decided("*", "build.example", ["198.18.0.5"])).toBe("egress.private_address");
 });
 
 test("an own address is not reached by a name", () => {

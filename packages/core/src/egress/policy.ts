@@ -27,6 +27,8 @@ function isLocalhost(host: string): boolean {
 
 /**
  * Those of the addresses that may be connected to. Throws `egress.core_port` and `egress.private_address` when none may.
+ * `reservedToo`: IPv4 ranges that are set apart for tests and the like count as public. Nobody's network is there, and
+ * the transparent proxies of some VPNs and companies answer every name with such an address.
  * SECURITY: a name belongs to whoever runs its DNS. It reaches a private network only where the approval names it with
  * its port, and this machine or link-local addresses (169.254.169.254 hands out a cloud machine's keys) never; pinned by
  * "a name that resolves to a private address".
@@ -35,13 +37,14 @@ export function permittedAddresses(
   target: Target,
   addresses: readonly string[],
   naming: Naming,
-  corePorts: readonly number[],
+  { corePorts, reservedToo = false }: { corePorts: readonly number[]; reservedToo?: boolean | undefined },
 ): string[] {
   const others = addresses.filter((address) => !(corePorts.includes(target.port) && isThisMachine(address)));
   if (others.length === 0) throw new CoreError("egress.core_port", "Core's own port is nobody's to reach");
   const permitted = others.filter((address) => {
     const place = classOf(address);
-    return place === "public" || naming === "address" || (naming === "name" && place === "private");
+    if (place === "public" || naming === "address" || (naming === "name" && place === "private")) return true;
+    return reservedToo && place === "reserved" && !address.includes(":");
   });
   if (permitted.length > 0) return permitted;
   throw new CoreError(

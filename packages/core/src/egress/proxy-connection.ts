@@ -22,6 +22,8 @@ export type ConnectionRules = {
   limits: ConnectionLimits;
   /** The addresses that may be connected to, in order. Throws `egress.*`. */
   addressesFor: (target: Target) => Promise<string[]>;
+  /** The server was connected to. */
+  onConnected: (target: Target) => void;
   /** The request was answered with this error. */
   onRefused: (error: CoreError, target: Target | undefined) => void;
 };
@@ -53,6 +55,7 @@ export async function serveConnection(client: Socket, rules: ConnectionRules): P
     const request = parseRequest(head);
     target = request.target;
     const server = await connectTo(client, target, await rules.addressesFor(target), rules.limits.connectMs);
+    rules.onConnected(target);
     joinSockets(client, server, rules.limits.idleMs);
     if (request.kind === "tunnel") tunnel(client, server);
     else forward(client, server, request, (error) => rules.onRefused(error, target));

@@ -81,7 +81,7 @@ export type ToolOptions = {
   onStdout?: (chunk: Buffer) => void;
   onStderr?: (chunk: Buffer) => void;
   /** Descriptors from 3 on, and who writes to those that are pipes, right after the spawn. */
-  descriptors?: { stdio: ("pipe" | "ignore" | number)[]; feed: (child: ChildProcess) => void };
+  descriptors?: { stdio: ("pipe" | "ignore" | "ipc" | number)[]; feed: (child: ChildProcess) => void };
 };
 
 export type ToolResult = {

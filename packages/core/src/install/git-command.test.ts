@@ -82,7 +82,7 @@ describe("gitEnvironment", () => {
       SSH_ASKPASS: "/bin/false",
       SSH_ASKPASS_REQUIRE: "never",
       GIT_SSH_COMMAND:
-        "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o PermitLocalCommand=no -o ProxyCommand=none -o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no",
+        "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o PermitLocalCommand=no -o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no -o ProxyCommand=none",
       GIT_SSH_VARIANT: "ssh",
       GIT_LFS_SKIP_SMUDGE: "1",
     });

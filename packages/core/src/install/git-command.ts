@@ -1,9 +1,30 @@
 import { CoreError, safeText } from "@opensentience/protocol";
-import { findProgram, runTool, type ToolResult } from "../host/child-process.ts";
+import { findProgram, runTool, type ToolOptions, type ToolResult } from "../host/child-process.ts";
+import { PROXY_URL } from "../sandbox/sandbox.ts";
+import { boxedSshEnvironment, SSH_COMMAND } from "./git-ssh.ts";
 import type { GitUrl } from "./git-url.ts";
 
-/** The git program, the PATH that it and its own helpers get, and what holds its process tree (in front of its argv). */
-export type GitProgram = { gitPath: string; pathVariable: string; box?: (cwd: string) => string[] };
+/** The git program, the PATH that it and its own helpers get, and what holds it. */
+export type GitProgram = {
+  gitPath: string;
+  pathVariable: string;
+  /** Runs a vector of git in a sandbox that shows what the call needs. */
+  sandbox?: (argv: readonly string[], reach: GitReach, options: ToolOptions) => Promise<ToolResult>;
+  /** Where there is no sandbox: what holds its process tree, in front of its argv. */
+  box?: (cwd: string) => string[];
+};
+
+/** What one call needs of this machine and of the network. */
+export type GitReach = {
+  repoFolder: string;
+  transport: Transport;
+  /** False: the call only reads the repository. */
+  writes: boolean;
+  /** Real path of the local source that is read. */
+  source?: string | undefined;
+  /** The one remote that is asked. */
+  remote?: { host: string; port: number } | undefined;
+};
 
 /** Transport that one call may use; `none` is every call but the two that talk to a remote. */
 export type Transport = GitUrl["kind"] | "none";
@@ -13,6 +34,9 @@ export type GitCall = {
   /** Bare repository of Core's own; also the working folder, so that git discovers nothing. */
   repoFolder: string;
   transport: Transport;
+  writes?: boolean;
+  source?: string | undefined;
+  remote?: GitReach["remote"];
   timeoutMs: number;
   /** Kept bytes of each output stream. */
   maxBytes: number;
@@ -22,10 +46,6 @@ export type GitCall = {
   onStdout?: (chunk: Buffer) => void;
   onStderr?: (chunk: Buffer) => void;
 };
-
-/** The only program that git starts by name of a configuration value; reads no configuration of the user. */
-const SSH_COMMAND =
-  "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o PermitLocalCommand=no -o ProxyCommand=none -o ClearAllForwardings=yes -o ForwardAgent=no -o ForwardX11=no";
 
 const PROTOCOLS: Record<Transport, string> = { none: "none", https: "https", ssh: "ssh", local: "file" };
 
@@ -75,9 +95,15 @@ const FIXED_SETTINGS: readonly string[] = [
   "init.defaultBranch=main",
 ];
 
-/** `--git-dir` and every setting, in front of the subcommand. */
-export function gitArguments(repoFolder: string, transport: Transport, command: readonly string[]): string[] {
+/** `--git-dir` and every setting, in front of the subcommand. In a sandbox https goes through Core's proxy. */
+export function gitArguments(
+  repoFolder: string,
+  transport: Transport,
+  command: readonly string[],
+  isSandboxed = false,
+): string[] {
   const allowed = transport === "none" ? [] : [`protocol.${PROTOCOLS[transport]}.allow=always`];
+  if (isSandboxed && transport === "https") allowed.push(`http.proxy=${PROXY_URL}`);
   return [
     "--no-pager",
     "--no-replace-objects",
@@ -98,7 +124,9 @@ export function gitEnvironment(
   pathVariable: string,
   transport: Transport,
   sshAuthSocket?: string,
+  isSandboxed = false,
 ): Record<string, string> {
+  const hasAgent = sshAuthSocket !== undefined && transport === "ssh";
   return {
     PATH: pathVariable,
     LANG: "C",
@@ -121,7 +149,8 @@ export function gitEnvironment(
     GIT_SSH_COMMAND: SSH_COMMAND,
     GIT_SSH_VARIANT: "ssh",
     GIT_LFS_SKIP_SMUDGE: "1",
-    ...(sshAuthSocket === undefined || transport !== "ssh" ? {} : { SSH_AUTH_SOCK: sshAuthSocket }),
+    ...(hasAgent ? { SSH_AUTH_SOCK: sshAuthSocket } : {}),
+    ...(isSandboxed && transport === "ssh" ? boxedSshEnvironment(hasAgent) : {}),
   };
 }
 
@@ -140,17 +169,23 @@ export async function findGit(pathVariable: string): Promise<GitProgram> {
  * the reason of `signal` when the caller gave up.
  */
 export async function runGit(command: readonly string[], call: GitCall): Promise<ToolResult> {
-  const box = call.git.box?.(call.repoFolder) ?? [];
-  const result = await runTool([...box, call.git.gitPath, ...gitArguments(call.repoFolder, call.transport, command)], {
-    cwd: call.repoFolder,
-    env: gitEnvironment(call.git.pathVariable, call.transport, call.sshAuthSocket),
+  const { git, repoFolder, transport } = call;
+  const isSandboxed = git.sandbox !== undefined;
+  const argv = [git.gitPath, ...gitArguments(repoFolder, transport, command, isSandboxed)];
+  const options: ToolOptions = {
+    env: gitEnvironment(git.pathVariable, transport, call.sshAuthSocket, isSandboxed),
     timeoutMs: call.timeoutMs,
     maxBytes: call.maxBytes,
     ...(call.input === undefined ? {} : { input: call.input }),
     ...(call.signal === undefined ? {} : { signal: call.signal }),
     ...(call.onStdout === undefined ? {} : { onStdout: call.onStdout }),
     ...(call.onStderr === undefined ? {} : { onStderr: call.onStderr }),
-  });
+  };
+  const reach = { repoFolder, transport, writes: call.writes === true, source: call.source, remote: call.remote };
+  const result =
+    git.sandbox === undefined
+      ? await runTool([...(git.box?.(repoFolder) ?? []), ...argv], { ...options, cwd: repoFolder })
+      : await git.sandbox(argv, reach, options);
   call.signal?.throwIfAborted();
   if (result.timedOut) throw timeLimitExceeded(command[0] ?? "");
   return result;

@@ -6,7 +6,7 @@ import { CoreError } from "@opensentience/protocol";
 import type { ToolResult } from "../host/child-process.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { gitMessage, runGit, safeLines, timeLimitExceeded, type GitCall, type GitProgram } from "./git-command.ts";
-import { parseRef, type GitUrl } from "./git-url.ts";
+import { parseRef, remoteOf, type GitUrl } from "./git-url.ts";
 
 export type FetchOptions = {
   git: GitProgram;
@@ -70,12 +70,14 @@ export async function fetchRepository(options: FetchOptions): Promise<void> {
   try {
     await prepareRepository(options.repoFolder, call);
     killPoint("install.repository_prepared");
-    const source = await checkSource(options.url);
-    const head = await remoteHead(source, call(options.url.kind));
+    const { operand, folder } = await checkSource(options.url);
+    if (folder !== undefined && options.git.sandbox !== undefined) await refuseElsewhere(folder);
+    const reached = (): GitCall => ({ ...call(options.url.kind), source: folder, remote: remoteOf(options.url) });
+    const head = await remoteHead(operand, reached());
     const onStderr = progressReader(options.onProgress);
     const refspecs = head === DETACHED_HEAD ? [...BRANCHES_AND_TAGS, `+HEAD:${DETACHED_HEAD}`] : BRANCHES_AND_TAGS;
-    checkFetched(await runGit([...FETCH, source, ...refspecs], { ...call(options.url.kind), onStderr }));
-    checkFetched(await runGit(["symbolic-ref", "--", "HEAD", head], call("none")));
+    checkFetched(await runGit([...FETCH, operand, ...refspecs], { ...reached(), writes: true, onStderr }));
+    checkFetched(await runGit(["symbolic-ref", "--", "HEAD", head], { ...call("none"), writes: true }));
     await checkSize(options);
   } catch (error) {
     await (isNew ? rm(options.repoFolder, { recursive: true, force: true }) : removeLeftovers(options.repoFolder));
@@ -93,7 +95,9 @@ async function prepareRepository(repoFolder: string, call: (transport: "none") =
     () => false,
   );
   if (!isThere)
-    checkFetched(await runGit(["init", "--bare", "--quiet", "--template=", "--", repoFolder], call("none")));
+    checkFetched(
+      await runGit(["init", "--bare", "--quiet", "--template=", "--", repoFolder], { ...call("none"), writes: true }),
+    );
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const config = await open(join(repoFolder, "config"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
@@ -104,18 +108,18 @@ async function prepareRepository(repoFolder: string, call: (transport: "none") =
 }
 
 /**
- * The operand for git. SECURITY: a local source of another user could hold a config made against us; git's own check
+ * The operand for git, and the real path of a local source. SECURITY: a local source of another user could hold a config made against us; git's own check
  * depends on its version, so the owner is compared here; pinned by "refuses a local source that belongs to another user".
  */
-async function checkSource(url: GitUrl): Promise<string> {
-  if (url.kind !== "local") return url.text;
+async function checkSource(url: GitUrl): Promise<{ operand: string; folder?: string }> {
+  if (url.kind !== "local") return { operand: url.text };
   let folder: string;
   try {
     folder = await realpath(fileURLToPath(url.text));
     const owners = [(await stat(folder)).uid];
     owners.push((await stat(join(folder, ".git")).catch(() => ({ uid: owners[0]! }))).uid);
     if (owners.every((uid) => uid === process.geteuid?.()))
-      return `file://${folder.split("/").map(encodeURIComponent).join("/")}`;
+      return { operand: `file://${folder.split("/").map(encodeURIComponent).join("/")}`, folder };
   } catch (cause) {
     throw new CoreError("install.clone_failed", "the local repository does not exist or cannot be read", {
       nextStep: "opensentience help agents install",
@@ -129,6 +133,27 @@ async function checkSource(url: GitUrl): Promise<string> {
       nextStep: "opensentience help agents install",
     },
   );
+}
+
+/**
+ * SECURITY: whoever made the source could name any folder of the operator's as a part of it, so no such pointer is
+ * followed into a sandbox; pinned by "a local source that borrows from another repository is refused".
+ */
+async function refuseElsewhere(folder: string): Promise<void> {
+  const isThere = (path: string): Promise<boolean> =>
+    lstat(join(folder, path)).then(
+      (found) => found.isFile() || found.isSymbolicLink(),
+      () => false,
+    );
+  const pointers = [".git", "objects/info/alternates", ".git/objects/info/alternates", "commondir", ".git/commondir"];
+  for (const path of [...pointers, "objects", ".git/objects"]) {
+    if (!(await isThere(path))) continue;
+    throw new CoreError(
+      "install.clone_failed",
+      "the local repository keeps a part of itself elsewhere (a linked worktree, or objects it borrows); clone it whole and install from the clone",
+      { details: { pointer: path }, nextStep: "opensentience help agents install" },
+    );
+  }
 }
 
 /** The full name of the ref that the remote's HEAD stands for. */

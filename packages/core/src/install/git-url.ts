@@ -1,4 +1,4 @@
-import { CoreError } from "@opensentience/protocol";
+import { canonicalHost, CoreError } from "@opensentience/protocol";
 import { shellWord } from "../host/shell-word.ts";
 
 /** A checked source. `text` is exactly what git is given and what is stored: never with credentials, never an option. */
@@ -46,6 +46,17 @@ export function parseGitUrl(text: string, rules: GitUrlRules): GitUrl {
   if (scheme.toLowerCase() === "http")
     throw notAllowed("plain http can be read and changed on the way; use the https:// form of the URL", HELP);
   throw notAllowed("only https, and where allowed ssh and local folders, are fetched from", HELP);
+}
+
+/** Where a URL from `parseGitUrl` leads, in the one spelling of its host; undefined for a folder of this machine. */
+export function remoteOf({ kind, text }: GitUrl): { host: string; port: number } | undefined {
+  if (kind === "local") return undefined;
+  const [, host = "", port] =
+    /^(?:https|ssh):\/\/(?:[^@/]*@)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?\//.exec(text) ??
+    /^(?:[^@:/]*@)?([^:]*):/.exec(text) ??
+    [];
+  const standard = kind === "https" ? 443 : 22;
+  return { host: canonicalHost(host) ?? host, port: port === undefined ? standard : Number(port) };
 }
 
 /**

@@ -12,17 +12,17 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
-import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { isPinned, refuseRunning, type AgentRecord, type Catalog, type Sighting } from "../catalog/catalog.ts";
+import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { fileStamp, writeLog, type CaptureLimits } from "../logs/logs.ts";
 import { MANIFEST_NAME, readManifest } from "../manifest/manifest.ts";
-import { boxPrefix, type SandboxProbe } from "../sandbox/sandbox.ts";
+import type { CoreFolders, SandboxProbe } from "../sandbox/sandbox.ts";
 import { hashEntries, saveEntries } from "../tree/tree.ts";
 import {
   fetchRepository,
-  findGit,
   materialise,
   parseGitUrl,
   parseRef,
@@ -32,6 +32,7 @@ import {
   type Materialised,
   type ResolvedRef,
 } from "./git.ts";
+import { heldGit, type GitEgress } from "./git-sandbox.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack, stateOf } from "./lifecycle.ts";
 import { reconcileInstalls } from "./reconcile.ts";
@@ -56,6 +57,7 @@ export type InstallDeps = {
   catalog: Catalog;
   redactor: Redactor;
   probe: SandboxProbe;
+  egress: GitEgress;
   settings: {
     allowSsh: boolean;
     allowLocal: boolean;
@@ -64,6 +66,8 @@ export type InstallDeps = {
     maxFiles: number;
     toolPath: string;
     sshAuthSocket: string | undefined;
+    sandboxMode: SandboxMode;
+    core: CoreFolders;
     logs: CaptureLimits;
   };
   folders: {
@@ -127,8 +131,9 @@ export class Install {
     let releaseId = (): void => {};
     const known: Known = { agentId: source.expectedId, causationId: null };
     try {
-      known.causationId = recordRequest(this.#deps.audit, source, act);
-      const fetched = await this.#fetch(source, staged, progress, options.signal);
+      known.causationId = recordRequest(this.#deps, source, act);
+      const git = await this.#git(source.expectedId ?? "unknown", { ...act, causationId: known.causationId });
+      const fetched = await this.#fetch(git, source, staged, progress, options.signal);
       if ("unmoved" in fetched) {
         recordUnmoved(this.#deps, source, fetched.unmoved, { ...act, causationId: known.causationId });
         return source.expectedId ?? "";
@@ -220,16 +225,13 @@ export class Install {
   /** Puts `src` back to exactly the installed commit. The caller holds the agent. Throws `build.source_changed`. */
   async restoreSource(agent: AgentRecord, signal?: AbortSignal): Promise<void> {
     const { settings, folders, onFault } = this.#deps;
-    const git = await this.#git();
+    const git = await this.#git(agent.agentId, SYSTEM_ACT);
     const own = folders.agent(agent.agentId);
     await restoreSource({ git, limits: settings, staging: folders.staging, own, onFault, signal }, agent);
   }
 
-  async #git(): Promise<GitProgram> {
-    return {
-      ...(await findGit(this.#deps.settings.toolPath)),
-      box: (cwd: string) => boxPrefix(this.#deps.probe, cwd),
-    };
+  #git(agentId: string, act: Act): Promise<GitProgram> {
+    return heldGit({ ...this.#deps.settings, probe: this.#deps.probe, egress: this.#deps.egress, agentId, act });
   }
 
   /** What is to be fetched, judged before anything is spawned. */
@@ -265,13 +267,13 @@ export class Install {
   }
 
   async #fetch(
+    git: GitProgram,
     source: Source,
     staged: string,
     progress: Progress,
     signal: AbortSignal | undefined,
   ): Promise<Fetched | { unmoved: ResolvedRef }> {
     const { settings } = this.#deps;
-    const git = await this.#git();
     const repoFolder = join(staged, "repo.git");
     const target = join(staged, "src");
     await ensurePrivateFolder(this.#deps.folders.staging);

@@ -2,18 +2,26 @@
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import type { SandboxMode } from "../host/config.ts";
+import type { SandboxProbe } from "../sandbox/sandbox.ts";
+import { gitIsolation } from "./git-sandbox.ts";
 import type { GitUrl, ResolvedRef } from "./git.ts";
 
 type Request = { url: GitUrl; ref: string | undefined; expectedId: string | undefined };
 
 /** Before git is spawned, so that a Core that is lost meanwhile leaves a trace. Returns the id of the event. */
-export function recordRequest(audit: AuditLog, { url, ref, expectedId }: Request, act: Act): string {
+export function recordRequest(
+  { audit, probe, settings }: { audit: AuditLog; probe: SandboxProbe; settings: { sandboxMode: SandboxMode } },
+  { url, ref, expectedId }: Request,
+  act: Act,
+): string {
+  const isolation = gitIsolation(probe, settings.sandboxMode);
   return audit.record({
     type: "agent.installed",
     act,
     subject: { type: "agent", id: expectedId ?? "unknown" },
     outcome: "unknown",
-    metadata: { git_url: url.text, ref, phase: "requested" },
+    metadata: { git_url: url.text, ref, isolation, phase: "requested" },
   });
 }
 

@@ -11,7 +11,7 @@ import {
   RUN_VARIABLES,
 } from "@opensentience/protocol";
 
-import { proxyVariables } from "./proxy-variables.ts";
+import { proxyVariables } from "../sandbox/sandbox.ts";
 
 export type RunEnvironment = {
   variables: Record<string, string>;

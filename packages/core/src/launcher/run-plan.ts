@@ -16,11 +16,10 @@ import type { Enablement, Runnable } from "../enablement/enablement.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
-import { checkInside, checkProgram, describeHeld, type SandboxProbe } from "../sandbox/sandbox.ts";
+import { checkInside, checkProgram, describeHeld, egressPatterns, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings } from "./confinement.ts";
 import { buildEnvironment } from "./env.ts";
-import { egressPatterns } from "./proxy-variables.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import { boxLimits, limitsHeld, limitsOf, type MostLimits } from "./run-limits.ts";
@@ -65,7 +64,7 @@ export type LauncherDeps = {
 export type RunEgress = {
   /** Takes the socket that listens in the box. */
   open: (run: { runId: string; agentId: string; patterns: readonly string[] }, listener: Server) => Promise<void>;
-  close: (runId: string) => void;
+  close: (runId: string) => unknown;
 };
 
 export type RunSocket = {

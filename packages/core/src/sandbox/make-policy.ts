@@ -1,5 +1,6 @@
-/** The policies of what Core starts: a run, by its approval, and a step of a build, by its phase. */
-import { realpathSync, statSync } from "node:fs";
+/** The policies of what Core starts: a run, by its approval, a step of a build, by its phase, and one call of git. */
+import { lstatSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { parsePermission } from "@opensentience/protocol";
 import { grantedPlaces } from "./granted-places.ts";
 import { isWithin, type BoxLimits, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
@@ -66,6 +67,50 @@ export function buildPolicy(build: {
     network: build.network ? "open" : "none",
     limits: {},
   };
+}
+
+/**
+ * git sees one repository of Core's own, and of a local source its objects and refs, not the files beside them.
+ * `writes` false: that repository is only read. Throws nothing: what is missing is missing inside.
+ */
+export function gitPolicy(git: {
+  repository: string;
+  writes: boolean;
+  /** Real path of a local source. */
+  source?: string | undefined;
+  /** What ssh needs, each shown at a place of its own. */
+  own?: readonly Place[];
+  hasWayOut: boolean;
+  toolPath: string;
+  program: string;
+  core: CoreFolders;
+}): BoxPolicy {
+  const forbidden = git.core.own.map(real);
+  const granted = git.source === undefined ? [] : sourceOf(git.source);
+  const own = [...(git.own ?? []), folder(git.repository, git.writes)];
+  return {
+    granted,
+    hidden: forbidden.filter((path) => granted.some((place) => isWithin(path, place.path))),
+    own,
+    // Node may have to make the way out of an empty network.
+    tools: [...tools(git.toolPath, git.program, own), ...(git.hasWayOut ? tools("", process.execPath, own) : [])],
+    network: "none",
+    limits: {},
+  };
+}
+
+/** What a file is shown as in a box of git; undefined where there is none. */
+export function shownAs(path: string, source: string): Place | undefined {
+  const target = real(source);
+  const found = statSync(target, { throwIfNoEntry: false });
+  return found === undefined || found.isDirectory() ? undefined : { path, source: target, write: false, kind: "file" };
+}
+
+function sourceOf(source: string): Place[] {
+  const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (!isFolder(source)) return [];
+  const own = join(source, ".git");
+  return [folder(isFolder(own) ? own : source, false)];
 }
 
 function isEgress(permission: string): boolean {

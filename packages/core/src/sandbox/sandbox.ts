@@ -25,10 +25,12 @@ import { startInGroup } from "./process-group.ts";
 
 export { UNCONFINED } from "./boxed-process.ts";
 export type { BoxedProcess, BoxOptions, Isolation, ProcessEnd, SandboxProbe, Unconfined } from "./boxed-process.ts";
+export { runBoxedTool, type BoxedToolOptions } from "./boxed-tool.ts";
 export { describeHeld, type Held } from "./held.ts";
-export { buildPolicy, runPolicy, type CoreFolders } from "./make-policy.ts";
-export type { BoxLimits, BoxNetwork, BoxPolicy } from "./policy.ts";
+export { buildPolicy, gitPolicy, runPolicy, shownAs, type CoreFolders } from "./make-policy.ts";
+export type { BoxLimits, BoxNetwork, BoxPolicy, Place } from "./policy.ts";
 export { probeSandbox } from "./probe.ts";
+export { egressPatterns, PROXY_URL, proxyVariables } from "./proxy-variables.ts";
 export { endLeftover, type RecordedProcess } from "./process-group.ts";
 export { checkInside, checkProgram } from "./program.ts";
 export { WAY_OUT_PORT } from "./way-out.ts";
@@ -45,7 +47,7 @@ export async function startBoxed(options: BoxOptions): Promise<BoxedProcess> {
 
 /**
  * What goes in front of a trusted tool's argv so that it and all it starts end with Core; empty where there are no
- * namespaces. For tools that Core itself chose (git); agents and builds go through `startBoxed`.
+ * namespaces. For git where it has no sandbox (`runBoxedTool`); agents and builds go through `startBoxed`.
  */
 export function boxPrefix(probe: SandboxProbe, cwd: string): string[] {
   return probe.backend === "bubblewrap" && probe.bwrapPath !== undefined
