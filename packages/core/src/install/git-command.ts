@@ -201,7 +201,9 @@ export function timeLimitExceeded(command: string): CoreError {
 /** What git said about a failure: its own fatal and error lines, without userinfo or control characters, bounded. */
 export function gitMessage(stderr: Buffer): string {
   const lines = safeLines(stderr.subarray(0, 64 * 1024).toString("utf8"));
-  const telling = lines.filter((line) => /^(?:fatal|error|ssh|remote: (?:fatal|error))/i.test(line));
+  const telling = lines.filter((line) =>
+    /^(?:fatal|error|ssh|remote: (?:fatal|error)|host key verification|\S+: permission denied)/i.test(line),
+  );
   const chosen = (telling.length > 0 ? telling : lines).slice(0, 3).join("; ");
   return chosen === "" ? "git gave no reason" : safeText(chosen.slice(0, 400));
 }

@@ -1,6 +1,5 @@
 /** What every box sees of the system it runs on: programs, libraries and the few files of /etc that programs need. */
 import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 
 /** Read-only from the host. */
@@ -107,7 +106,8 @@ export function toolFolders(pathVariable: string): string[] {
 
 /** Small files of /etc that are made up for every box. */
 export function etcFiles(): { passwd: string; group: string; nsswitch: string; hosts: string } {
-  const { uid, gid } = userInfo();
+  // Not userInfo(), which fails for a uid that has no name, as containers give out.
+  const [uid = 0, gid = 0] = [process.geteuid?.(), process.getegid?.()];
   const isRoot = uid === 0;
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
   return {
