@@ -82,6 +82,23 @@ describe("a stream", () => {
     expect(first).toEqual(first?.toSorted((a, b) => a - b));
   });
 
+  test("on which nothing happens says that it lives, as often as the setting has it", async () => {
+    const quiet = await newHome({ settings: { "web.keep_alive_ms": 200 } });
+    const client = await PageClient.of(quiet);
+    const { cookie } = await client.signIn();
+    const stream = await client.stream("?topics=logs", { cookie });
+    streams.push(stream);
+    const comments = await stream.commentsUntil(3);
+    const gaps = comments.slice(1).map((at, index) => at - (comments[index] ?? 0));
+    // A timer is never early; how late it is depends on what else the machine does.
+    for (const gap of gaps) expect(gap).toBeGreaterThan(150);
+    expect(stream.events.map(({ event }) => event)).toEqual(["hello"]);
+    const { config } = await home.json<{ config: { key: string; value: unknown }[] }>(["core", "status"]);
+    expect(config.find(({ key }) => key === "web.keep_alive_ms")?.value).toBe(15_000);
+    stream.close();
+    await quiet.dispose();
+  });
+
   test("tells what is no row of the audit log: a folder that is gone, and is there again", async () => {
     await writeFiles(join(home.projects, "seen"), { [MANIFEST]: manifestText("com.example.seen") });
     await home.json(["agents", "scan"]);

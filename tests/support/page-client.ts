@@ -151,6 +151,7 @@ export class EventStream {
   readonly headers: Map<string, string>;
   readonly events: SentEvent[] = [];
   bytes = 0;
+  readonly #comments: number[] = [];
   isOver = false;
   readonly socket: Socket;
   /** As received, chunked; and without the chunks, from the last whole event on. */
@@ -200,6 +201,12 @@ export class EventStream {
     return await promise.finally(() => clearTimeout(limit));
   }
 
+  /** When each of the first `count` comments came, in ms. */
+  async commentsUntil(count: number): Promise<number[]> {
+    while (this.#comments.length < count) await once(this.socket, "data", { signal: AbortSignal.timeout(ANSWER_MS) });
+    return this.#comments.slice(0, count);
+  }
+
   named(name: string): SentEvent[] {
     return this.events.filter(({ event }) => event === name);
   }
@@ -238,7 +245,10 @@ export class EventStream {
         .find((line) => line.startsWith(`${name}: `))
         ?.slice(name.length + 2);
     const data = field("data");
-    if (data === undefined) return;
+    if (data === undefined) {
+      if (block.startsWith(":")) this.#comments.push(performance.now());
+      return;
+    }
     this.events.push({
       id: field("id") ?? "",
       event: field("event") ?? "",

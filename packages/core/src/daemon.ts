@@ -199,7 +199,7 @@ export class Core {
     const services = makeServices({ ...parts, audit, instanceId: this.#instanceId, corePorts });
     const { launcher, enablement } = services;
     this.#services = services;
-    this.#live = new LiveEvents(services, parts.onFault);
+    this.#live = new LiveEvents(services, this.#config.get("web.keep_alive_ms"), parts.onFault);
     audit.record({
       type: "core.started",
       act: SYSTEM_ACT,

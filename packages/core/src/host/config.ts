@@ -101,6 +101,7 @@ export const SETTINGS = {
   "web.unsafe_bind": { default: "127.0.0.1", kind: "address" },
   "web.session_idle_ms": { default: 8 * HOUR_MS, kind: "count", min: 1_000, max: MAX_TIMER_MS },
   "web.session_max_ms": { default: 168 * HOUR_MS, kind: "count", min: 1_000, max: MAX_TIMER_MS },
+  "web.keep_alive_ms": { default: 15_000, kind: "count", min: 100, max: 300_000 },
   "tools.path": { default: "/usr/local/bin:/usr/bin:/bin", kind: "text", environment: "OPENSENTIENCE_TOOLS_PATH" },
 } as const satisfies Record<string, Setting>;
 

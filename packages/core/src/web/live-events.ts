@@ -14,7 +14,6 @@ import { RunMetrics } from "./run-metrics.ts";
 
 const TOGETHER_MS = 100;
 const LINGER_MS = 60_000;
-const KEEP_ALIVE_MS = 15_000;
 const METRICS_MS = 2_000;
 const UNRECORDED_MS = 500;
 /** Of one event, and of all that go out together; of more only the number is told. */
@@ -35,6 +34,7 @@ export class LiveEvents {
   readonly hub = new EventHub();
   readonly metrics: RunMetrics;
   readonly #services: Services;
+  readonly #keepAliveMs: number;
   readonly #onFault: (what: string, error: unknown) => void;
   readonly #logs: FollowedLogs;
   #rows: AuditRow[] = [];
@@ -48,8 +48,9 @@ export class LiveEvents {
   /** Undefined while nobody listens. */
   #stop: (() => void) | undefined;
 
-  constructor(services: Services, onFault: (what: string, error: unknown) => void) {
+  constructor(services: Services, keepAliveMs: number, onFault: (what: string, error: unknown) => void) {
     this.#services = services;
+    this.#keepAliveMs = keepAliveMs;
     this.metrics = new RunMetrics(services, onFault);
     this.#onFault = onFault;
     this.#logs = new FollowedLogs(services.launcher, (runId, records, isSkipped) => {
@@ -99,7 +100,7 @@ export class LiveEvents {
     const { audit, catalog } = this.#services;
     const keepAlive = Buffer.from(":\n\n");
     const timers = [
-      setInterval(() => this.hub.sendAll(keepAlive), KEEP_ALIVE_MS),
+      setInterval(() => this.hub.sendAll(keepAlive), this.#keepAliveMs),
       setInterval(() => this.#sample(), METRICS_MS),
       setInterval(() => this.#lookAtUnrecorded(), UNRECORDED_MS),
     ];
