@@ -127,6 +127,21 @@ describe("describePermission", () => {
     expect(describePermission(permission).risk).toMatch(risk);
   });
 
+  test.each([
+    ["network:egress:10.0.0.5", /reaches nothing .* network:egress:10\.0\.0\.5:8080\.$/],
+    ["network:egress:localhost", /reaches nothing/],
+    ["network:egress:100.64.0.1", /reaches nothing/],
+    ["network:egress:[::1]", /reaches nothing .* network:egress:\[::1\]:8080\.$/],
+    ["network:egress:printer.local", /reaches nothing/],
+    ["network:egress:*.local:631", /reaches nothing .* network:egress:name\.local:631\.$/],
+    ["network:egress:10.0.0.5:5432", /^It reaches services/],
+    ["network:egress:100.63.0.1", null],
+    ["network:egress:example.com", null],
+  ])("%s: what is near is reached by name and port only", (permission, risk) => {
+    if (risk === null) expect(describePermission(permission).risk).toBeNull();
+    else expect(describePermission(permission).risk).toMatch(risk);
+  });
+
   test.each(["env:read:KEYBOARD_NAME", "env:read:MONKEY", "filesystem:read:/srv/data/*"])(
     "%s carries none",
     (permission) => {

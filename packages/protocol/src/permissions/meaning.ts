@@ -90,8 +90,18 @@ function pathRisk(pattern: string, write: boolean): string | null {
   return startup === undefined ? null : `It can change ${startup.name}, which your own session or the system runs.`;
 }
 
+/** Names and addresses of this machine and of private networks. */
+const NEAR =
+  /^(?:local|localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|172\.(?:1[6-9]|2\d|3[01])\..*|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\..*|169\.254\..*|0\.0\.0\.0|\[::1?\]|\[f[cde].*\]|\[::ffff:.*\])$/;
+
 function describeHost({ kind, host, port }: HostPattern): PermissionDescription {
   const at = port === undefined ? "on every port" : `on port ${port}`;
+  const isNear = NEAR.test(host);
+  // As the way out of a run judges it: addresses of this machine and of private networks want name and port.
+  const unreached =
+    isNear && (kind === "below" || port === undefined)
+      ? `Approved like this it reaches nothing in a sandbox: what is on this machine or in a private network has to be named with its port, for example network:egress:${kind === "below" ? `name.${host}` : host}:${port ?? 8080}.`
+      : null;
   if (kind === "any") {
     return {
       meaning: `Connect to any host ${at}`,
@@ -100,12 +110,10 @@ function describeHost({ kind, host, port }: HostPattern): PermissionDescription 
   }
   if (kind === "below") {
     const wide = !host.includes(".") ? `That is every site whose name ends in .${host}.` : null;
-    return { meaning: `Connect to every host below ${host} ${at}`, risk: wide };
+    return { meaning: `Connect to every host below ${host} ${at}`, risk: unreached ?? wide };
   }
-  const local =
-    /^(?:localhost|.*\.localhost|.*\.local|127\..*|10\..*|192\.168\..*|172\.(?:1[6-9]|2\d|3[01])\..*|169\.254\..*|0\.0\.0\.0|\[::1?\]|\[f[cde].*\]|\[::ffff:.*\])$/;
-  const risk = local.test(host) ? "It reaches services on this machine or in your own network." : null;
-  return { meaning: `Connect to ${host} ${at}`, risk };
+  const risk = isNear ? "It reaches services on this machine or in your own network." : null;
+  return { meaning: `Connect to ${host} ${at}`, risk: unreached ?? risk };
 }
 
 const SECRET_NAME =
