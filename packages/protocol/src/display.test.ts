@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { safeJson, safeText } from "./display.ts";
+import { commandText, safeJson, safeText } from "./display.ts";
 import { parsePermission } from "./permissions/grammar.ts";
 import { PRINTABLE_ARGUMENT, PRINTABLE_TEXT } from "./printable-text.ts";
 
@@ -24,6 +24,13 @@ test("never lets a control character through and is stable", { timeout: 60_000 }
       expect(safeText(shown)).toBe(shown);
     }),
   );
+});
+
+test("a command shows where one argument ends and the next begins, and what is in it", () => {
+  expect(commandText(["npm", "run", "a b"])).toBe("npm run 'a b'");
+  expect(commandText(["npm", "run", "a", "b"])).toBe("npm run a b");
+  expect(commandText(["say", '"a b"', "it's", "", "x;y"])).toBe(`say '"a b"' 'it'\\''s' '' 'x;y'`);
+  expect(commandText(["a\nb", "a\\nb", "\u202eab"])).toBe(String.raw`$'a\nb' 'a\nb' $'\u202eab'`);
 });
 
 test("JSON holds no character that safeText would escape, and its value stays equal", () => {

@@ -29,6 +29,22 @@ function escaped(code: number): string {
 }
 
 /**
+ * An argument vector as a shell would need it written: `a b` and `"a b"` differ. For reading, not for running: what
+ * hides something is escaped.
+ */
+export function commandText(argv: readonly string[]): string {
+  return argv.map(shellWord).join(" ");
+}
+
+function shellWord(argument: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(argument)) return argument;
+  const safe = safeText(argument);
+  if (safe === argument) return `'${argument.replaceAll("'", String.raw`'\''`)}'`;
+  // Only in this form does an escape stand for what it says, so that `\n` typed and a line break differ too.
+  return `$'${safeText(argument.replaceAll("\\", "\\\\")).replaceAll("'", String.raw`\'`)}'`;
+}
+
+/**
  * The value as JSON text that is safe on a terminal: what `safeText` would escape is a `\uXXXX`, which every JSON reader
  * takes for the same character. `indent` as for JSON.stringify.
  */

@@ -1,3 +1,4 @@
+export * from "./audit-why.ts";
 export * from "./control-events.ts";
 export * from "./control-shapes.ts";
 export * from "./control.ts";

@@ -1,5 +1,5 @@
 /** Audit events as text for people, and the filters that the audit commands share. */
-import type { AuditEventJson } from "@opensentience/protocol";
+import { auditWhy, type AuditEventJson } from "@opensentience/protocol";
 import type { OptionValues } from "./context.ts";
 import { type Column, fittedTable, followedTable } from "./fitted-table.ts";
 import { type Cell, clip, oneLine, shortTime, type Style } from "./format.ts";
@@ -45,14 +45,8 @@ function eventCells(event: AuditEventJson): Cell[] {
   ];
 }
 
-/** Nothing of a run ended here, which the type of the event alone would let one think. */
-const CALLED_OFF = "restart called off";
-
-/** The code of a refusal or failure, else the reason that the event gives. */
-function whyText({ metadata }: AuditEventJson): string {
-  const phase = metadata?.["phase"] === CALLED_OFF ? CALLED_OFF : undefined;
-  const why = metadata?.["code"] ?? metadata?.["reason"] ?? phase;
-  return typeof why === "string" ? clip(oneLine(why), MAX_WHY) : "";
+function whyText(event: AuditEventJson): string {
+  return clip(oneLine(auditWhy(event) ?? ""), MAX_WHY);
 }
 
 /** The row of an intent is written before its effect; its outcome is in a later row. */

@@ -1,4 +1,4 @@
-import { type BuildPlanJson, CoreError } from "@opensentience/protocol";
+import { type BuildPlanJson, commandText, CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { boundaryLabel } from "../boundary-label.ts";
 import { type CommandContext, required } from "../context.ts";
@@ -71,13 +71,7 @@ export function planText(style: Style, plan: BuildPlanJson): string {
   if (plan.steps.length === 0) return "  nothing to build: no step would run";
   const steps = plan.steps.map(({ phase, argv, network }, index) => {
     const reach = network ? style.paint("yellow", "network") : style.paint("dim", "no network");
-    return `  ${index + 1}. ${phase} (${reach}): ${argv.map(shellWord).join(" ")}`;
+    return `  ${index + 1}. ${phase} (${reach}): ${commandText(argv)}`;
   });
   return steps.join("\n");
-}
-
-/** Shown so that where one argument ends and the next begins cannot be mistaken. */
-function shellWord(argument: string): string {
-  const safe = oneLine(argument);
-  return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", String.raw`'\''`)}'`;
 }
