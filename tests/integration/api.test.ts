@@ -1,11 +1,13 @@
 /** The control API at its own door, the Unix socket: its description, its refusals, its streams. */
 import { once } from "node:events";
-import { lstatSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { lstatSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CONTROL_ROUTES } from "@opensentience/protocol";
 import { newHome, type CoreHome } from "../support/core-home.ts";
+import { MANIFEST, smallAgentAt } from "../support/small-agent.ts";
 
 type Answer = { status: number; headers: IncomingMessage["headers"]; text: string };
 
@@ -59,7 +61,7 @@ describe("the description", () => {
   });
 
   test("every answer keeps to the schema of its route", async () => {
-    for (const operation of ["get_status", "list_agents", "list_runs", "list_audit"] as const) {
+    for (const operation of ["get_status", "list_agents", "list_runs", "list_audit", "list_audit_types"] as const) {
       const answer = await ask("GET", `/api/v1${CONTROL_ROUTES[operation].path}`);
       expect(answer.status, operation).toBe(200);
       expect(CONTROL_ROUTES[operation].response.safeParse(JSON.parse(answer.text)).error, operation).toBeUndefined();
@@ -181,6 +183,30 @@ describe("identity", () => {
     expect(socket.mode & 0o777).toBe(0o600);
     expect(lstatSync(join(home.folder, "run")).mode & 0o777).toBe(0o700);
   });
+});
+
+test("a manifest is handed out as it stands on disk, what Core cannot read of it too", async () => {
+  const agentId = "com.example.written";
+  await smallAgentAt(home, agentId, "installed");
+  const path = `/api/v1/agents/${agentId}/manifest`;
+  const text = `{ "id": "${agentId}",\n\t"name": "\u202e <b>" , broken }\n`;
+  const place = join(home.sourceOf(agentId), MANIFEST);
+  const before = readFileSync(place, "utf8");
+  expect(JSON.parse((await ask("GET", path)).text)).toEqual({
+    path: place,
+    text: before,
+    sha256: createHash("sha256").update(before).digest("hex"),
+  });
+  writeFileSync(place, text);
+  expect(JSON.parse((await ask("GET", path)).text)).toMatchObject({ text });
+  // SECURITY: a link would make it a way to read any file of the operator's.
+  rmSync(place);
+  symlinkSync("/etc/hostname", place);
+  expect(JSON.parse((await ask("GET", path)).text)).toMatchObject({ code: "manifest.unreadable" });
+  rmSync(place);
+  expect(JSON.parse((await ask("GET", path)).text)).toMatchObject({ status: 404, code: "manifest.missing" });
+  const unknown = await ask("GET", "/api/v1/agents/com.example.nobody/manifest");
+  expect(JSON.parse(unknown.text)).toMatchObject({ code: "agent.not_found" });
 });
 
 test("the health probe is constant", async () => {

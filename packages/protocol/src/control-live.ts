@@ -1,7 +1,7 @@
 /** Routes of the control API that a page needs beside those of the command line: its session, and what changes as it happens. */
 import { z } from "zod";
 import { EVENT_TOPICS, metricsSampleJson, streamEventJson } from "./control-events.ts";
-import { sessionJson, signInLinkJson } from "./control-shapes.ts";
+import { auditTypesJson, manifestTextJson, sessionJson, signInLinkJson } from "./control-shapes.ts";
 import type { ControlRoute } from "./control.ts";
 
 const empty = z.object({}).strict();
@@ -33,6 +33,19 @@ export const LIVE_ROUTES = {
     summary: "A link that signs in to the web page once; on the control socket only",
     body: z.object({ for_browser: z.boolean().optional() }).strict(),
     response: signInLinkJson,
+  },
+  get_manifest: {
+    method: "get",
+    path: "/agents/{agent_id}/manifest",
+    summary: "The manifest as it stands on disk, byte for byte",
+    params: z.object({ agent_id: z.string().max(200) }),
+    response: manifestTextJson,
+  },
+  list_audit_types: {
+    method: "get",
+    path: "/audit/types",
+    summary: "Every type of event that the audit log can hold, with its meaning",
+    response: auditTypesJson,
   },
   metrics_history: {
     method: "get",

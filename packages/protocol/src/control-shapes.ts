@@ -99,6 +99,12 @@ export const driftJson = z.object({
   }),
 });
 
+/** A sandbox, its way out and the variables of a run are made when it starts; an approval given later waits for the next start. */
+export const pendingPermissionsJson = z.object({
+  removed: z.array(z.string()).describe("no longer approved, and held open for this run until it is restarted"),
+  added: z.array(z.string()).describe("approved since, and closed to this run until it is restarted"),
+});
+
 export const agentJson = z.object({
   agent_id: z.string(),
   name: z.string(),
@@ -119,6 +125,9 @@ export const agentJson = z.object({
   keywords: z.array(z.string()),
   restart_policy: z.enum(RESTART_POLICIES),
   ...pendingRestart,
+  pending_permissions: pendingPermissionsJson
+    .nullable()
+    .describe("what the approval holds now and the run that is under way does not know yet; null where the two agree"),
   next_step: nullableText,
 });
 
@@ -239,6 +248,18 @@ export const cloudEventJson = z.object({
   data: auditEventJson,
 });
 
+/** The file as it stands on disk; whether Core can read it as a manifest is another question. */
+export const manifestTextJson = z.object({
+  path: z.string(),
+  text: z.string(),
+  sha256: z.string().describe("over the raw bytes, hex"),
+});
+
+export const auditTypesJson = z.object({
+  items: z.array(z.object({ event_type: z.string(), severity: z.enum(SEVERITIES), meaning: z.string() })),
+  next: z.null(),
+});
+
 export const doctorJson = z.object({
   ok: z.boolean(),
   checks: z.array(
@@ -319,6 +340,9 @@ export type StoppedRunJson = z.infer<typeof stoppedRunJson>;
 export type PsItemJson = z.infer<typeof psItemJson>;
 export type ApprovalJson = z.infer<typeof approvalJson>;
 export type PermissionJson = z.infer<typeof permissionJson>;
+export type PendingPermissionsJson = z.infer<typeof pendingPermissionsJson>;
+export type ManifestTextJson = z.infer<typeof manifestTextJson>;
+export type AuditTypesJson = z.infer<typeof auditTypesJson>;
 export type DriftJson = z.infer<typeof driftJson>;
 export type AgentJson = z.infer<typeof agentJson>;
 export type AgentDetailJson = z.infer<typeof agentDetailJson>;

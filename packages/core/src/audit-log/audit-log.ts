@@ -42,7 +42,7 @@ import {
 } from "./store.ts";
 import { headToAdopt, verifyChain, type Head } from "./verification.ts";
 
-export { eventType, TRUST_BOUNDARY } from "./events.ts";
+export { eventType, eventTypes, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";

@@ -237,6 +237,15 @@ export type AuditEventType = keyof typeof AUDIT_EVENTS;
 
 export const TRUST_BOUNDARY = "executes_third_party_code";
 
+/** All of them, as somebody who filters by type needs them. */
+export function eventTypes(): { event_type: AuditEventType; severity: Severity; meaning: string }[] {
+  return Object.entries(AUDIT_EVENTS).map(([type, { severity, meaning }]) => ({
+    event_type: type as AuditEventType,
+    severity,
+    meaning,
+  }));
+}
+
 /**
  * The type of event that a filter names. Throws `usage.invalid` with the nearest known one: a filter that fits nothing
  * would otherwise look like a log in which nothing happened.

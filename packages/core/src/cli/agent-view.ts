@@ -69,7 +69,16 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
         ? "none"
         : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${agent.drift === null ? "" : "; drifted, review it again"}`,
     ],
+    ["pending", pendingText(agent)],
   ]);
+}
+
+/** What the run that is under way does not know yet. */
+function pendingText({ pending_permissions: pending }: AgentDetailJson): Cell | null {
+  if (pending === null) return null;
+  const removed = pending.removed.map((permission) => `keeps ${oneLine(permission)}`);
+  const added = pending.added.map((permission) => `lacks ${oneLine(permission)}`);
+  return { text: `until it is restarted, this run ${[...removed, ...added].join(", ")}`, color: "yellow" };
 }
 
 export type AgentHistory = {
@@ -99,6 +108,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["restart", agent.restart_policy],
       ["held", agent.held],
       ["then", restartNotice(agent, Date.now())],
+      ["pending", pendingText(agent)],
       ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
       ["unknown fields", agent.unknown_fields.join(", ")],
       ...sessionFields(history.runs[0]),

@@ -33,6 +33,8 @@ export const ROUTES = {
   restart_agent: { method: "post", path: "/agents/{agent_id}/restart" },
   read_logs: { method: "get", path: "/agents/{agent_id}/logs" },
   list_runs: { method: "get", path: "/runs" },
+  get_manifest: { method: "get", path: "/agents/{agent_id}/manifest" },
+  list_audit_types: { method: "get", path: "/audit/types" },
   metrics_history: { method: "get", path: "/metrics/history" },
   follow_events: { method: "get", path: "/events" },
   list_tools: { method: "get", path: "/tools" },

@@ -15,6 +15,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   CoreError,
   restartNotice,
+  type Enforcement,
   type PendingRestartJson,
   type PsItemJson,
   type RestartPolicy,
@@ -170,6 +171,11 @@ export class Launcher {
       await Promise.race([over, aborted]);
     }
     return null;
+  }
+
+  /** What was approved when the live run of the agent began, and how each is held in it; undefined where none is live. */
+  permissionsAtStart(agentId: string): Readonly<Record<string, Enforcement>> | undefined {
+    return this.#live.get(agentId)?.plan.permissions;
   }
 
   liveCount(): number {

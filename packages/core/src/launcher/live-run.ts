@@ -4,7 +4,7 @@
  * intent, started, [stop asked for], end. The last captured line is on disk before the end is recorded.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, type Enforcement } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -51,6 +51,8 @@ export type RunPlan = {
   wayOut: BoxOptions["wayOut"] | undefined;
   /** Who said that there is no sandbox; undefined where there is one. */
   unsandboxedBy: "setting" | "approval" | undefined;
+  /** What was approved, and how each is held. */
+  permissions: Record<string, Enforcement>;
   startedMetadata: Record<string, unknown>;
 };
 

@@ -172,6 +172,7 @@ export async function makePlan(
         ? (listener): Promise<void> => deps.egress.open({ runId, agentId: agent.agentId, patterns }, listener)
         : undefined,
       unsandboxedBy,
+      permissions,
       startedMetadata,
     },
     secrets,
@@ -215,7 +216,7 @@ export function recordIntent(
       sandbox_json: JSON.stringify({
         backend: probe.backend,
         isolation: describeHeld(probe, plan.unsandboxedBy === undefined).isolation,
-        permissions: plan.startedMetadata.permissions,
+        permissions: plan.permissions,
       }),
       log_path: plan.logPath,
       restart_count: restartCount,

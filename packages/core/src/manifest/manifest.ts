@@ -84,6 +84,19 @@ export async function readManifest(folder: string, { isReal = false } = {}): Pro
   };
 }
 
+/**
+ * The file of one folder as text, whatever it says. Throws `manifest.missing`, `manifest.unreadable`,
+ * `manifest.too_large` and `manifest.invalid_encoding`. `isReal` as for `readManifest`.
+ */
+export async function readManifestText(
+  folder: string,
+  { isReal = false } = {},
+): Promise<{ path: string; text: string; manifestHash: string }> {
+  const path = join(folder, MANIFEST_NAME);
+  const { bytes } = await readBytes(path, isReal);
+  return { path, text: decode(path, bytes), manifestHash: hashManifest(bytes) };
+}
+
 async function readBytes(path: string, isReal: boolean): Promise<{ bytes: Uint8Array; mtimeNs: bigint }> {
   // SECURITY: a link could lead out of the agent's folder and a FIFO would block the reader for ever;
   // pinned by "refuses links, FIFOs and folders without waiting".

@@ -9,6 +9,7 @@ import {
   type ApprovalJson,
   type DriftJson,
   type Manifest,
+  type ManifestTextJson,
   type PermissionJson,
   type RunJson,
   type UpdatedAgentJson,
@@ -16,10 +17,12 @@ import {
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
 import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
-import { readManifest } from "../manifest/manifest.ts";
+import { readManifest, readManifestText } from "../manifest/manifest.ts";
 import type { Domain, Services } from "./domain.ts";
+import { pendingPermissions } from "./pending-permissions.ts";
 
 function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
+  const pending = pendingPermissions(services, agent.agentId);
   return {
     agent_id: agent.agentId,
     name: agent.name,
@@ -40,12 +43,15 @@ function agentSummary(domain: Domain, services: Services, agent: AgentRecord): A
     keywords: agent.keywords,
     restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
     ...services.launcher.pendingRestart(agent.agentId),
-    next_step: nextStep(
-      agent,
-      agent.status === "enabled" || agent.status === "stopped" || agent.status === "running",
-      null,
-    ),
+    pending_permissions: pending,
+    next_step: nextStep(agent, isEnabled(services, agent), null, pending !== null),
   };
+}
+
+/** Of most states the state says it; an agent in trouble may be approved or not. */
+function isEnabled({ enablement }: Services, { agentId, status }: AgentRecord): boolean {
+  if (status === "error") return enablement.newest(agentId)?.status === "active";
+  return status === "enabled" || status === "stopped" || status === "running";
 }
 
 /** In a list. The manifest of a folder run in place is read now: its author changes it without an act of Core. */
@@ -72,13 +78,13 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
   const agent = asOnDisk(services.catalog.get(agentId), file);
   const approval = services.enablement.newest(agentId);
   const run = services.launcher.find(agentId);
-  const isEnabled = approval?.status === "active";
+  const summary = agentSummary(domain, services, agent);
   const { manifest } = agent;
   return {
-    ...agentSummary(domain, services, agent),
+    ...summary,
     next_step:
-      services.launcher.pendingRestart(agentId).restart_at === null
-        ? nextStep(agent, isEnabled, drift)
+      summary.restart_at === null
+        ? nextStep(agent, approval?.status === "active", drift, summary.pending_permissions !== null)
         : `opensentience agents logs ${agentId} -f`,
     entrypoint: {
       type: manifest.entrypoint.type,
@@ -134,13 +140,23 @@ function unknownFields(manifest: AgentRecord["manifest"]): string[] {
   return parsed.ok ? parsed.unknownFields : [];
 }
 
-/** One obvious next action: install → build → enable → run. */
-function nextStep(agent: AgentRecord, isEnabled: boolean, drift: DriftJson | null): string {
+/** The file that the next scan, review or start would read. Throws `agent.not_found` and `manifest.*`. */
+export async function manifestText({ catalog }: Services, agentId: string): Promise<ManifestTextJson> {
+  const { installPath, discoveredPath } = catalog.get(agentId);
+  const { path, text, manifestHash } = await readManifestText(installPath ?? discoveredPath ?? "", {
+    isReal: installPath === null,
+  });
+  return { path, text, sha256: manifestHash };
+}
+
+/** One obvious next action: install → build → enable → run; of a run that an approval has overtaken, its restart. */
+function nextStep(agent: AgentRecord, isApproved: boolean, drift: DriftJson | null, isOvertaken: boolean): string {
   const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
   if (agent.installPath === null) return reinstallCommand(agent);
-  if (agent.status === "running") return command("logs");
+  // A restart of what has drifted would be refused.
+  if (agent.status === "running") return command(!isOvertaken ? "logs" : drift === null ? "restart" : "diff");
   if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   if (drift !== null) return command("diff");
-  if (!isEnabled) return command("enable");
+  if (!isApproved) return command("enable");
   return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");
 }

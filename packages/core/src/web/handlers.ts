@@ -1,9 +1,9 @@
 /** Operation → handler: what each route of the control API calls. Flat on purpose; no handler does work of its own. */
 import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensentience/protocol";
-import { eventType, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
+import { eventType, eventTypes, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
 import { checkHealth } from "../doctor/doctor.ts";
 import { readLog } from "../logs/logs.ts";
-import { agentDetail, listedAgent, updatedAgent } from "./agents.ts";
+import { agentDetail, listedAgent, manifestText, updatedAgent } from "./agents.ts";
 import type { Caller } from "./guard.ts";
 import { makeLink, rotateToken, sessionJson, signOut } from "./page.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
@@ -96,6 +96,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
     return { items: await Promise.all(items.map((agent) => listedAgent(domain, services(domain), agent))), next };
   },
   get_agent: detail,
+  get_manifest: (domain, input) => manifestText(services(domain), id(input)),
   install_agent: async (domain, { body, act, signal, progress }) => {
     const all = services(domain);
     const request = body as {
@@ -228,6 +229,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
   stream_tool_call: (domain, input) => streamToolCall(services(domain).runtime, input),
 
   list_audit: (domain, { query }) => services(domain).audit.list(auditFilter(query), page(query)),
+  list_audit_types: () => ({ items: eventTypes(), next: null }),
   get_audit: (domain, { params }) => {
     const event = services(domain).audit.find(params["event_id"] as string);
     if (event === undefined)

@@ -20,6 +20,7 @@ const AGENT = {
   build_status: null,
   approval: null,
   drift: null,
+  pending_permissions: null,
   next_step: null,
   requested_permissions: [{ permission: "x:a", meaning: "m", risk: null, enforcement: "advisory", approved: false }],
 } as unknown as AgentDetailJson;
