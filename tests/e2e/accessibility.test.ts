@@ -21,7 +21,7 @@ const SCREENS: Screen[] = [
   { name: "drift", place: `/agents/${DRIFTED}/permissions`, shows: "What moved since you approved" },
   { name: "log", place: agent("log"), shows: "beat" },
   { name: "tools", place: agent("tools"), shows: "How far to count." },
-  { name: "manifest", place: agent("manifest"), shows: "What it says" },
+  { name: "manifest", place: agent("manifest"), shows: "What Core reads in it" },
   { name: "audit", place: "/audit", shows: "agent.run_started" },
   {
     name: "audit event",

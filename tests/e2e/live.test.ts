@@ -125,7 +125,7 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
     const other = await ada.tab();
     await other.goto(await ada.link());
     await page.getByRole("tab", { name: "Manifest", selected: true }).waitFor();
-    await page.getByText("What it says").waitFor();
+    await page.getByText("What Core reads in it").waitFor();
     await home.json(["agents", "run", AGENT]);
     await page.getByRole("button", { name: "Restart" }).waitFor(AT_ONCE);
     await home.json(["agents", "stop", AGENT]);

@@ -1,3 +1,4 @@
+import { commandText } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { callWithProgress } from "../api/client.ts";
 import { planQuery } from "../api/queries.ts";
@@ -59,7 +60,7 @@ function Plan({ plan }: { plan: ResponseOf<"plan_build"> }) {
       {plan.steps.map((step, index) => (
         <li key={index} className="plan-step">
           <code className="plan-command">
-            <OutsideText text={step.argv.join(" ")} />
+            <OutsideText text={commandText(step.argv)} />
           </code>
           <span className="plan-facts">
             <Badge>{step.phase}</Badge>

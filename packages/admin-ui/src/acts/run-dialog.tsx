@@ -1,3 +1,4 @@
+import { commandText } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { call } from "../api/client.ts";
@@ -66,7 +67,8 @@ export function RunDialog({ agent, onClose }: ActProps) {
 
 function What({ agent, args }: { agent: ResponseOf<"get_agent">; args: string[] }) {
   const approved = agent.requested_permissions.filter((permission) => permission.approved).length;
-  const command = [agent.entrypoint?.value ?? "", ...(agent.entrypoint?.args ?? []), ...args].join(" ");
+  const { entrypoint } = agent;
+  const command = commandText([...(entrypoint === null ? [] : [entrypoint.value, ...entrypoint.args]), ...args]);
   return (
     <dl className="facts">
       <dt>Starts</dt>

@@ -17,6 +17,7 @@ export function AgentHead({ agent, onAct }: Props) {
   const { run } = agent;
   const isLive = run !== null && ["starting", "running", "stopping"].includes(run.status);
   const next = nextAct(agent);
+  const isRestart = next !== null && "act" in next && next.act === "restart";
   return (
     <header className="agent-head">
       <div className="agent-head-who">
@@ -35,6 +36,12 @@ export function AgentHead({ agent, onAct }: Props) {
           <StatusBadge agent={agent} />
           {isLive && <HealthBadge health={run.health} />}
           {isLive && <IsolationBadge isolation={run.isolation} />}
+          {agent.approval?.status === "active" && agent.approval.unsandboxed && (
+            <Badge tone="bad" title="Where no sandbox can be made it runs all the same, until its approval ends.">
+              May run without a sandbox
+            </Badge>
+          )}
+          {agent.pending_permissions !== null && <Badge tone="warn">Approval pending</Badge>}
           {agent.drift !== null && <Badge tone="bad">Drifted</Badge>}
           {agent.missing_since !== null && <Badge tone="warn">Gone from disk</Badge>}
           {isLive && run.logs_degraded && <Badge tone="warn">Output is not being kept</Badge>}
@@ -46,7 +53,7 @@ export function AgentHead({ agent, onAct }: Props) {
       </div>
       <div className="screen-acts">
         {(isLive || agent.restart_at !== null) && <StopButton agentId={agent.agent_id} labelled />}
-        {isLive && (
+        {isLive && !isRestart && (
           <Button icon="restart" onClick={() => onAct("restart")}>
             Restart
           </Button>

@@ -7,12 +7,15 @@ import { AgentActDialog } from "../acts/agent-acts.tsx";
 import { agentQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
 import { agentPath, goTo } from "../shell/hash-location.ts";
+import { useStore } from "../live/store.ts";
+import { callMarks } from "../tools/tool-calls.ts";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { AgentHead } from "./agent-head.tsx";
 import { OverviewTab } from "./overview-tab.tsx";
+import { PendingApproval } from "./pending-approval.tsx";
 import { StepRail } from "./step-rail.tsx";
 
 const PermissionsTab = lazy(() => import("./permissions-tab.tsx").then((m) => ({ default: m.PermissionsTab })));
@@ -40,14 +43,22 @@ function reviewKey(agent: Agent): string {
   return [agent.manifest_hash, agent.source_commit, agent.approval?.approval_id, agent.approval?.status].join();
 }
 
+/** On a narrow screen the tabs are wider than it: the chosen one, and that there is more on its sides, has to be seen. */
+function showTab(tab: string): void {
+  const chosen = document.querySelector<HTMLElement>(`.tab[data-tab="${tab}"]`);
+  const strip = chosen?.parentElement;
+  if (chosen == null || strip == null) return;
+  strip.scrollLeft = chosen.offsetLeft - (strip.clientWidth - chosen.offsetWidth) / 2;
+}
+
 export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) {
   const { data: agent, error, isPending, refetch } = useQuery(agentQuery(agentId));
   const [act, setAct] = useState<AgentAct>();
   const shown = TABS.some((one) => one.tab === tab) ? tab : "overview";
   const isThere = agent !== undefined;
+  const calls = useStore(callMarks).filter((mark) => mark.agentId === agentId && mark.at === "running").length;
   useEffect(() => {
-    // On a narrow screen the tabs are wider than it.
-    document.querySelector(".tab[data-active]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (isThere) showTab(shown);
   }, [shown, isThere]);
   return (
     <>
@@ -63,6 +74,7 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
       {agent !== undefined && (
         <>
           <AgentHead agent={agent} onAct={setAct} />
+          {agent.pending_permissions !== null && <PendingApproval pending={agent.pending_permissions} />}
           <StepRail agent={agent} />
           <Tabs.Root
             value={shown}
@@ -70,8 +82,14 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
           >
             <Tabs.List className="tabs" aria-label="About this agent">
               {TABS.map((one) => (
-                <Tabs.Tab key={one.tab} value={one.tab} className="tab">
+                <Tabs.Tab key={one.tab} value={one.tab} className="tab" data-tab={one.tab}>
                   {one.name}
+                  {one.tab === "tools" && calls > 0 && (
+                    <span className="tab-count" title="Calls under way">
+                      {calls}
+                      <span className="visually-hidden"> under way</span>
+                    </span>
+                  )}
                   {one.tab === "permissions" && agent.drift !== null && <span className="tab-dot" title="Drifted" />}
                 </Tabs.Tab>
               ))}

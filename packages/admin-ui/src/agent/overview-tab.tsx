@@ -1,3 +1,4 @@
+import { commandText } from "@opensentience/protocol";
 import type { ReactNode } from "react";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
@@ -31,7 +32,7 @@ export function OverviewTab({ agent }: { agent: Agent }) {
           <h2>What it is</h2>
           <dl className="facts">
             <Fact name="Id" value={agent.agent_id} copy />
-            <Fact name="Starts" value={[agent.entrypoint?.value, ...(agent.entrypoint?.args ?? [])].join(" ")} code />
+            <Fact name="Starts" value={startText(agent)} code />
             <Fact name="Offers" value={agent.capabilities.join(", ") || null} />
             <Fact name="Keywords" value={agent.keywords.join(", ") || null} />
             <Row name="Held">{agent.held}</Row>
@@ -56,6 +57,10 @@ export function OverviewTab({ agent }: { agent: Agent }) {
       </div>
     </div>
   );
+}
+
+function startText({ entrypoint }: Agent): string | null {
+  return entrypoint === null ? null : commandText([entrypoint.value, ...entrypoint.args]);
 }
 
 const RESTART: Record<Agent["restart_policy"], string> = {

@@ -1,25 +1,11 @@
-import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { useAfterAct } from "../acts/agent-act.ts";
-import { call } from "../api/client.ts";
-import { announce } from "../shell/announcer.tsx";
 import { Button } from "../ui/button.tsx";
 import { EmptyNote } from "../ui/empty-note.tsx";
-import { Choice } from "../ui/field.tsx";
-import { ProblemBox } from "../ui/problem-box.tsx";
-import { counted, fullTime, useNow, duration } from "../ui/time.tsx";
+import { fullTime, useNow, duration } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
+import { ApproveForm } from "./approve-form.tsx";
 import { DriftView } from "./drift-view.tsx";
 import { PermissionRow } from "./permission-row.tsx";
-
-const EXPIRIES = [
-  ["", "Until I revoke it"],
-  ["1h", "For an hour"],
-  ["12h", "For 12 hours"],
-  ["1d", "For a day"],
-  ["7d", "For a week"],
-  ["30d", "For 30 days"],
-] as const;
 
 /**
  * The review: what is asked for, in words, and which of it the operator approves. Exactly this state of the agent is
@@ -32,24 +18,6 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(
     () => new Set(wanted.map(({ permission }) => permission).filter((permission) => before.includes(permission))),
   );
-  const [expires, setExpires] = useState<(typeof EXPIRIES)[number][0]>("");
-  const after = useAfterAct();
-  const approve = useMutation({
-    mutationFn: () =>
-      call("enable_agent", {
-        params: { agent_id: agent.agent_id },
-        body: {
-          approve: [...chosen],
-          ...(expires === "" ? {} : { expires }),
-          ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
-          ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
-        },
-      }),
-    onSuccess: (enabled) => {
-      after(enabled);
-      announce(`Approved ${chosen.size} of ${counted(wanted.length, "permission")} of ${enabled.agent_id}`);
-    },
-  });
   const toggle = (permission: string, isOn: boolean): void => {
     const next = new Set(chosen);
     if (isOn) next.add(permission);
@@ -101,13 +69,7 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
             ))}
           </ul>
         )}
-        {approve.isError && <ProblemBox problem={approve.error} />}
-        <div className="card-foot">
-          <Choice label="Approve" value={expires} options={EXPIRIES} onChange={setExpires} />
-          <Button kind="primary" icon="shield" busy={approve.isPending} onClick={() => approve.mutate()}>
-            {wanted.length === 0 ? "Approve" : `Approve ${chosen.size} of ${wanted.length}`}
-          </Button>
-        </div>
+        <ApproveForm agent={agent} chosen={chosen} />
       </section>
     </div>
   );
@@ -127,11 +89,17 @@ function Standing({ agent }: { agent: Agent }) {
     );
   const left = approval.expires_at === null ? null : Date.parse(approval.expires_at) - now;
   return (
-    <p className={agent.drift === null ? "notice notice-ok" : "notice notice-bad"}>
+    <p className={agent.drift === null && !approval.unsandboxed ? "notice notice-ok" : "notice notice-bad"}>
       <span>
         Approved {by}
         {left !== null && (left > 0 ? `, for another ${duration(left)}` : ", expired")}.
         {agent.drift !== null && " It is no longer what was approved, so Core will not start it."}
+        {approval.unsandboxed && (
+          <>
+            {" "}
+            <strong>Where no sandbox can be made it may run without one.</strong>
+          </>
+        )}
       </span>
     </p>
   );

@@ -37,7 +37,7 @@ export function RunsTab({ agent }: { agent: Agent }) {
         onChoose={(run) => change({ run: run === newest.run_id ? "" : run })}
       />
       <div className="stack runs-main">
-        <RunFacts run={chosen} />
+        <RunFacts run={chosen} readAt={runs.dataUpdatedAt} />
         {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
         <LogView key={chosen.run_id} agentId={agent.agent_id} run={chosen} />
       </div>
@@ -83,16 +83,23 @@ function RunList({ runs, chosen, onChoose }: ListProps) {
   );
 }
 
-function RunFacts({ run }: { run: PsItemJson }) {
+/** How long it is or was up is Core's word; of one that lives, the time since that was read is added. */
+function uptime(run: PsItemJson, sinceMs: number): string {
+  if (isLive(run)) return duration(run.uptime_ms + Math.max(0, sinceMs));
+  if (!run.uptime_is_least) return duration(run.uptime_ms);
+  // Of a run that was lost with Core only what its log proves is known.
+  return run.uptime_ms === 0 ? "unknown" : `at least ${duration(run.uptime_ms)}`;
+}
+
+function RunFacts({ run, readAt }: { run: PsItemJson; readAt: number }) {
   const now = useNow();
-  const endedAt = run.stopped_at === null ? now : Date.parse(run.stopped_at);
   const end =
     run.reason ?? (run.exit_code !== null ? `exit code ${run.exit_code}` : run.signal !== null ? run.signal : null);
   return (
     <dl className="line-facts">
       <div>
         <dt>{isLive(run) ? "Up for" : "Ran for"}</dt>
-        <dd>{duration(Math.max(0, endedAt - Date.parse(run.started_at)))}</dd>
+        <dd>{uptime(run, now - readAt)}</dd>
       </div>
       {isLive(run) && (
         <div>

@@ -35,6 +35,11 @@ export const AgentRow = memo(function AgentRow({ listed: { agent, run }, onAct }
         {run !== undefined && run.pid !== null && <IsolationBadge isolation={run.isolation} />}
         <DriftBadge drift={drift} />
         {agent.missing_since !== null && <Badge tone="warn">Gone from disk</Badge>}
+        {agent.pending_permissions !== null && (
+          <Badge tone="warn" title="What you approved since its start takes hold when it is restarted.">
+            Approval pending
+          </Badge>
+        )}
         {agent.restart_at !== null && <Badge tone="warn">{restartNotice(agent, Date.now())}</Badge>}
       </div>
       <dl className="agent-use" aria-label="Use of the machine">
@@ -66,7 +71,10 @@ type NextProps = Pick<Props, "onAct"> & { agent: ListedAgent["agent"]; drift: Dr
 
 /** Lists are read without hashing files, so what has moved has its own next step. */
 function NextButton({ agent, drift, onAct }: NextProps) {
-  const next = nextAct(drift === null || agent.status === "running" ? agent : drift);
+  const own = nextAct(agent);
+  // What has to be fetched or built first comes before the review of it; what runs goes on.
+  const isReviewable = own === null || !("act" in own) || own.act === "run";
+  const next = drift !== null && agent.status !== "running" && isReviewable ? nextAct(drift) : own;
   if (next === null) return null;
   const press = (): void => {
     if ("act" in next) onAct(next.act, agent.agent_id);

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { call } from "../api/client.ts";
 import { Badge } from "../ui/badge.tsx";
 
-const REVIEWED = new Set<AgentJson["status"]>(["enabled", "running", "stopped"]);
+const REVIEWED = new Set<AgentJson["status"]>(["enabled", "running", "stopped", "error"]);
 const FRESH_MS = 5 * 60_000;
 
 /**

@@ -11,6 +11,7 @@ const BY_VERB: Record<string, NextAct> = {
   enable: { label: "Review", icon: "shield", tab: "permissions" },
   diff: { label: "Review change", icon: "shield", tab: "permissions" },
   run: { label: "Run", icon: "play", act: "run" },
+  restart: { label: "Restart", icon: "restart", act: "restart" },
   logs: { label: "Log", icon: "log", tab: "log" },
 };
 

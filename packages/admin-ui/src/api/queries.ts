@@ -24,6 +24,15 @@ export const agentQuery = (agentId: string) =>
     queryFn: ({ signal }) => call("get_agent", { params: { agent_id: agentId } }, signal),
   });
 
+/** The file as it stands on disk. */
+export const manifestQuery = (agentId: string) =>
+  queryOptions({
+    queryKey: ["manifest", agentId],
+    queryFn: ({ signal }) => call("get_manifest", { params: { agent_id: agentId } }, signal),
+    staleTime: 0,
+    retry: false,
+  });
+
 export const planQuery = (agentId: string) =>
   queryOptions({
     queryKey: ["plan", agentId],

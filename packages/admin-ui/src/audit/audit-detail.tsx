@@ -1,3 +1,4 @@
+import { auditWhy } from "@opensentience/protocol";
 import { Dialog } from "@base-ui/react/dialog";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
@@ -49,6 +50,9 @@ export function AuditDetail({ eventId, onClose }: { eventId: string; onClose: ()
 }
 
 function EventFacts({ event }: { event: AuditEvent }) {
+  const why = auditWhy(event);
+  const said = event.metadata?.["message"];
+  const message = typeof said === "string" && said !== why ? said : null;
   return (
     <>
       <div className="agent-badges">
@@ -76,6 +80,19 @@ function EventFacts({ event }: { event: AuditEvent }) {
             <OutsideText text={`${event.subject_type} ${event.subject_id}`} />
           )}
         </dd>
+        {why !== null && (
+          <>
+            <dt>Why</dt>
+            <dd>
+              <OutsideText text={why} lines />
+              {message !== null && (
+                <p className="muted">
+                  <OutsideText text={message} lines />
+                </p>
+              )}
+            </dd>
+          </>
+        )}
         <dt>Id</dt>
         <dd>
           <code>{event.event_id}</code>

@@ -4,6 +4,7 @@ import { Choice } from "../ui/field.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { useMedia } from "../ui/use-media.ts";
 import type { AuditFilter } from "./audit-pages.ts";
+import { TypeFilter } from "./type-filter.tsx";
 
 export const FILTER_KEYS = ["type", "agent", "actor", "severity", "correlation_id", "since", "until"] as const;
 
@@ -21,7 +22,7 @@ export function AuditFilters({ filter, onChange }: Props) {
   const isNarrow = useMedia("(max-width: 1280px)");
   return (
     <div className="filters audit-filters">
-      <Words label="Event type" value={filter.type ?? ""} onChange={(type) => onChange({ type })} />
+      <TypeFilter value={filter.type ?? ""} onChange={(type) => onChange({ type })} />
       <Words label="Agent" value={filter.agent ?? ""} onChange={(agent) => onChange({ agent })} />
       {isNarrow ? (
         <details className="filters-more">
@@ -68,7 +69,14 @@ function Words({ label, value, onChange }: WordsProps) {
   const id = useId();
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(value), [value]);
+  const handedOn = useRef(value);
+  useEffect(() => {
+    // What was typed since must not be taken back by the address catching up.
+    if (value === handedOn.current) return;
+    clearTimeout(timer.current);
+    handedOn.current = value;
+    setText(value);
+  }, [value]);
   return (
     <div className="field-inline">
       <label htmlFor={id} className="visually-hidden">
@@ -85,7 +93,10 @@ function Words({ label, value, onChange }: WordsProps) {
           const next = event.target.value;
           setText(next);
           clearTimeout(timer.current);
-          timer.current = setTimeout(() => onChange(next.trim()), PAUSE_MS);
+          timer.current = setTimeout(() => {
+            handedOn.current = next.trim();
+            onChange(handedOn.current);
+          }, PAUSE_MS);
         }}
       />
     </div>

@@ -1,4 +1,4 @@
-import type { AuditEventJson } from "@opensentience/protocol";
+import { auditWhy, type AuditEventJson } from "@opensentience/protocol";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import { useMedia } from "../ui/use-media.ts";
@@ -9,6 +9,8 @@ import { OutcomeBadge, SeverityMark } from "./audit-marks.tsx";
 
 const ROW_PX = 32;
 const NARROW_ROW_PX = 56;
+/** Where a row has no columns, why it ended so gets a line of its own. */
+const WHY_LINE_PX = 18;
 
 type Props = { pages: AuditPages; chosen: string | undefined; onChoose: (event: AuditEventJson) => void };
 
@@ -18,11 +20,15 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
   const rows = useVirtualizer({
     count: pages.count,
     getScrollElement: () => box.current,
-    estimateSize: () => (isNarrow ? NARROW_ROW_PX : ROW_PX),
+    estimateSize: (index) => (isNarrow ? narrowHeight(pages.row(index)) : ROW_PX),
     overscan: 12,
     useFlushSync: false,
   });
   useEffect(() => rows.measure(), [isNarrow, rows]);
+  useEffect(() => {
+    // How high a row is shows once it is read.
+    if (isNarrow) rows.measure();
+  }, [isNarrow, rows, pages.isLoading, pages.count]);
   const items = rows.getVirtualItems();
   const from = items[0]?.index ?? 0;
   const to = items.at(-1)?.index ?? 0;
@@ -36,6 +42,7 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
         <span>About</span>
         <span>By</span>
         <span>End</span>
+        <span>Why</span>
       </div>
       <div ref={box} className="audit-scroll" tabIndex={0} role="region" aria-label="Audit events">
         <ul className="audit-list" style={{ height: rows.getTotalSize() }}>
@@ -65,10 +72,15 @@ export function AuditRows({ pages, chosen, onChoose }: Props) {
   );
 }
 
+function narrowHeight(event: AuditEventJson | undefined): number {
+  return NARROW_ROW_PX + (event !== undefined && auditWhy(event) !== null ? WHY_LINE_PX : 0);
+}
+
 type RowProps = { event: AuditEventJson; isChosen: boolean; onChoose: (event: AuditEventJson) => void };
 
 /** Drawn once for each event, however often the list moves. */
 const Row = memo(function Row({ event, isChosen, onChoose }: RowProps) {
+  const why = auditWhy(event) ?? "";
   return (
     <button
       type="button"
@@ -93,6 +105,11 @@ const Row = memo(function Row({ event, isChosen, onChoose }: RowProps) {
       <span className="audit-end">
         <OutcomeBadge outcome={event.outcome} />
       </span>
+      {why !== "" && (
+        <span className="audit-why">
+          <OutsideText text={why} />
+        </span>
+      )}
     </button>
   );
 });

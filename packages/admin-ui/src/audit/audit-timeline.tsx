@@ -1,3 +1,4 @@
+import { auditWhy } from "@opensentience/protocol";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { call } from "../api/client.ts";
@@ -41,6 +42,11 @@ export function AuditTimeline({ correlationId, current }: { correlationId: strin
               <OutsideText text={event.event_type} />
             </Link>
             <OutcomeBadge outcome={event.outcome} />
+            {auditWhy(event) !== null && (
+              <span className="timeline-why">
+                <OutsideText text={auditWhy(event) ?? ""} />
+              </span>
+            )}
           </li>
         ))}
       </ol>

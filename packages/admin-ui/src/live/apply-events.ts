@@ -26,6 +26,7 @@ export function applyEvents(client: QueryClient): void {
         ["agent", id],
         ["drift", id],
         ["plan", id],
+        ["manifest", id],
       ]),
     );
   });

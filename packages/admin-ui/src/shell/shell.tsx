@@ -6,7 +6,9 @@ import { connectionStore } from "../live/events.ts";
 import { useStore } from "../live/store.ts";
 import { Icon, type IconName, Mark } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
+import { counted } from "../ui/time.tsx";
 import { showTabState } from "./favicon.ts";
+import { agentPath } from "./hash-location.ts";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
 const PLACES: { path: string; name: string; icon: IconName; isHere: (path: string) => boolean }[] = [
@@ -59,6 +61,8 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
+const MOST_NAMED = 3;
+
 const CONNECTION = {
   connecting: { text: "Waiting", className: "connection-wait" },
   live: { text: "Live", className: "connection-live" },
@@ -88,12 +92,38 @@ function CoreNotice() {
           when it is back.
         </p>
       )}
+      <Unsandboxed />
       {degraded !== null && (
         <p className="notice notice-bad" role="alert">
           <Icon name="alert" /> Core runs degraded: <OutsideText text={degraded} />
         </p>
       )}
     </>
+  );
+}
+
+/** Nobody should forget that something runs which nothing holds: it stands above every screen. */
+function Unsandboxed() {
+  const runs = useQuery(liveRunsQuery).data ?? [];
+  const open = runs.filter(({ pid, isolation }) => pid !== null && isolation !== null && isolation !== "sandbox");
+  if (open.length === 0) return null;
+  return (
+    <section className="notice notice-bad" aria-label="Without a sandbox">
+      <Icon name="alert" />
+      <span>
+        <strong>{counted(open.length, "agent")} without a sandbox:</strong>{" "}
+        {open.slice(0, MOST_NAMED).map(({ agent_id: agentId }, index) => (
+          <span key={agentId}>
+            {index > 0 && ", "}
+            <Link href={agentPath(agentId)}>
+              <OutsideText text={agentId} />
+            </Link>
+          </span>
+        ))}
+        {open.length > MOST_NAMED && ` and ${open.length - MOST_NAMED} more`}. Nothing holds what is approved of files
+        and network.
+      </span>
+    </section>
   );
 }
 

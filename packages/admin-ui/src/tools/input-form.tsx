@@ -1,39 +1,104 @@
 // The door of the package drags a test registry with a compiling validator along; this file is the form alone.
 import Form from "@rjsf/core/lib/components/Form.js";
-import type { IconButtonProps, TemplatesType, UiSchema } from "@rjsf/utils";
-import { useMemo } from "react";
+import type {
+  ErrorSchema,
+  FieldErrorProps,
+  IconButtonProps,
+  RegistryFieldsType,
+  RegistryWidgetsType,
+  RJSFSchema,
+  TemplatesType,
+  UiSchema,
+} from "@rjsf/utils";
+import { useCallback, useMemo, useRef } from "react";
 import { Button } from "../ui/button.tsx";
 import type { IconName } from "../ui/icon.tsx";
-import { formSchema } from "./form-schema.ts";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { JSON_FIELD } from "./form-schema.ts";
+import type { InputError } from "./input-errors.ts";
+import { type FormContext, JsonField } from "./json-field.tsx";
 import { schemaCheck } from "./schema-check.ts";
+import { TextInput } from "./text-input.tsx";
+import type { Input } from "./tool-calls.ts";
 
-type Input = Record<string, unknown>;
-type Props = { schema: Record<string, unknown>; value: Input; onChange: (value: Input) => void };
+type Props = {
+  /** What `formSchema` made. */
+  schema: RJSFSchema;
+  value: Input;
+  errors: readonly InputError[];
+  onChange: (value: Input) => void;
+  onValid: (isValid: boolean) => void;
+};
 
 const UI: UiSchema = { "ui:submitButtonOptions": { norender: true } };
 
+/** What nobody filled in is not sent, an empty list as little as an empty object. */
+const DEFAULTS = { emptyObjectFields: "skipEmptyDefaults", arrayMinItems: { populate: "requiredOnly" } } as const;
+
 /** The input of a tool as a form. It is never submitted: what it holds is handed on with each change. */
-export function InputForm({ schema, value, onChange }: Props) {
-  const shown = useMemo(() => formSchema(schema), [schema]);
+export function InputForm({ schema, value, errors, onChange, onValid }: Props) {
+  const extraErrors = useMemo(() => errorSchema(errors), [errors]);
+  const broken = useRef(new Set<string>());
+  const brokenField = useCallback<FormContext["brokenField"]>(
+    (id, isBroken) => {
+      if (isBroken) broken.current.add(id);
+      else broken.current.delete(id);
+      onValid(broken.current.size === 0);
+    },
+    [onValid],
+  );
+  const formContext = useMemo(() => ({ brokenField }), [brokenField]);
   const isEmpty =
-    Object.keys(shown.properties ?? {}).length === 0 && shown.$ref === undefined && shown.oneOf === undefined;
+    Object.keys(schema.properties ?? {}).length === 0 &&
+    ["$ref", "oneOf", "anyOf", "allOf"].every((key) => !(key in schema)) &&
+    typeof schema.additionalProperties !== "object";
   if (isEmpty) return <p className="muted">This tool names no input. If it takes some, write it as JSON.</p>;
   return (
     <Form
       tagName="div"
       className="schema-form"
-      schema={{ ...shown, title: "", description: "" }}
+      schema={{ ...schema, title: "", description: "" }}
       uiSchema={UI}
       formData={value}
+      formContext={formContext}
+      extraErrors={extraErrors}
       validator={schemaCheck}
       noValidate
       noHtml5Validate
+      experimental_defaultFormStateBehavior={DEFAULTS}
+      showErrorList={false}
       idPrefix="input"
+      fields={FIELDS}
+      widgets={WIDGETS}
       templates={TEMPLATES}
       onChange={({ formData }) => onChange((formData ?? {}) as Input)}
     >
       <></>
     </Form>
+  );
+}
+
+/** By the path that each is about. */
+function errorSchema(errors: readonly InputError[]): ErrorSchema {
+  const root: ErrorSchema = {};
+  for (const { path, text } of errors) {
+    let place = root;
+    for (const part of path) place = (Object.hasOwn(place, part) ? place[part] : (place[part] = {})) as ErrorSchema;
+    place.__errors = [...(place.__errors ?? []), text];
+  }
+  return root;
+}
+
+function FieldErrors({ errors = [], fieldPathId }: FieldErrorProps) {
+  if (errors.length === 0) return null;
+  return (
+    <ul className="field-errors" id={`${fieldPathId.$id}__error`}>
+      {errors.map((error, index) => (
+        <li key={index} className="field-problem">
+          {typeof error === "string" ? <OutsideText text={error} /> : error}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -65,9 +130,13 @@ function AddButton({ onClick, disabled }: IconButtonProps) {
   );
 }
 
+const FIELDS = { [JSON_FIELD]: JsonField } as unknown as RegistryFieldsType;
+const WIDGETS: RegistryWidgetsType = { TextWidget: TextInput };
+
 const TEMPLATES: Partial<Omit<TemplatesType, "ButtonTemplates">> & {
   ButtonTemplates: Partial<TemplatesType["ButtonTemplates"]>;
 } = {
+  FieldErrorTemplate: FieldErrors,
   ButtonTemplates: {
     AddButton,
     RemoveButton: iconButton("cross", "Take it away"),

@@ -10,7 +10,7 @@ export const schemaCheck: ValidatorType = {
     const { $defs, definitions } = root;
     const whole = { ...schema, ...($defs && { $defs }), ...(definitions && { definitions }) };
     try {
-      return new Validator(whole as object, "2020-12").validate(value ?? null).valid;
+      return new Validator(withoutIds(whole), "2020-12").validate(value ?? null).valid;
     } catch {
       return false;
     }
@@ -18,3 +18,8 @@ export const schemaCheck: ValidatorType = {
   validateFormData: () => ({ errors: [], errorSchema: {} as ErrorSchema }),
   rawValidation: () => ({ errors: [] }),
 };
+
+/** The ids of form-schema.ts name a field, not a schema: two of them alike would be an error. */
+function withoutIds(schema: object): object {
+  return JSON.parse(JSON.stringify(schema, (key, value: unknown) => (key === "$id" ? undefined : value))) as object;
+}

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { toolQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
 import { Button } from "../ui/button.tsx";
@@ -7,13 +7,14 @@ import { Skeleton } from "../ui/empty-note.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
+import { formSchema, isForm } from "./form-schema.ts";
+import { inputErrors } from "./input-errors.ts";
 import { InputForm } from "./input-form.tsx";
 import { JsonInput } from "./json-input.tsx";
+import { type Input, useToolCall } from "./tool-calls.ts";
 import { ToolOutput } from "./tool-output.tsx";
-import { useToolCall } from "./use-tool-call.ts";
 
 type Tool = ResponseOf<"get_tool">;
-type Input = Record<string, unknown>;
 
 /** One tool: its input as a form or as JSON, its output as it comes. Core checks the input, not the page. */
 export function ToolConsole({ agentId, toolName }: { agentId: string; toolName: string }) {
@@ -24,11 +25,19 @@ export function ToolConsole({ agentId, toolName }: { agentId: string; toolName: 
 }
 
 function Console({ tool }: { tool: Tool }) {
-  const [input, setInput] = useState<Input>({});
-  const [asJson, setAsJson] = useState(false);
-  const [isValidJson, setValidJson] = useState(true);
-  const { state, start, cancel } = useToolCall(tool.agent_id, tool.name);
+  const { call, state } = useToolCall(tool.agent_id, tool.name);
+  const [input, setInput] = useState<Input>(call.input);
+  const schema = useMemo(() => formSchema(tool.input_schema), [tool.input_schema]);
+  const [isAsked, setAsked] = useState(false);
+  const [isValid, setValid] = useState(true);
+  const asJson = isAsked || !isForm(schema);
   const isRunning = state.at === "running";
+  const problem = state.at === "failed" ? state.problem : undefined;
+  const errors = useMemo(() => inputErrors(problem), [problem]);
+  const change = (next: Input): void => {
+    call.input = next;
+    setInput(next);
+  };
   return (
     <div className="stack console">
       <section className="card">
@@ -36,17 +45,28 @@ function Console({ tool }: { tool: Tool }) {
           <h2>
             <OutsideText text={tool.name} />
           </h2>
-          <Button small kind="quiet" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>
-            {asJson ? "As a form" : "As JSON"}
-          </Button>
+          {isForm(schema) && (
+            <Button
+              small
+              kind="quiet"
+              aria-pressed={asJson}
+              onClick={() => {
+                setAsked(!asJson);
+                setValid(true);
+              }}
+            >
+              {asJson ? "As a form" : "As JSON"}
+            </Button>
+          )}
         </div>
         <p className="muted">
           <OutsideText text={tool.description} lines />
         </p>
+        {!isForm(schema) && <p className="hint">No form can be made of its schema; write the input as JSON.</p>}
         {asJson ? (
-          <JsonInput value={input} onChange={setInput} onValid={setValidJson} />
+          <JsonInput value={input} errors={errors} onChange={change} onValid={setValid} />
         ) : (
-          <InputForm schema={tool.input_schema} value={input} onChange={setInput} />
+          <InputForm schema={schema} value={input} errors={errors} onChange={change} onValid={setValid} />
         )}
         <p className="third-party third-party-small">
           <Icon name="alert" />
@@ -57,13 +77,13 @@ function Console({ tool }: { tool: Tool }) {
             kind="primary"
             icon="play"
             busy={isRunning}
-            disabled={asJson && !isValidJson}
-            onClick={() => void start(input)}
+            disabled={!isValid}
+            onClick={() => isValid && void call.start(input)}
           >
             Call
           </Button>
           {isRunning && (
-            <Button icon="stop" onClick={cancel}>
+            <Button icon="stop" onClick={call.cancel}>
               Cancel the call
             </Button>
           )}
@@ -76,6 +96,29 @@ function Console({ tool }: { tool: Tool }) {
           <OutsideText text={JSON.stringify({ input: tool.input_schema, output: tool.output_schema }, null, 2)} lines />
         </pre>
       </details>
+    </div>
+  );
+}
+
+/** Of a tool that is offered no more: what its last call gave. */
+export function KeptOutput({ agentId, toolName }: { agentId: string; toolName: string }) {
+  const { call, state } = useToolCall(agentId, toolName);
+  return (
+    <div className="stack console">
+      <section className="card">
+        <h2>
+          <OutsideText text={toolName} />
+        </h2>
+        <p className="muted">
+          The agent does not offer this tool at the moment; what your last call of it gave is kept.
+        </p>
+        {state.at === "running" && (
+          <Button icon="stop" onClick={call.cancel}>
+            Cancel the call
+          </Button>
+        )}
+      </section>
+      <ToolOutput state={state} />
     </div>
   );
 }

@@ -1,10 +1,11 @@
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useMemo, useRef } from "react";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { counted, duration, milliseconds, useNow } from "../ui/time.tsx";
 import { Problem } from "../api/problem.ts";
-import type { CallState, Chunk } from "./use-tool-call.ts";
+import { hasChannels, type StreamPart, streamParts } from "./stream-parts.ts";
+import type { CallState, Chunk } from "./tool-calls.ts";
 
 const ENDS: Record<"succeeded" | "failed" | "canceled", { text: string; tone: Tone }> = {
   succeeded: { text: "Succeeded", tone: "ok" },
@@ -62,18 +63,27 @@ function Running({ startedAt }: { startedAt: number }) {
 }
 
 function Chunks({ chunks, dropped }: { chunks: readonly Chunk[]; dropped: number }) {
-  const box = useRef<HTMLPreElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const parts = useMemo(() => streamParts(chunks), [chunks]);
   useEffect(() => {
     const { current } = box;
     if (current !== null) current.scrollTop = current.scrollHeight;
-  }, [chunks]);
+  }, [parts]);
   if (chunks.length === 0) return null;
-  const text = chunks.map((chunk) => chunk.text ?? `${JSON.stringify(chunk.json)}\n`).join("");
   return (
     <>
-      <pre ref={box} className="block stream" tabIndex={0} role="log" aria-live="off" aria-label="Streamed output">
-        <OutsideText text={text} lines />
-      </pre>
+      <div
+        ref={box}
+        className={hasChannels(parts) ? "block stream stream-channels" : "block stream"}
+        tabIndex={0}
+        role="log"
+        aria-live="off"
+        aria-label="Streamed output"
+      >
+        {parts.map(({ key, channel, text }) => (
+          <Part key={key} channel={channel} text={text} />
+        ))}
+      </div>
       <p className="muted small">
         {counted(chunks.length + dropped, "chunk")}
         {dropped > 0 && `, the first ${dropped.toLocaleString()} no longer shown`}
@@ -81,3 +91,15 @@ function Chunks({ chunks, dropped }: { chunks: readonly Chunk[]; dropped: number
     </>
   );
 }
+
+/** Drawn again only when something was added to it. */
+const Part = memo(function Part({ channel, text }: Omit<StreamPart, "key">) {
+  return (
+    <div className={`stream-part stream-${channel}`}>
+      <span className="stream-channel">{channel.replaceAll("_", " ")}</span>
+      <pre className="stream-text">
+        <OutsideText text={text.replace(/\n$/, "")} lines />
+      </pre>
+    </div>
+  );
+});

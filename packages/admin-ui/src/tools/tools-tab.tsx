@@ -2,52 +2,89 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import type { Agent } from "../agent/agent-screen.tsx";
 import { toolsQuery } from "../api/queries.ts";
+import type { ResponseOf } from "../api/routes.ts";
+import { useStore } from "../live/store.ts";
 import { useQueryState } from "../shell/hash-location.ts";
 import { Badge, HealthBadge } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
+import { callMarks, type CallMark } from "./tool-calls.ts";
 
 const ToolConsole = lazy(() => import("./tool-console.tsx").then((m) => ({ default: m.ToolConsole })));
+const KeptOutput = lazy(() => import("./tool-console.tsx").then((m) => ({ default: m.KeptOutput })));
+
+type Tool = ResponseOf<"list_tools">["items"][number];
+/** `tool` is undefined of one that is offered no more, but was called from this page. */
+type Choice = { name: string; tool: Tool | undefined; at: CallMark["at"] };
 
 /** What a running agent offers; the chosen tool stands in the address. */
 export function ToolsTab({ agent }: { agent: Agent }) {
-  const tools = useQuery(toolsQuery(agent.agent_id));
+  const { agent_id: agentId } = agent;
+  const tools = useQuery(toolsQuery(agentId));
+  const marks = useStore(callMarks).filter((mark) => mark.agentId === agentId);
   const [query, change] = useQueryState();
   if (tools.isPending) return <Skeleton rows={3} label="Loading the tools" />;
   if (tools.isError) return <ProblemBox problem={tools.error} onRetry={() => void tools.refetch()} />;
-  if (tools.data.items.length === 0) return <NoTools agent={agent} />;
-  const { items } = tools.data;
-  const chosen = items.find((tool) => tool.name === query.get("tool")) ?? items[0];
+  const choices = choicesOf(tools.data.items, marks);
+  const chosen = choices.find(({ name }) => name === query.get("tool")) ?? choices[0];
+  if (chosen === undefined) return <NoTools agent={agent} />;
   return (
     <div className="tools">
       <ul className="tool-list" aria-label="Tools">
-        {items.map((tool) => (
-          <li key={tool.tool_id}>
+        {choices.map((choice) => (
+          <li key={choice.name}>
             <button
               type="button"
               className="tool-choice"
-              aria-current={tool === chosen ? "true" : undefined}
-              onClick={() => change({ tool: tool.name })}
+              aria-current={choice === chosen ? "true" : undefined}
+              onClick={() => change({ tool: choice.name })}
             >
-              <span className="tool-name">
-                <OutsideText text={tool.name} />
-              </span>
-              <span className="tool-about">
-                <OutsideText text={tool.description} />
-              </span>
-              {tool.health !== "ok" && <HealthBadge health={tool.health} />}
-              {tool.permissions.length > 0 && <Badge title={tool.permissions.join(", ")}>needs a permission</Badge>}
+              <ToolMark {...choice} />
             </button>
           </li>
         ))}
       </ul>
-      {chosen !== undefined && (
-        <Suspense fallback={<Skeleton rows={4} label="Loading the tool" />}>
-          <ToolConsole key={chosen.tool_id} agentId={agent.agent_id} toolName={chosen.name} />
-        </Suspense>
-      )}
+      <Suspense fallback={<Skeleton rows={4} label="Loading the tool" />}>
+        {chosen.tool === undefined ? (
+          <KeptOutput key={chosen.name} agentId={agentId} toolName={chosen.name} />
+        ) : (
+          <ToolConsole key={chosen.name} agentId={agentId} toolName={chosen.name} />
+        )}
+      </Suspense>
     </div>
+  );
+}
+
+function choicesOf(tools: readonly Tool[], marks: readonly CallMark[]): Choice[] {
+  const at = new Map(marks.map((mark) => [mark.toolName, mark.at]));
+  const offered = tools.map((tool) => ({ name: tool.name, tool, at: at.get(tool.name) ?? ("idle" as const) }));
+  const gone = marks.filter(({ toolName }) => !tools.some(({ name }) => name === toolName));
+  return [...offered, ...gone.map((mark) => ({ name: mark.toolName, tool: undefined, at: mark.at }))];
+}
+
+function ToolMark({ name, tool, at }: Choice) {
+  return (
+    <>
+      <span className="tool-name">
+        <OutsideText text={name} />
+      </span>
+      {tool !== undefined && (
+        <span className="tool-about">
+          <OutsideText text={tool.description} />
+        </span>
+      )}
+      {at === "running" && (
+        <Badge tone="info" dot>
+          call under way
+        </Badge>
+      )}
+      {tool === undefined && <Badge>not offered now</Badge>}
+      {tool !== undefined && tool.health !== "ok" && <HealthBadge health={tool.health} />}
+      {tool !== undefined && tool.permissions.length > 0 && (
+        <Badge title={tool.permissions.join(", ")}>needs a permission</Badge>
+      )}
+    </>
   );
 }
 

@@ -11,7 +11,14 @@ export function SearchBox({ label, value, onChange, hotkey = true }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(value), [value]);
+  const handedOn = useRef(value);
+  useEffect(() => {
+    // What was typed since must not be taken back by the address catching up.
+    if (value === handedOn.current) return;
+    clearTimeout(timer.current);
+    handedOn.current = value;
+    setText(value);
+  }, [value]);
   useEffect(() => {
     if (!hotkey) return;
     const press = (event: KeyboardEvent): void => {
@@ -32,7 +39,10 @@ export function SearchBox({ label, value, onChange, hotkey = true }: Props) {
   const type = (next: string): void => {
     setText(next);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => onChange(next), PAUSE_MS);
+    timer.current = setTimeout(() => {
+      handedOn.current = next;
+      onChange(next);
+    }, PAUSE_MS);
   };
   return (
     <div className="search">

@@ -1,0 +1,166 @@
+/**
+ * The last step of a review: for how long, and whether it may do without a sandbox. The second is a grant of its own:
+ * it needs an end, and a second press in a dialog that says plainly what it means.
+ */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ActDialog } from "../acts/act-dialog.tsx";
+import { useAfterAct } from "../acts/agent-act.ts";
+import { call } from "../api/client.ts";
+import { statusQuery } from "../api/queries.ts";
+import type { RequestOf, ResponseOf } from "../api/routes.ts";
+import { announce } from "../shell/announcer.tsx";
+import { Button } from "../ui/button.tsx";
+import { Check, Choice } from "../ui/field.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
+import { ProblemBox } from "../ui/problem-box.tsx";
+import { counted } from "../ui/time.tsx";
+import type { Agent } from "./agent-screen.tsx";
+
+const FOR_EVER = "";
+const EXPIRIES = [
+  [FOR_EVER, "Until I revoke it"],
+  ["1h", "For an hour"],
+  ["12h", "For 12 hours"],
+  ["1d", "For a day"],
+  ["7d", "For a week"],
+  ["30d", "For 30 days"],
+] as const;
+type Expiry = (typeof EXPIRIES)[number][0];
+const WITH_END = EXPIRIES.filter(([expiry]) => expiry !== FOR_EVER);
+
+type Props = { agent: Agent; chosen: ReadonlySet<string> };
+
+export function ApproveForm({ agent, chosen }: Props) {
+  const asked = agent.requested_permissions.length;
+  const [expires, setExpires] = useState<Expiry>(FOR_EVER);
+  const [isUnsandboxed, setUnsandboxed] = useState(false);
+  const [isSure, setSure] = useState(false);
+  const done = useApproved(agent, chosen);
+  const request = approval(agent, chosen, expires, isUnsandboxed);
+  const approve = useMutation({ mutationFn: () => call("enable_agent", request), onSuccess: done });
+  return (
+    <>
+      {approve.isError && <ProblemBox problem={approve.error} />}
+      <div className="approve">
+        <Check
+          label="Where no sandbox can be made, let it run without one"
+          hint={<SandboxHere />}
+          checked={isUnsandboxed}
+          onChange={(isOn) => {
+            setUnsandboxed(isOn);
+            if (isOn && expires === FOR_EVER) setExpires("1d");
+          }}
+        />
+        <div className="card-foot">
+          <Choice label="Approve" value={expires} options={isUnsandboxed ? WITH_END : EXPIRIES} onChange={setExpires} />
+          <Button
+            kind={isUnsandboxed ? "danger" : "primary"}
+            icon={isUnsandboxed ? "alert" : "shield"}
+            busy={approve.isPending}
+            onClick={() => (isUnsandboxed ? setSure(true) : approve.mutate())}
+          >
+            {asked === 0 ? "Approve" : `Approve ${chosen.size} of ${asked}`}
+            {isUnsandboxed && " without a sandbox…"}
+          </Button>
+        </div>
+      </div>
+      {isSure && (
+        <UnsandboxedDialog
+          agent={agent}
+          until={EXPIRIES.find(([expiry]) => expiry === expires)?.[1] ?? expires}
+          request={request}
+          onDone={done}
+          onClose={() => setSure(false)}
+        />
+      )}
+    </>
+  );
+}
+
+/** Exactly the state that is on the screen. */
+function approval(agent: Agent, chosen: ReadonlySet<string>, expires: Expiry, isUnsandboxed: boolean) {
+  return {
+    params: { agent_id: agent.agent_id },
+    body: {
+      approve: [...chosen],
+      ...(expires === FOR_EVER ? {} : { expires }),
+      ...(isUnsandboxed ? { unsandboxed: true } : {}),
+      ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
+      ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
+    },
+  } satisfies RequestOf<"enable_agent">;
+}
+
+function useApproved({ requested_permissions: asked }: Agent, chosen: ReadonlySet<string>) {
+  const after = useAfterAct();
+  return (enabled: ResponseOf<"enable_agent">): void => {
+    after(enabled);
+    announce(`Approved ${chosen.size} of ${counted(asked.length, "permission")} of ${enabled.agent_id}`);
+  };
+}
+
+/** Whether the grant changes anything on this machine today. */
+function SandboxHere() {
+  const status = useQuery(statusQuery).data;
+  if (status === undefined) return <>It needs an end.</>;
+  const mode = status.config.find(({ key }) => key === "sandbox.mode")?.value;
+  if (mode === "off")
+    return <>Sandboxes are switched off for this Core (sandbox.mode): every agent runs without one.</>;
+  if (status.isolation === "sandbox")
+    return <>A sandbox can be made on this machine, and is: this would only count where that fails one day.</>;
+  return (
+    <>
+      No sandbox can be made on this machine (<OutsideText text={status.isolation_reason ?? "no reason was given"} />
+      ): without this, Core refuses to start it.
+    </>
+  );
+}
+
+type DialogProps = {
+  agent: Agent;
+  until: string;
+  request: RequestOf<"enable_agent">;
+  onDone: (enabled: ResponseOf<"enable_agent">) => void;
+  onClose: () => void;
+};
+
+function UnsandboxedDialog({ agent, until, request, onDone, onClose }: DialogProps) {
+  const [isUnderstood, setUnderstood] = useState(false);
+  return (
+    <ActDialog
+      title={`Approve ${agent.agent_id} without a sandbox`}
+      thirdParty
+      lead={
+        <>
+          <p>
+            Without a sandbox <strong>nothing holds it to what you approve</strong>: it can read and change every file
+            that you can, reach every host, and leave things behind. The permissions are then only what it was asked to
+            keep to.
+          </p>
+          <p>This holds for exactly these files, and ends by itself. The page shows it for as long as it runs so.</p>
+        </>
+      }
+      confirm="Approve without a sandbox"
+      kind="danger"
+      icon="alert"
+      canConfirm={isUnderstood}
+      perform={(_, signal) => call("enable_agent", request, signal)}
+      done={(enabled) => {
+        onDone(enabled);
+        return `${agent.agent_id} may run without a sandbox`;
+      }}
+      onClose={onClose}
+    >
+      <dl className="facts">
+        <dt>Approved</dt>
+        <dd>{until}</dd>
+      </dl>
+      <Check
+        label="I trust this code with everything that I can do myself"
+        checked={isUnderstood}
+        onChange={setUnderstood}
+      />
+    </ActDialog>
+  );
+}

@@ -1,0 +1,152 @@
+/** Calls from the page: they outlive the screen that began them, their channels stay apart, and every input can be given. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { goTo, hasChromium, visit, type Visit } from "../support/browser.ts";
+import { type CoreHome, eventually, gitRepository, newHome } from "../support/core-home.ts";
+import { formAgent } from "../support/form-agent.ts";
+
+const AGENT = "com.example.forms";
+
+describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
+  let home: CoreHome;
+  let person: Visit;
+  let page: Page;
+
+  beforeAll(async () => {
+    home = await newHome();
+    await home.json(["agents", "install", (await gitRepository("forms", formAgent(AGENT))).url, "--allow-local"]);
+    person = await visit(home);
+    page = await person.open(`/agents/${AGENT}`);
+  }, 120_000);
+  afterAll(() => home.dispose());
+
+  const call = (): Promise<void> => page.getByRole("button", { name: "Call", exact: true }).click();
+  const tool = async (name: string): Promise<void> => {
+    await goTo(page, `/agents/${AGENT}/tools?tool=${name}`);
+    await page.getByRole("heading", { name, exact: true }).waitFor();
+  };
+  const streamed = () => page.getByLabel("Streamed output");
+  const result = () => page.getByLabel("Result");
+
+  test("is of an agent whose build is shown as a shell would need it written", async () => {
+    await page.getByRole("button", { name: "Build" }).click();
+    await page.getByText(`node -e 'let a = '\\''two words'\\''' 'a b'`).waitFor();
+    await page.keyboard.press("Escape");
+    await home.json(["agents", "build", AGENT, "--yes"]);
+    await home.json(["agents", "enable", AGENT, "--all"]);
+    await home.json(["agents", "run", AGENT]);
+    const tools = (): Promise<{ items: unknown[] }> => home.json(["tools", "list", "--agent", AGENT]);
+    await eventually(async () => (await tools()).items.length === 4, "the tools");
+    expect(person.faults).toEqual([]);
+  });
+
+  test("shows each channel apart, in its order", async () => {
+    await tool("speak");
+    await call();
+    await page.getByText("Succeeded").waitFor();
+    const parts = await streamed().locator(".stream-part").allInnerTexts();
+    expect(parts.map((part) => part.split("\n"))).toEqual([
+      ["stdout", "first line", "and half a line"],
+      ["stderr", "careful"],
+      ["stdout", ", the other half"],
+      ["log", "looking at 3 files"],
+      ["status", "two of three"],
+      ["partial result", "{", '  "found": 2', "}"],
+      ["stdout", "last line"],
+    ]);
+    const colours = await page.evaluate<string[]>(
+      "[...document.querySelectorAll('.stream-part')].map((part) => getComputedStyle(part).borderLeftColor)",
+    );
+    expect(new Set(colours).size).toBe(5);
+  });
+
+  test("goes on while other screens are looked at, and can be canceled where it was", async () => {
+    await tool("wait");
+    await call();
+    await streamed().getByText("tick 2").waitFor();
+    await page.getByRole("tab", { name: "Runs & log" }).click();
+    await page.getByRole("log").waitFor();
+    await page
+      .getByRole("tab", { name: /^Tools/ })
+      .getByTitle("Calls under way")
+      .waitFor();
+    await goTo(page, "/audit");
+    await page.getByRole("heading", { name: "Audit" }).waitFor();
+    await tool("speak");
+    await page.getByRole("button", { name: /^wait/ }).getByText("call under way").waitFor();
+    await tool("wait");
+    await streamed().getByText("tick 1").waitFor();
+    const before = (await streamed().innerText()).length;
+    await expect.poll(async () => (await streamed().innerText()).length).toBeGreaterThan(before);
+    await page.getByRole("button", { name: "Cancel the call" }).click();
+    await page.getByText("Canceled", { exact: true }).waitFor();
+    const ended = async (): Promise<boolean> => {
+      const { items } = await home.json<{ items: { metadata: { status: string } }[] }>([
+        "audit",
+        "list",
+        "--type",
+        "tool.call_completed",
+        "--limit",
+        "1",
+      ]);
+      return items[0]?.metadata.status === "canceled";
+    };
+    await eventually(ended, "the record of the canceled call");
+    await tool("speak");
+    await tool("wait");
+    await page.getByText("Canceled", { exact: true }).waitFor();
+    await streamed().getByText("tick 2").waitFor();
+  });
+
+  test("takes texts of many lines, any JSON, and names the field that Core refused", async () => {
+    await tool("note");
+    const name = page.getByLabel("name*");
+    expect(await name.evaluate((field) => field.tagName)).toBe("INPUT");
+    const about = page.getByLabel("about", { exact: true });
+    const body = page.getByLabel("body");
+    for (const lines of [about, body]) expect(await lines.evaluate((field) => field.tagName)).toBe("TEXTAREA");
+    await name.fill("x");
+    await about.fill("one\ntwo");
+    await call();
+    const fault = page.locator(".rjsf-field-error", { has: name });
+    await fault.locator(".field-problem").waitFor();
+    expect(await fault.count()).toBe(1);
+    expect(await page.locator(".rjsf-field-error", { has: about }).count()).toBe(0);
+    await name.fill("a name");
+    const meta = page.getByLabel("meta");
+    await meta.fill('{"deep": [1, ');
+    await expect.poll(() => page.getByRole("button", { name: "Call", exact: true }).isDisabled()).toBe(true);
+    await meta.fill('{"deep": [1, null]}');
+    await call();
+    await page.getByText("Succeeded").waitFor();
+    expect(JSON.parse(await result().innerText())).toEqual({
+      name: "a name",
+      about: "one\ntwo",
+      meta: { deep: [1, null] },
+    });
+    // What was typed stays where it was.
+    await page.getByRole("tab", { name: "Overview" }).click();
+    await tool("note");
+    expect(await page.getByLabel("about", { exact: true }).inputValue()).toBe("one\ntwo");
+  });
+
+  test("is written as JSON where its schema makes no form", async () => {
+    await tool("either");
+    await page.getByText("No form can be made of its schema").waitFor();
+    await page.getByLabel("Input as JSON").fill('{"kind": "a"}');
+    await call();
+    await page.getByText("tool.invalid_input").waitFor();
+    await page.getByLabel("Input as JSON").fill('{"kind": "a", "of_a": "x"}');
+    await call();
+    await result().getByText('"of_a": "x"').waitFor();
+    expect(person.faults).toEqual([]);
+  });
+
+  test("keeps what it gave when its agent has stopped", async () => {
+    await home.json(["agents", "stop", AGENT]);
+    await page.getByText("not offered now").first().waitFor();
+    await goTo(page, `/agents/${AGENT}/tools?tool=speak`);
+    await streamed().getByText("last line").waitFor();
+    expect(person.faults).toEqual([]);
+  });
+});
