@@ -1,8 +1,8 @@
 /** The schemas of one session's tools: kept as text, and as checks while there is room for them. */
 import type { CompiledSchema, Issue } from "../schema/schema.ts";
 
-/** Of all checks that are kept: half a kilobyte each. What has no room is made again when it is used. */
-const MAX_SUBSCHEMAS = 10_000;
+/** Of all checks that are kept, in half kilobytes. What has no room is made again when it is used. */
+const MAX_SIZE = 10_000;
 
 /** The issues of a value, empty when it is valid. */
 export type SchemaCheck = (value: unknown) => Issue[];
@@ -12,7 +12,7 @@ export class KeptSchemas {
   readonly #compile: (schema: Record<string, unknown>) => CompiledSchema;
   /** By the check that uses them, oldest first. */
   readonly #compiled = new Map<SchemaCheck, CompiledSchema>();
-  #subschemas = 0;
+  #size = 0;
 
   constructor(compile: (schema: Record<string, unknown>) => CompiledSchema) {
     this.#compile = compile;
@@ -35,11 +35,11 @@ export class KeptSchemas {
 
   #add(check: SchemaCheck, compiled: CompiledSchema): void {
     this.#compiled.set(check, compiled);
-    this.#subschemas += compiled.subschemas;
-    for (const [oldest, { subschemas }] of this.#compiled) {
-      if (this.#subschemas <= MAX_SUBSCHEMAS || oldest === check) return;
+    this.#size += compiled.size;
+    for (const [oldest, { size }] of this.#compiled) {
+      if (this.#size <= MAX_SIZE || oldest === check) return;
       this.#compiled.delete(oldest);
-      this.#subschemas -= subschemas;
+      this.#size -= size;
     }
   }
 }

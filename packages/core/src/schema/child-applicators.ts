@@ -2,7 +2,7 @@
 import { type Applicator, listOf, mapOf, ofOne, type Maker, type Schema } from "./applicator.ts";
 import { InvalidKeyword, isObject, wholeNumber, type Check } from "./schema-assertions.ts";
 import type { Pattern } from "./linear-pattern.ts";
-import type { Run } from "./schema-run.ts";
+import { SEEN_STEPS, type Run } from "./schema-run.ts";
 
 export const CHILDREN: readonly Applicator[] = [
   // The third is about what the other two leave.
@@ -25,6 +25,7 @@ export const UNEVALUATED: readonly Applicator[] = [
       const names = run.namesIn(value);
       run.spend(names.length);
       const unseen = names.filter((name) => !seen.names.has(name));
+      run.spend(unseen.length * SEEN_STEPS);
       for (const name of unseen) seen.names.add(name);
       return eachMember(unseen, run, (name) => part(value[name], run, undefined));
     };
@@ -53,7 +54,7 @@ function restOf(schema: unknown, keyword: string, maker: Maker, known?: Readonly
 
 /** Looks on after the first that is not valid, as long as somebody wants to know. */
 function eachMember(names: readonly string[], run: Run, isValid: (name: string) => boolean): boolean {
-  run.spend(names.length);
+  run.spendMembers(names.length);
   let areAll = true;
   for (const name of names) {
     run.path.push(name);
@@ -87,15 +88,16 @@ function eachItem(
 
 function members({ properties, patternProperties, additionalProperties }: Schema, maker: Maker): Check {
   const named = new Map(mapOf(properties, "properties", maker));
-  const patterned = mapOf(patternProperties, "patternProperties", maker).map(([source, part]): [Pattern, Check] => [
-    maker.patterns.compile(source),
-    part,
-  ]);
+  const patterned: [Pattern, Check][] = [];
+  for (const [source, part] of mapOf(patternProperties, "patternProperties", maker))
+    patterned.push([maker.patterns.compile(source), part]);
   const other =
     additionalProperties === undefined ? undefined : restOf(additionalProperties, "additionalProperties", maker, named);
   return (value, run, seen) => {
     if (!isObject(value)) return true;
-    return eachMember(run.namesIn(value), run, (name) => {
+    const names = run.namesIn(value);
+    if (seen !== undefined) run.spend(names.length * SEEN_STEPS);
+    return eachMember(names, run, (name) => {
       const own = named.get(name);
       let isKnown = own !== undefined;
       let isValid = own === undefined || own(value[name], run, undefined);
@@ -130,7 +132,7 @@ function contains(schema: Schema, maker: Maker): Check | undefined {
   const part = maker.schema(schema["contains"], "/contains");
   return (value, run, seen) => {
     if (!Array.isArray(value)) return true;
-    run.spend(value.length);
+    run.spend(value.length * (seen === undefined ? 1 : SEEN_STEPS));
     let count = 0;
     for (const [index, item] of value.entries()) {
       if (!run.hushed(part, item, undefined)) continue;

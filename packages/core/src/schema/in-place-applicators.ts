@@ -54,20 +54,25 @@ function branch(part: Check, value: unknown, run: Run, seen: Seen | undefined): 
   if (seen === undefined) return run.hushed(part, value, undefined);
   const own = new Seen();
   if (!run.hushed(part, value, own)) return false;
-  seen.add(own);
+  seen.add(own, run);
   return true;
 }
 
 /** Without `if` the other two are judged as schemas, and say nothing. */
 function conditional(schema: Schema, maker: Maker): Check | undefined {
-  const part = (keyword: string): Check | undefined =>
-    schema[keyword] === undefined ? undefined : maker.schema(schema[keyword], `/${keyword}`);
-  const [test, then, otherwise] = [part("if"), part("then"), part("else")];
+  const test = partOf(schema, "if", maker);
+  const then = partOf(schema, "then", maker);
+  const otherwise = partOf(schema, "else", maker);
   if (test === undefined) return undefined;
   return (value, run, seen) => {
     const next = branch(test, value, run, seen) ? then : otherwise;
     return next === undefined || next(value, run, seen);
   };
+}
+
+/** Not inside of what is made with it, which would keep the schema. */
+function partOf(schema: Schema, keyword: string, maker: Maker): Check | undefined {
+  return schema[keyword] === undefined ? undefined : maker.schema(schema[keyword], `/${keyword}`);
 }
 
 function dependentSchemas(schema: Schema, maker: Maker): Check {

@@ -1,12 +1,15 @@
 /** One check of one value: what it costs, where it stands, and what was found. */
 import { issueMessage } from "./issue-message.ts";
 
-/** Subschemas, their entries, and members and items of the value that one check may look at: some 20 ms. */
-const MAX_STEPS = 1_000_000;
+/** Subschemas, their entries, and members and items of the value that one check may look at: some 20 ms, at worst 100. */
+const MAX_STEPS = 500_000;
 const MAX_ISSUES = 10;
-/** From so many members on their names are kept, and to list them costs so much for each. */
+/** UTF-16 units of a place that is told; names of members may be as long as the value. */
+const MAX_PATH = 1_000;
+/** From so many members on their names are kept; to list them costs so much for each, and so does to look at one. */
 const MANY_NAMES = 64;
 const NAME_STEPS = 4;
+const MEMBER_STEPS = 2;
 
 /** Where a value breaks the schema: a JSON pointer (RFC 6901), which of a missing member leads to where it should be; the keyword; and both in words. */
 export type Issue = { path: string; rule: string; message: string };
@@ -36,7 +39,7 @@ export class Run {
   /** `expected`: what the keyword asks for, as issue-message.ts puts it into words. */
   fail(rule: string, expected?: unknown, value?: unknown): false {
     if (this.isSettled) return false;
-    const path = this.path.map(asPointerPart).join("");
+    const path = this.#place();
     this.issues.push({ path, rule, message: issueMessage(path, rule, expected, value) });
     return false;
   }
@@ -49,6 +52,16 @@ export class Run {
     return false;
   }
 
+  /** SECURITY: an agent that is told what is wrong must get the message at all. Pinned by "tells the place of a long name in short". */
+  #place(): string {
+    let place = "";
+    for (const key of this.path) {
+      place += asPointerPart(typeof key === "string" ? key.slice(0, MAX_PATH) : key);
+      if (place.length > MAX_PATH) return `${place.slice(0, MAX_PATH)}…`;
+    }
+    return place;
+  }
+
   /** What fails in there is no issue by itself: one of several may. */
   hushed(
     part: (value: unknown, run: Run, seen: Seen | undefined) => boolean,
@@ -59,6 +72,11 @@ export class Run {
     const isValid = part(value, this, seen);
     this.#hushed -= 1;
     return isValid;
+  }
+
+  /** As many members as an object has are looked at. */
+  spendMembers(count: number): void {
+    this.spend(count < MANY_NAMES ? count : count * MEMBER_STEPS);
   }
 
   /** The names of an object's members. Many of them are listed once: that takes longer than looking at each. */
@@ -79,6 +97,9 @@ export function asPointerPart(key: string | number): string {
   return `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
+/** What one member or item costs to be noted, in steps, and once more wherever it is noted again. */
+export const SEEN_STEPS = 5;
+
 /** Members and items of one value that some keyword has judged: what `unevaluated…` leaves alone. */
 export class Seen {
   readonly names = new Set<string>();
@@ -86,7 +107,9 @@ export class Seen {
   /** All items before this one. */
   itemsBefore = 0;
 
-  add(other: Seen): void {
+  /** SECURITY: a chain of references would copy all names at each of its links. Pinned by "notes what was seen again and again is judged soon". */
+  add(other: Seen, run: Run): void {
+    run.spend((other.names.size + other.items.size) * SEEN_STEPS);
     for (const name of other.names) this.names.add(name);
     for (const item of other.items) this.items.add(item);
     this.itemsBefore = Math.max(this.itemsBefore, other.itemsBefore);

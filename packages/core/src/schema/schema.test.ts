@@ -139,6 +139,11 @@ describe("a schema that", () => {
     ["repeats many classes", { pattern: "[\\p{L}\\p{N}]".repeat(500) }, "tool.invalid_schema"],
     ["looks ahead in a pattern", { pattern: "(?=a)b" }, "tool.invalid_schema"],
     ["refers back in a pattern", { pattern: "(a)\\1" }, "tool.invalid_schema"],
+    ["repeats a class of letters", { pattern: "\\pL{1000}" }, "tool.invalid_schema"],
+    ["folds the case of large ranges", { pattern: `(?i)[${"a-\u{10FFFF}".repeat(100)}]` }, "tool.invalid_schema"],
+    ["hides a bracket from who counts", { pattern: `(${"a".repeat(1_000)}\\Q(\\E){1000}` }, "tool.invalid_schema"],
+    ["begins many classes", { pattern: "[".repeat(60_000) }, "tool.invalid_schema"],
+    ["has a long pattern", { pattern: "a".repeat(9_000) }, "tool.invalid_schema"],
     [
       "has many patterns",
       { patternProperties: Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`^k${index}$`, true])) },
@@ -208,6 +213,20 @@ describe("a schema that", () => {
     "x".repeat(900_000),
   ];
   const list = Array.from({ length: 200_000 }, (_, at) => at);
+  /** Looked at 16 384 times. */
+  const fan = (leaf: Record<string, unknown>): Record<string, unknown> => {
+    const $defs: Record<string, unknown> = { d14: leaf };
+    for (let depth = 0; depth < 14; depth += 1) $defs[`d${depth}`] = all({ $ref: `#/$defs/d${depth + 1}` }, 2);
+    return { $defs, $ref: "#/$defs/d0" };
+  };
+  /** References one behind the other, and what all members have been seen by at the end. */
+  const links = (count: number): Record<string, unknown> => {
+    const $defs: Record<string, unknown> = { [count]: { additionalProperties: true } };
+    for (let at = 0; at < count; at += 1) $defs[at] = { anyOf: [{ $ref: `#/$defs/${at + 1}` }] };
+    return { $defs, $ref: "#/$defs/0" };
+  };
+  const nested = (inmost: unknown): unknown =>
+    Array.from({ length: 58 }).reduce<unknown>((inner) => ({ a: inner }), inmost);
 
   test.each([
     ["counts members", all({ maxProperties: 100_000 }, 1_500), wide],
@@ -220,8 +239,48 @@ describe("a schema that", () => {
     ["compares with large values", all({ not: { enum: [[1, [2]]] } }, 1_500), list],
     ["depends", { items: { dependencies: { a: all({ required: ["a"] }, 1_000) } } }, list.map(() => ({ a: 1 }))],
     ["matches", all({ pattern: "(a|b|c|d|e|f|g|h)*z" }, 90), long],
+    ["writes long names", fan({ not: { const: { a: 0 } } }), { ["k".repeat(1_000_000)]: 0 }],
+    ["writes what is deep", fan({ not: { const: nested(0) } }), nested({ ["k".repeat(1_000_000)]: 0 })],
+    ["notes what was seen", { ...links(1_000), unevaluatedProperties: false }, wide],
+    ["asks every instruction", { pattern: "[^a]{990}".repeat(9) }, "b".repeat(199_000)],
   ])("%s again and again is judged soon", (_what, schema, value) => {
     expect(tookMs(() => compileSchema(schema).issuesOf(value))).toBeLessThan(MOMENT_MS);
+  });
+
+  test("tells the place of a long name in short", () => {
+    const [issue] = compileSchema({ additionalProperties: false }).issuesOf({ ["~".repeat(1_000_000)]: 1 });
+    expect(issue?.path.length).toBeLessThan(1_100);
+    expect(issue?.path).toMatch(/^\/[~0]+…$/);
+  });
+
+  test("looks no further than its pattern can match, and says what it finds there", () => {
+    const digest = { anyOf: [{ pattern: "^[0-9a-f]{64}$" }, { type: "string" }] };
+    expect(rules(digest, "x".repeat(100_000))).toEqual([]);
+    const patterns: [string, string[], string[]][] = [
+      ["^a{2}$", ["aa"], ["a", "aaa", `aa${"b".repeat(99_000)}`]],
+      ["^a|b$", ["a", `a${"c".repeat(9_000)}`, `${"c".repeat(9_000)}b`], ["c"]],
+      ["^?b", [`${"c".repeat(9_000)}b`], ["c"]],
+      ["^(?:a{0,2}b?|c{3,}){2}$", ["aabaab", `${"c".repeat(9_000)}a`], ["aaabbb"]],
+      ["^\\x{61}{3}[[:digit:]-]{2}\\pL$", ["aaa1-\u00e9"], ["aaa1-1"]],
+    ];
+    for (const [pattern, valid, invalid] of patterns) {
+      for (const text of valid)
+        expect([pattern, text.length, rules({ pattern }, text)]).toEqual([pattern, text.length, []]);
+      for (const text of invalid) expect([pattern, rules({ pattern }, text)]).toEqual([pattern, [" pattern"]]);
+    }
+  });
+
+  test("refers to places with odd names, and to true and false", () => {
+    const odd = { $defs: { "a/b~c %": { type: "string" }, "": { type: "number" }, no: false, not: { not: true } } };
+    const to = (reference: string): string[] => rules({ ...odd, $ref: reference }, "x");
+    expect([to("#/$defs/a~1b~0c%20%25"), to("#/$defs/"), to("#/$defs/no"), to("#/$defs/not/not")]).toEqual([
+      [],
+      [" type"],
+      [" false schema"],
+      [],
+    ]);
+    for (const wrong of ["#/$defs", "#/$defs/a", "#/$defs/not/not/not", "#//$defs/no", "#/$defs/no/"])
+      expect(refusal({ ...odd, $ref: wrong })).toBe("tool.invalid_schema");
   });
 
   test("has very many parts is made soon", () => {

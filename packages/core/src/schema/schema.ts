@@ -14,11 +14,13 @@
  * takes (sample-input.ts), web and conformance.
  */
 import { CoreError } from "@opensentience/protocol";
+import { sizeOfJson } from "./equal-json.ts";
 import { Patterns } from "./linear-pattern.ts";
 import type { Applicator, Maker, Schema } from "./applicator.ts";
 import { CHILDREN, UNEVALUATED } from "./child-applicators.ts";
 import { all, IN_PLACE } from "./in-place-applicators.ts";
 import { aText, ASSERTIONS, InvalidKeyword, isObject, type Check } from "./schema-assertions.ts";
+import { SchemaPlace, type Made } from "./schema-place.ts";
 import { asPointerPart, Run, Seen, TooCostly, type Issue } from "./schema-run.ts";
 
 export { sampleInput } from "./sample-input.ts";
@@ -31,21 +33,29 @@ const REFUSED = ["$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$
 /** Drafts whose schemas mean the same here, or are refused for what they mean otherwise. */
 const DIALECT = /^https?:\/\/json-schema\.org\/(?:draft\/20(?:19-09|20-12)|draft-0[67])\/schema#?$/;
 
-/** Of one schema; `subschemas` says how large it is in memory. */
+/** What one more of these takes in memory, in what a subschema does: half a kilobyte. */
+const LISTED_VALUE = 1 / 8;
+const INSTRUCTION = 1 / 2;
+const CHARACTER = 1 / 512;
+/** Keywords whose values are kept as they stand. */
+const LISTING = new Set(["enum", "const", "required", "dependentRequired", "dependencies"]);
+
+/** Of one schema; `size` in memory, in half kilobytes. */
 export type CompiledSchema = {
   /** The issues of a value, empty when it is valid; each at most once, at most ten. */
   issuesOf: (value: unknown) => Issue[];
-  subschemas: number;
+  size: number;
 };
 
 /** Throws `tool.invalid_schema` and `tool.schema_too_large`. */
 export function compileSchema(schema: Record<string, unknown>): CompiledSchema {
-  if (Buffer.byteLength(JSON.stringify(schema)) > MAX_SCHEMA_BYTES) {
+  const json = JSON.stringify(schema);
+  if (Buffer.byteLength(json) > MAX_SCHEMA_BYTES) {
     throw new CoreError("tool.schema_too_large", `the schema is over ${MAX_SCHEMA_BYTES} bytes`);
   }
   const compiler = new Compiler();
   const check = compiler.compile(schema);
-  return { issuesOf: (value) => issuesOf(value, check), subschemas: compiler.subschemas };
+  return { issuesOf: (value) => issuesOf(value, check), size: compiler.size + json.length * CHARACTER };
 }
 
 function issuesOf(value: unknown, check: Check): Issue[] {
@@ -60,91 +70,99 @@ function issuesOf(value: unknown, check: Check): Issue[] {
   return run.issues;
 }
 
-/** A subschema; `check` is there when it is made, which a reference to it need not wait for. */
-type Made = { check: Check };
-
 class Compiler {
-  /** By their JSON pointer. */
-  readonly #made = new Map<string, Made>();
-  readonly #references: { from: string; to: string; target: Made }[] = [];
+  readonly #top = new SchemaPlace({ check: NEVER });
+  readonly #references: { from: SchemaPlace; to: string; target: Made }[] = [];
   readonly #patterns = new Patterns();
+  #subschemas = 0;
+  #listed = 0;
 
-  get subschemas(): number {
-    return this.#made.size;
+  get size(): number {
+    return this.#subschemas + this.#listed * LISTED_VALUE + this.#patterns.instructions * INSTRUCTION;
   }
 
   compile(schema: unknown): Check {
-    const check = this.#schema(schema, "");
+    const check = this.#make(schema, this.#top);
     for (const { from, to, target } of this.#references) {
-      const made = this.#made.get(to);
-      if (made === undefined) throw invalid(from, "$ref", "leads to no schema of this one");
-      target.check = made.check;
+      const place = this.#top.find(to);
+      if (place === undefined) throw invalid(from, "$ref", "leads to no schema of this one");
+      target.check = place.made.check;
     }
+    this.#top.forget();
     return check;
   }
 
-  #schema(schema: unknown, pointer: string): Check {
-    const made: Made = { check: NEVER };
-    this.#made.set(pointer, made);
-    made.check = this.#checkOf(schema, pointer);
-    return made.check;
+  #make(schema: unknown, place: SchemaPlace): Check {
+    this.#subschemas += 1;
+    place.made.check = this.#checkOf(schema, place);
+    return place.made.check;
   }
 
-  #checkOf(schema: unknown, pointer: string): Check {
+  #below(schema: unknown, part: string, place: SchemaPlace): Check {
+    return this.#make(schema, place.add(part, { check: NEVER }));
+  }
+
+  #checkOf(schema: unknown, place: SchemaPlace): Check {
     if (schema === true) return ALWAYS;
     if (schema === false) return NEVER;
-    if (!isObject(schema)) throw invalid(pointer, "it", "must be an object, true or false");
+    if (!isObject(schema)) throw invalid(place, "it", "must be an object, true or false");
     const refused = REFUSED.find((name) => Object.hasOwn(schema, name));
-    if (refused !== undefined) throw invalid(pointer, refused, "is not supported; write a $ref to #/$defs/NAME");
-    if (pointer !== "" && Object.hasOwn(schema, "$id")) throw invalid(pointer, "$id", "may only stand at the top");
+    if (refused !== undefined) throw invalid(place, refused, "is not supported; write a $ref to #/$defs/NAME");
+    if (!place.isTop && Object.hasOwn(schema, "$id")) throw invalid(place, "$id", "may only stand at the top");
     const { $schema: dialect } = schema;
     if (dialect !== undefined && !(typeof dialect === "string" && DIALECT.test(dialect)))
-      throw invalid(pointer, "$schema", "names no draft that is understood; leave it out");
-    this.#definitions(schema, pointer);
-    const maker = this.#makerAt(pointer);
-    const { checks, steps } = this.#assertions(schema, pointer);
-    checks.push(...applied(APPLICATORS, schema, maker, pointer));
-    return together(checks, steps + checks.length, applied(LAST_APPLICATORS, schema, maker, pointer));
+      throw invalid(place, "$schema", "names no draft that is understood; leave it out");
+    this.#definitions(schema, place);
+    const maker = this.#makerAt(place);
+    const { checks, steps } = this.#assertions(schema, place);
+    checks.push(...applied(APPLICATORS, schema, maker, place));
+    return together(checks, steps + checks.length, applied(LAST_APPLICATORS, schema, maker, place));
   }
 
-  #assertions(schema: Record<string, unknown>, pointer: string): { checks: Check[]; steps: number } {
+  #assertions(schema: Record<string, unknown>, place: SchemaPlace): { checks: Check[]; steps: number } {
     const checks: Check[] = [];
     let steps = 1;
     for (const [keyword, value] of Object.entries(schema)) {
       const make = Object.hasOwn(ASSERTIONS, keyword) ? ASSERTIONS[keyword] : undefined;
       const assertion =
-        make === undefined ? undefined : told(pointer, keyword, () => make(value, this.#patterns, schema));
+        make === undefined ? undefined : told(place, keyword, () => make(value, this.#patterns, schema));
       if (assertion === undefined) continue;
       checks.push(assertion.check);
+      if (LISTING.has(keyword)) this.#listed += sizeOfJson(value);
       steps += assertion.steps ?? 0;
     }
     return { checks, steps };
   }
 
   /** Schemas that only references lead to; they must be schemas all the same. */
-  #definitions(schema: Record<string, unknown>, pointer: string): void {
+  #definitions(schema: Record<string, unknown>, place: SchemaPlace): void {
     for (const keyword of ["$defs", "definitions"]) {
       const definitions = schema[keyword];
       if (definitions === undefined) continue;
-      if (!isObject(definitions)) throw invalid(pointer, keyword, "must be an object");
+      if (!isObject(definitions)) throw invalid(place, keyword, "must be an object");
       for (const [name, one] of Object.entries(definitions))
-        this.#schema(one, `${pointer}/${keyword}${asPointerPart(name)}`);
+        this.#below(one, `/${keyword}${asPointerPart(name)}`, place);
     }
   }
 
-  #makerAt(pointer: string): Maker {
+  #makerAt(place: SchemaPlace): Maker {
     return {
-      schema: (value, below) => this.#schema(value, `${pointer}${below}`),
+      schema: (value, part) => this.#below(value, part, place),
       reference: (reference) => {
         const to = pointerOf(aText(reference));
         if (to === undefined) throw new InvalidKeyword("may only lead into this schema, as #/$defs/NAME");
         const target: Made = { check: NEVER };
-        this.#references.push({ from: pointer, to, target });
-        return (value, run, seen) => target.check(value, run, seen);
+        this.#references.push({ from: place, to, target });
+        return follow(target);
       },
       patterns: this.#patterns,
     };
   }
+}
+
+/** Outside of the compiler, which a function made inside would keep. */
+function follow(target: Made): Check {
+  return (value, run, seen) => target.check(value, run, seen);
 }
 
 const ALWAYS: Check = () => true;
@@ -158,14 +176,14 @@ function byKeyword(applicators: readonly Applicator[]): ReadonlyMap<string, Appl
 }
 
 /** The checks of those whose keywords the schema has, each once. */
-function applied(table: ReadonlyMap<string, Applicator>, schema: Schema, maker: Maker, pointer: string): Check[] {
+function applied(table: ReadonlyMap<string, Applicator>, schema: Schema, maker: Maker, place: SchemaPlace): Check[] {
   const checks: Check[] = [];
   const done = new Set<Applicator>();
   for (const keyword of Object.keys(schema)) {
     const applicator = table.get(keyword);
     if (applicator === undefined || done.has(applicator)) continue;
     done.add(applicator);
-    const check = told(pointer, applicator.of.join(", "), () => applicator.make(schema, maker));
+    const check = told(place, applicator.of.join(", "), () => applicator.make(schema, maker));
     if (check !== undefined) checks.push(check);
   }
   return checks;
@@ -191,7 +209,7 @@ function withLast(first: Check, last: readonly Check[]): Check {
   return (value, run, seen) => {
     const own = new Seen();
     if (!first(value, run, own) || !all(last, value, run, own)) return false;
-    seen?.add(own);
+    seen?.add(own, run);
     return true;
   };
 }
@@ -207,17 +225,17 @@ function pointerOf(reference: string): string | undefined {
 }
 
 /** What `make` says against a keyword, with the place of its schema. */
-function told<T>(pointer: string, keyword: string, make: () => T): T {
+function told<T>(place: SchemaPlace, keyword: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
     if (error instanceof CoreError) throw error;
     const isKnown = error instanceof Error;
-    throw invalid(pointer, keyword, isKnown ? error.message : "is wrong");
+    throw invalid(place, keyword, isKnown ? error.message : "is wrong");
   }
 }
 
-function invalid(pointer: string, what: string, why: string): CoreError {
+function invalid({ pointer }: SchemaPlace, what: string, why: string): CoreError {
   const where = pointer === "" ? "" : ` at ${pointer.slice(0, 200)}`;
   return new CoreError(
     "tool.invalid_schema",
