@@ -3,12 +3,15 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { goTo, hasChromium, visit } from "../support/browser.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
+import { shownAt } from "../support/shown-at.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 
 const AGENT = "com.example.live";
 const OTHER = "com.example.other";
 /** After the change was made, until the page shows it. */
 const AT_ONCE = { timeout: 3_000 };
+/** From the commit of a change until it stands on every page. */
+const WITHIN_MS = 1_000;
 
 describe.skipIf(!hasChromium)("pages that are open at once", () => {
   let home: CoreHome;
@@ -20,31 +23,82 @@ describe.skipIf(!hasChromium)("pages that are open at once", () => {
 
   const row = (page: Page, agentId = AGENT) => page.getByRole("listitem").filter({ hasText: agentId });
 
-  test("show what the command line and others do, each within a second", async () => {
+  /** When the page could have known: the first event of the type since then, or the last one. Made right before its commit. */
+  async function committedAt(type: string, since: number, which: "first" | "last"): Promise<number> {
+    const { items } = await home.json<{ items: { seq: number; at: string }[] }>(["audit", "list", "--type", type]);
+    const events = items.filter(({ seq }) => seq > since);
+    return Date.parse(events.at(which === "first" ? -1 : 0)?.at ?? "");
+  }
+
+  async function newestSeq(): Promise<number> {
+    return (await home.json<{ items: { seq: number }[] }>(["audit", "list", "--limit", "1"])).items[0]?.seq ?? 0;
+  }
+
+  test("show what the command line and others do, each within a second of its commit", async ({ annotate }) => {
     const [ada, ben] = [await visit(home), await visit(home)];
-    const [one, two] = [await ada.open(), await ben.open(`/agents/${AGENT}`)];
-    await row(one).getByText("Approved").waitFor();
-    await two.getByRole("button", { name: "Run", exact: true }).waitFor();
-    await home.json(["agents", "run", AGENT]);
-    const startedAt = performance.now();
-    await row(one).getByText("Running").waitFor(AT_ONCE);
-    await two.getByRole("button", { name: "Restart" }).waitFor(AT_ONCE);
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
-    expect(await one.title()).toContain("(1)");
-    await row(one)
-      .getByRole("button", { name: `Stop ${AGENT}` })
-      .click();
-    await two.getByRole("button", { name: "Run", exact: true }).waitFor(AT_ONCE);
-    await two.getByText("Stopped").first().waitFor(AT_ONCE);
-    await smallAgentAt(home, OTHER, "installed", { name: "Another" });
-    await row(one, OTHER).getByRole("button", { name: "Build" }).waitFor(AT_ONCE);
-    await goTo(two, "/audit");
-    await two.getByText("agent.installed").first().waitFor();
-    await home.json(["agents", "remove", OTHER, "--yes"]);
-    await two.getByText("agent.removed").first().waitFor(AT_ONCE);
+    const list = await ada.open();
+    const [agent, log] = [await ben.open(`/agents/${AGENT}`), await ben.open("/audit")];
+    const inRow = (text: string): string =>
+      `document.querySelector(".agent-row:has([href*='${AGENT}'])")?.textContent.includes("${text}")`;
+    const inHead = (text: string): string => `document.querySelector(".agent-head")?.textContent.includes("${text}")`;
+    const inLog = (type: string, seq: number): string =>
+      `[...document.querySelectorAll("button.audit-row")].some((row) =>
+        row.textContent.includes("${type}") && Number(row.querySelector(".audit-seq").textContent) > ${seq})`;
+    const byCli =
+      (verb: string, ...rest: string[]) =>
+      (): Promise<unknown> =>
+        home.json(["agents", verb, AGENT, ...rest]);
+    const byPage = (): Promise<void> =>
+      row(list)
+        .getByRole("button", { name: `Stop ${AGENT}` })
+        .click();
+    type Act = { name: string; type: string; act: () => Promise<unknown>; shows: string; which?: "first" };
+    const acts: Act[] = [
+      // It counts as running from the record of the intent on; a stop, when its end is recorded.
+      { name: "run", type: "agent.run_started", act: byCli("run"), shows: "Running", which: "first" },
+      { name: "stop in another page", type: "agent.run_stopped", act: byPage, shows: "Stopped" },
+      { name: "revoke", type: "agent.permissions_revoked", act: byCli("revoke"), shows: "Installed" },
+      { name: "enable", type: "agent.enabled", act: byCli("enable", "--all"), shows: "Stopped" },
+    ];
+    await row(list).getByText("Approved").waitFor();
+    await agent.getByRole("button", { name: "Run", exact: true }).waitFor();
+    await log.locator("button.audit-row").first().waitFor();
+    const best = new Map(acts.map(({ name }) => [name, Number.POSITIVE_INFINITY]));
+    // A machine that does much else at once may be late; three times in a row nothing is to blame but the page.
+    for (let round = 0; round < 3 && Math.max(...best.values()) >= WITHIN_MS; round += 1)
+      for (const { name, type, act, shows, which } of acts) {
+        const since = await newestSeq();
+        const seen = await Promise.all([
+          shownAt(list, inRow(shows)),
+          shownAt(agent, inHead(shows)),
+          shownAt(log, inLog(type, since)),
+        ]);
+        await act();
+        const shown = Math.max(...(await Promise.all(seen.map((one) => one()))));
+        const took = shown - (await committedAt(type, since, which ?? "last"));
+        best.set(name, Math.min(best.get(name) ?? took, took));
+      }
+    await annotate([...best].map(([name, took]) => `${name}: ${Math.round(took)} ms`).join(", "));
+    for (const [name, took] of best) expect(took, name).toBeLessThan(WITHIN_MS);
     expect([...ada.faults, ...ben.faults]).toEqual([]);
     await ada.context.close();
     await ben.context.close();
+  });
+
+  test("show agents that come and go, and say in their names what runs", async () => {
+    const ada = await visit(home);
+    const [list, log] = [await ada.open(), await ada.open("/audit")];
+    await smallAgentAt(home, OTHER, "installed", { name: "Another" });
+    await row(list, OTHER).getByRole("button", { name: "Build" }).waitFor(AT_ONCE);
+    await home.json(["agents", "run", AGENT]);
+    await expect.poll(() => list.title()).toContain("(1)");
+    await home.json(["agents", "stop", AGENT]);
+    await log.getByText("agent.installed").first().waitFor();
+    await home.json(["agents", "remove", OTHER, "--yes"]);
+    await log.getByText("agent.removed").first().waitFor(AT_ONCE);
+    await row(list).getByText("Stopped").waitFor();
+    expect(ada.faults).toEqual([]);
+    await ada.context.close();
   });
 
   test("say clearly why a conflicting act cannot be", async () => {
