@@ -9,10 +9,15 @@ import {
 import { WaitingCaller, type CallAnswer, type CallRequest, type Runtime, type Tool } from "../runtime/runtime.ts";
 import type { Input } from "./handlers.ts";
 
-/** Chunks that may wait for a reader; one that lets more wait loses the call, never silently a chunk. */
+/**
+ * What may wait for a reader: chunks, and bytes of them. One that lets more wait loses the call, never silently a chunk.
+ * SECURITY: a chunk may be 4 MiB, and more than ten times that as values, so it waits as its bytes. Pinned by "a stream that
+ * nobody reads ends before it fills Core's memory".
+ */
 const MAX_WAITING_CHUNKS = 1_000;
 /** Characters of an input that a suggested command holds. */
 const MAX_SAMPLE = 300;
+const MAX_WAITING_BYTES = 8_388_608;
 
 export function toolId(params: Record<string, unknown>): string {
   return `${String(params["agent_id"])}/${String(params["tool_name"])}`;
@@ -77,12 +82,17 @@ export async function callTool(runtime: Runtime, input: Input): Promise<ToolCall
 
 /** Refused before the first record; then every chunk, then the result. */
 export async function streamToolCall(runtime: Runtime, input: Input): Promise<AsyncIterable<ToolStreamJson>> {
-  const waiting: ToolStreamJson[] = [];
+  const waiting: Waiting[] = [];
+  let waitingBytes = 0;
   const overflow = new AbortController();
   let wake = (): void => {};
-  const onStream: CallRequest["onStream"] = ({ payload: { seq, channel, data } }) => {
-    if (waiting.length >= MAX_WAITING_CHUNKS) return overflow.abort();
-    waiting.push({ stream: { seq, channel, ...data } });
+  const onStream: CallRequest["onStream"] = (chunk) => {
+    if (overflow.signal.aborted) return;
+    // Of its own: what came stands in a larger piece of memory, with all that came beside it.
+    const bytes = new Uint8Array(chunk.payloadBytes("data") ?? NO_DATA);
+    waitingBytes += bytes.length;
+    if (waiting.length >= MAX_WAITING_CHUNKS || waitingBytes > MAX_WAITING_BYTES) return overflow.abort();
+    waiting.push({ seq: chunk.payload.seq, channel: chunk.payload.channel, bytes });
     wake();
   };
   let isRefused = false;
@@ -103,10 +113,25 @@ export async function streamToolCall(runtime: Runtime, input: Input): Promise<As
         await Promise.race([answered, changed()]);
         continue;
       }
-      yield next;
-      if ("result" in next) return;
+      if ("result" in next) {
+        yield next;
+        return;
+      }
+      waitingBytes -= next.bytes.length;
+      yield streamed(next);
     }
   })();
+}
+
+type Waiting = { seq: number; channel: StreamChunk["channel"]; bytes: Uint8Array } | { result: ToolCallJson };
+type StreamChunk = Extract<ToolStreamJson, { stream: unknown }>["stream"];
+
+const NO_DATA = new TextEncoder().encode("{}");
+
+/** Members that the protocol does not know stay behind. */
+function streamed({ seq, channel, bytes }: Exclude<Waiting, { result: unknown }>): ToolStreamJson {
+  const { text, json } = JSON.parse(new TextDecoder().decode(bytes)) as { text?: unknown; json?: unknown };
+  return { stream: { seq, channel, ...(typeof text === "string" ? { text } : { json }) } };
 }
 
 /** Canceled by Core, not by its caller: says why. */
