@@ -1,9 +1,9 @@
 /** What `agents new` writes: its README and next step are done word by word, and its tool answers. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
-import { BINARY, type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { BINARY, type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
 import { typeNextStep } from "../support/terminal.ts";
 
 const ID = "local.my-tide";
@@ -110,6 +110,28 @@ test("the SDK's page begins with an agent that keeps to the protocol and answers
   expect([JSON.parse(call.stdout), call.stderr]).toEqual([{ half: 2 }, "working\n"]);
   const zero = await home.json(["tools", "call", "local.halves/half", "--input", '{"n":0}'], { codes: [1] });
   expect(zero).toMatchObject({ error: { code: "half.zero", details: { n: 0 } } });
+});
+
+test("the README's drift is refused, shown and mended as it says", { timeout: 120_000 }, async () => {
+  const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+  const id = "org.opensentience.examples.disk-watch";
+  const [, block = ""] = /Now change one line[^`]*```console\n([\s\S]*?)```/.exec(readme) ?? [];
+  const { url } = await gitRepository("watch", { copyOf: join(EXAMPLES, "disk-watch") });
+  await home.json(["agents", "install", url, "--allow-local"]);
+  for (const words of [
+    ["build", id, "--yes"],
+    ["enable", id, "--all"],
+  ])
+    await home.json(["agents", ...words]);
+  appendFileSync(join(home.sourceOf(id), "bin/disk-watch"), "# behind Core's back\n");
+  const shown: string[] = [];
+  for (const [, words = ""] of block.matchAll(/^\$ npx opensentience (.+)$/gm)) {
+    const { stdout, stderr } = await home.cli(words.split(" "));
+    shown.push(`$ npx opensentience ${words}\n${stdout}${stderr}`);
+  }
+  expect([shown.length, shown.join("")]).toEqual([2, block]);
+  await typeNextStep(home, /^next: (.+)$/m.exec(block)?.[1] ?? "");
+  await home.json(["agents", "run", id]);
 });
 
 test("a next step that holds a blank is quoted for the shell", async () => {

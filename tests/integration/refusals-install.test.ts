@@ -78,6 +78,8 @@ describe("a git URL is judged before anything is spawned:", () => {
     const next = `opensentience agents install ${repository.url} --allow-local`;
     const local = { code: "install.url_not_allowed", exit: 4, next } as const;
     await refuse(home, ["agents", "install", repository.url], local);
+    const pinned = next.replace(" --allow", " --ref main --allow");
+    await refuse(home, ["agents", "install", repository.url, "--ref", "main"], { ...local, next: pinned });
     await typeNextStep(home, next);
     const update = ["agents", "update", "com.example.local"];
     const again = { ...local, next: "opensentience agents update com.example.local --allow-local" } as const;

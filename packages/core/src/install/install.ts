@@ -250,7 +250,7 @@ export class Install {
     const url = parseGitUrl(text, {
       allowSsh,
       allowLocal: allowLocal || request.allowLocal === true,
-      allowingLocal: request.gitUrl === undefined ? allowingLocal(request) : undefined,
+      allowingLocal: allowingLocal(request),
     });
     const ref = request.ref ?? (request.gitUrl === undefined ? known?.ref : undefined) ?? undefined;
     return {

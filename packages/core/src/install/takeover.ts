@@ -26,16 +26,17 @@ function shellWord(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** Of an agent that is known: its own command again, with what allows a local source. */
-export function allowingLocal({
-  agentId = "",
-  ref,
-  onlyIfMoved,
-}: {
+/** The command that was refused, once more, with what allows a local source. */
+export function allowingLocal(request: {
   agentId?: string;
+  gitUrl?: string;
   ref?: string;
   onlyIfMoved?: boolean;
 }): string {
+  const { agentId, gitUrl, ref, onlyIfMoved } = request;
   const verb = onlyIfMoved === true ? "update" : "install";
-  return `opensentience agents ${verb} ${agentId}${ref === undefined ? "" : ` --ref ${shellWord(ref)}`} --allow-local`;
+  const url = gitUrl === undefined ? undefined : shellWord(gitUrl);
+  const what = agentId === undefined ? url : `${agentId}${url === undefined ? "" : ` --git-url ${url}`}`;
+  const at = ref === undefined ? "" : ` --ref ${shellWord(ref)}`;
+  return `opensentience agents ${verb} ${what ?? ""}${at} --allow-local`;
 }
