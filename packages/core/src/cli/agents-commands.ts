@@ -25,6 +25,9 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     summary: "List the known agents",
     positionals: [],
     options: {},
+    notes: [
+      "Marks an agent that is no longer what was approved; of more than 100 approved agents the first ones are compared.",
+    ],
     examples: ["opensentience agents list"],
     load: () => import("./commands/agents-list.ts"),
   },
