@@ -116,10 +116,10 @@ const CAPABILITIES: Rules["capabilities"] = {
   "node:module": NOBODY,
   "node:vm": NOBODY,
   "node:worker_threads": NOBODY,
-  // The page asks its own origin and nobody else, from one file; live changes reach it through one other.
+  // The page asks its own origin and nobody else, from one file, with the secret that neither of the others can send.
   fetch: ["packages/admin-ui/src/api/client.ts"],
   WebSocket: NOBODY,
-  EventSource: ["packages/admin-ui/src/live/event-hub.ts"],
+  EventSource: NOBODY,
   "node:dgram": NOBODY,
   "node:dns": NOBODY,
   // For the hosts that an agent may reach; Core itself asks for nobody.

@@ -1,5 +1,5 @@
 /** The whole story through the page alone, in a real browser: from the link to a verified audit log. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -194,8 +194,14 @@ describe.skipIf(!hasChromium)("an operator with nothing but the page", () => {
     await page.getByRole("link", { name: "Show only this act in the list" }).click();
     await page.getByRole("button", { name: /^One act: / }).waitFor();
     const exported = page.waitForEvent("download");
-    await page.getByRole("link", { name: "Export these" }).click();
-    expect((await exported).suggestedFilename()).toBe("audit.jsonl");
+    await page.getByRole("button", { name: "Export these" }).click();
+    const file = await exported;
+    expect(file.suggestedFilename()).toBe("audit.jsonl");
+    const rows = readFileSync(await file.path(), "utf8")
+      .trimEnd()
+      .split("\n");
+    const shown = rows.map((row) => JSON.parse(row) as { event_type: string });
+    expect(shown.map(({ event_type: type }) => type)).toContain("agent.permissions_revoked");
   });
 
   test("looks at the machine, signs out, and has seen no console message", async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually, type CoreHome } from "../support/core-home.ts";
 import { ASSET, asSignedIn, expectPolicy, expectRefusal, homeWithPage, INDEX, KINDS } from "../support/page-checks.ts";
-import { PageClient, requestText, type SignedIn } from "../support/page-client.ts";
+import { PageClient, proof, requestText, type SignedIn } from "../support/page-client.ts";
 
 let home: CoreHome;
 let dispose: () => Promise<void>;
@@ -19,7 +19,7 @@ describe("what every answer carries", () => {
   test.each(KINDS)("%s", async (_name, method, target) => {
     const answer =
       target === "/api/v1/events"
-        ? await page.raw(requestText("HEAD", target, { host: page.host, connection: "close", cookie: me.cookie }))
+        ? await page.raw(requestText("HEAD", target, { host: page.host, connection: "close", ...proof(me) }))
         : await page.ask(method, target, {
             headers: asSignedIn(me, method),
             ...(method === "POST" ? { body: "{}" } : {}),
@@ -31,7 +31,7 @@ describe("what every answer carries", () => {
   });
 
   test("an event stream, too", async () => {
-    const stream = await page.stream("", { cookie: me.cookie });
+    const stream = await page.stream("", proof(me));
     expect(stream.status).toBe(200);
     expectPolicy({ status: 200, headers: stream.headers, text: "" });
     expect(stream.headers.get("content-type")).toBe("text/event-stream");
@@ -101,7 +101,7 @@ test("600 half-sent requests at the page's door keep nobody out, at neither door
   );
   const sockets = await Promise.all(Array.from({ length: 600 }, () => page.open()));
   for (const socket of sockets) socket.on("error", () => {}).write(half);
-  expect((await page.ask("GET", "/api/v1/session", { headers: { cookie: me.cookie } })).status).toBe(200);
+  expect((await page.ask("GET", "/api/v1/session", { headers: proof(me) })).status).toBe(200);
   expect(await home.json(["agents", "list"])).toMatchObject({ items: [] });
   // The oldest made room for those that came after all places were taken.
   await eventually(() => sockets.filter((socket) => socket.closed).length >= 88, "the oldest to be dropped");

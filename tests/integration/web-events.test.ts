@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { streamEventJson, type AuditEventJson } from "@opensentience/protocol";
 import { type CoreHome, eventually, newHome, writeFiles } from "../support/core-home.ts";
-import { type EventStream, PageClient, type SentEvent, type SignedIn } from "../support/page-client.ts";
+import { type EventStream, PageClient, proof, type SentEvent, type SignedIn } from "../support/page-client.ts";
 import { MANIFEST, manifestText, smallAgentAt } from "../support/small-agent.ts";
 
 const SOON_MS = 1_000;
@@ -25,7 +25,7 @@ afterEach(() => {
 afterAll(() => home.dispose());
 
 async function listen(query = "", headers: Record<string, string> = {}, by = me): Promise<EventStream> {
-  const stream = await page.stream(query, { cookie: by.cookie, ...headers });
+  const stream = await page.stream(query, { ...proof(by), ...headers });
   expect(stream.status).toBe(200);
   streams.push(stream);
   await stream.until(({ event }) => event === "hello", "hello");
@@ -135,7 +135,7 @@ describe("a stream", () => {
     ],
     ["a run that is none", "?topics=logs&run_id=run_none", 404, "run.not_found"],
   ])("is refused with a proper answer: %s", async (_name, query, status, code) => {
-    const answer = await page.ask("GET", `/api/v1/events${query}`, { headers: { cookie: me.cookie } });
+    const answer = await page.ask("GET", `/api/v1/events${query}`, { headers: proof(me) });
     expect([answer.status, JSON.parse(answer.text)]).toEqual([status, expect.objectContaining({ code })]);
   });
 
@@ -251,11 +251,11 @@ describe("bounds", () => {
   test("of streams there are at most 128, and each place that is left is free again", async () => {
     const many = await Promise.all(Array.from({ length: 128 }, () => listen("?topics=catalog")));
     const refused = async (): Promise<number> =>
-      (await page.ask("GET", "/api/v1/events", { headers: { cookie: me.cookie, accept: "application/json" } })).status;
+      (await page.ask("GET", "/api/v1/events", { headers: { ...proof(me), accept: "application/json" } })).status;
     expect(await refused()).toBe(503);
     many[0]?.close();
     await eventually(async () => {
-      const stream = await page.stream("", { cookie: me.cookie });
+      const stream = await page.stream("", proof(me));
       streams.push(stream);
       return stream.status === 200;
     }, "a free place");
@@ -266,7 +266,7 @@ test("samples of what runs use are there for who comes later", async () => {
   await smallAgentAt(home, "com.example.used", "running");
   const stream = await listen("?topics=metrics");
   await stream.until(({ event }) => event === "metrics", "a sample");
-  const answer = await page.ask("GET", "/api/v1/metrics/history", { headers: { cookie: me.cookie } });
+  const answer = await page.ask("GET", "/api/v1/metrics/history", { headers: proof(me) });
   const { items } = JSON.parse(answer.text) as { items: { at: string }[] };
   expect(items.at(-1)).toEqual(stream.named("metrics").at(-1)?.data);
   expect(items.map(({ at }) => at)).toEqual(items.map(({ at }) => at).toSorted());

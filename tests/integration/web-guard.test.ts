@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CoreHome, newHome } from "../support/core-home.ts";
 import { asSignedIn, expectPolicy, expectRefusal, homeWithPage, KINDS } from "../support/page-checks.ts";
-import { PageClient, requestText, type SignedIn } from "../support/page-client.ts";
+import { PageClient, proof, requestText, type SignedIn } from "../support/page-client.ts";
 
 let home: CoreHome;
 let dispose: () => Promise<void>;
@@ -104,9 +104,7 @@ describe("an origin that is not exactly ours", () => {
       { origin: `http://${page.host}`, "sec-fetch-site": "same-origin" },
       { "sec-fetch-site": "none" },
     ])
-      expect((await page.ask("GET", "/api/v1/agents", { headers: { ...headers, cookie: me.cookie } })).status).toBe(
-        200,
-      );
+      expect((await page.ask("GET", "/api/v1/agents", { headers: { ...headers, ...proof(me) } })).status).toBe(200);
   });
 });
 
@@ -135,7 +133,7 @@ describe("a target that could be read in two ways", () => {
     ["/%61ssets/none.js"],
   ])("reaches nothing that is not public: %s", async (target) => {
     expectRefusal(await page.ask("GET", target), 401, "web.not_signed_in");
-    expectRefusal(await page.ask("GET", target, { headers: { cookie: me.cookie } }), 404, "http.not_found");
+    expectRefusal(await page.ask("GET", target, { headers: proof(me) }), 404, "http.not_found");
   });
 });
 
@@ -144,7 +142,7 @@ describe("a method that is none of ours", () => {
     "%s is refused on every kind of route",
     async (method) => {
       for (const [, , target] of KINDS) {
-        const answer = await page.ask(method, target, { headers: { cookie: me.cookie } });
+        const answer = await page.ask(method, target, { headers: proof(me) });
         expectRefusal(answer, 405, "web.method_refused");
         expect(answer.headers.get("allow")).toBe("GET, HEAD, POST");
       }
@@ -232,7 +230,7 @@ describe("a caller whom nobody knows", () => {
     const fresh = await newHome();
     const other = await PageClient.of(fresh);
     const { token } = other;
-    const { cookie } = await other.signIn();
+    const session = proof(await other.signIn());
     const wrong = [
       "Bearer ",
       "Bearer 0000000000000000000000000000000000000000000",
@@ -244,7 +242,7 @@ describe("a caller whom nobody knows", () => {
     ];
     for (const authorization of wrong)
       expectRefusal(
-        await other.ask("GET", "/api/v1/agents", { headers: { authorization, cookie } }),
+        await other.ask("GET", "/api/v1/agents", { headers: { authorization, ...session } }),
         401,
         "web.token_refused",
       );
@@ -265,10 +263,14 @@ describe("a caller whom nobody knows", () => {
     ])
       expectRefusal(await page.ask("GET", target), 401, "web.not_signed_in");
     for (const cookie of [`token=${token}`, `${me.cookie.split("=")[0]}=${token}`])
-      expectRefusal(await page.ask("GET", "/api/v1/agents", { headers: { cookie } }), 401, "web.not_signed_in");
+      expectRefusal(
+        await page.ask("GET", "/api/v1/agents", { headers: proof({ ...me, cookie }) }),
+        401,
+        "web.not_signed_in",
+      );
   });
 
-  test("the token as a bearer token opens everything, and needs no CSRF token", async () => {
+  test("the token as a bearer token opens everything, and needs no secret of a page", async () => {
     const headers = { authorization: `Bearer ${page.token}` };
     for (const target of ["/api/v1/agents", "/metrics", "/readyz"])
       expect((await page.ask("GET", target, { headers })).status).toBe(200);
@@ -288,33 +290,7 @@ describe("a caller whom nobody knows", () => {
     ["of another Core", (cookie: string) => cookie.replace(/_[0-9a-f]+=/, "_000000000000=")],
     ["in capitals", (cookie: string) => cookie.toUpperCase()],
   ])("a session that is not exactly ours: %s", async (_name, changed) => {
-    const headers: Record<string, string> = changed === undefined ? {} : { cookie: changed(me.cookie) };
+    const headers: Record<string, string> = changed === undefined ? {} : proof({ ...me, cookie: changed(me.cookie) });
     expectRefusal(await page.ask("GET", "/api/v1/agents", { headers }), 401, "web.not_signed_in");
-  });
-});
-
-describe("a state change without its CSRF token", () => {
-  test.each([
-    ["none", ""],
-    ["an empty one", " "],
-    ["of another session", "OTHER"],
-    ["the session's cookie", "COOKIE"],
-    ["cut", "CUT"],
-  ])("is refused: %s", async (_name, value) => {
-    const other = await page.signIn();
-    const given =
-      { OTHER: other.csrf, COOKIE: me.cookie.split("=")[1] ?? "", CUT: me.csrf.slice(0, -1) }[value] ?? value;
-    for (const target of [
-      "/api/v1/discovery/scan",
-      "/api/v1/session/sign-out",
-      "/api/v1/session/rotate-token",
-      "/api/v1/core/stop",
-      "/nothing",
-    ])
-      expectRefusal(await page.change(target, me, {}, { "x-csrf-token": given }), 403, "web.csrf_refused");
-  });
-
-  test("with it, it is carried out", async () => {
-    expect((await page.change("/api/v1/discovery/scan", me)).status).toBe(200);
   });
 });

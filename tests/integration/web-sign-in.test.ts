@@ -5,7 +5,8 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
-import { PageClient, signedIn, type SignedIn } from "../support/page-client.ts";
+import { expectPolicy } from "../support/page-checks.ts";
+import { PageClient, proof, signedIn, type SignedIn } from "../support/page-client.ts";
 import { Following } from "../support/terminal.ts";
 
 type Event = {
@@ -30,7 +31,7 @@ async function events(type: string, from = home): Promise<Event[]> {
 }
 
 async function isSignedIn(me: SignedIn, at = page): Promise<boolean> {
-  const { status } = await at.ask("GET", "/api/v1/session", { headers: { cookie: me.cookie } });
+  const { status } = await at.ask("GET", "/api/v1/session", { headers: proof(me) });
   expect([200, 401]).toContain(status);
   return status === 200;
 }
@@ -48,8 +49,9 @@ describe("a link", () => {
     );
     const told = { csrf_token: me.csrf, instance_id, actor: expect.stringMatching(/^uid:\d+.* web:[0-9a-f]{12}$/) };
     expect(JSON.parse(answer.text)).toEqual({ ...told, expires_at: expect.any(String) });
-    const again = await page.ask("GET", "/api/v1/session", { headers: { cookie: me.cookie } });
-    expect(JSON.parse(again.text)).toEqual(JSON.parse(answer.text));
+    const again = await page.ask("GET", "/api/v1/session", { headers: proof(me) });
+    const { csrf_token: _secret, ...session } = JSON.parse(answer.text) as Record<string, unknown>;
+    expect(JSON.parse(again.text)).toEqual(session);
     expect([again.status, again.headers.get("set-cookie")]).toEqual([200, undefined]);
     const second = await page.postSignIn({ code });
     expect([second.status, second.headers.get("set-cookie")]).toEqual([401, undefined]);
@@ -93,7 +95,7 @@ describe("a link", () => {
 
   test("is made for the owner of the socket only", async () => {
     const me = await page.signIn();
-    for (const headers of [{ cookie: me.cookie, "x-csrf-token": me.csrf }, { authorization: `Bearer ${page.token}` }]) {
+    for (const headers of [proof(me), { authorization: `Bearer ${page.token}` }]) {
       const answer = await page.ask("POST", "/api/v1/session/link", {
         headers: { "content-type": "application/json", ...headers },
         body: "{}",
@@ -161,10 +163,7 @@ describe("the token", () => {
     await home.json(["core", "rotate-token"]);
     const before = page.token;
     const [me, other] = [await page.signIn(), await page.signIn()];
-    const streams = [
-      await page.stream("", { cookie: other.cookie }),
-      await page.stream("", { authorization: `Bearer ${before}` }),
-    ];
+    const streams = [await page.stream("", proof(other)), await page.stream("", { authorization: `Bearer ${before}` })];
     expect(streams.map(({ status }) => status)).toEqual([200, 200]);
     const answer = await page.change("/api/v1/session/rotate-token", me);
     expect([answer.status, answer.headers.get("set-cookie")]).toEqual([200, undefined]);
@@ -211,7 +210,7 @@ describe("sessions", () => {
   test("are many, each with secrets of its own; signing out ends one", async () => {
     const [me, other] = [await page.signIn(), await page.signIn()];
     expect(new Set([me.cookie, other.cookie, me.csrf, other.csrf]).size).toBe(4);
-    const stream = await page.stream("", { cookie: me.cookie });
+    const stream = await page.stream("", proof(me));
     const left = await page.change("/api/v1/session/sign-out", me);
     expect([left.status, JSON.parse(left.text)]).toEqual([200, { signed_out: true }]);
     expect(left.headers.get("set-cookie")).toMatch(
@@ -227,8 +226,15 @@ describe("sessions", () => {
 
   test("of one browser follow one another: signing in again ends the one before", async () => {
     const me = await page.signIn();
-    const next = signedIn(await page.postSignIn({ code: await page.code() }, { cookie: me.cookie }));
+    const next = signedIn(await page.postSignIn({ code: await page.code() }, proof(me)));
     expect([await isSignedIn(me), await isSignedIn(next)]).toEqual([false, true]);
+    // Also where the page lost its secret: nobody could use that session any more.
+    const last = signedIn(await page.postSignIn({ code: await page.code() }, { cookie: next.cookie }));
+    expect([await isSignedIn(next), await isSignedIn(last)]).toEqual([false, true]);
+    expect((await events("web.signed_out"))[0]).toMatchObject({
+      actor_id: expect.stringContaining(`web:${next.session}`),
+      metadata: { session: next.session, reason: "signed_in_again" },
+    });
   });
 
   test("what is done in one is recorded with its name, the request as the cause", async () => {
@@ -248,23 +254,43 @@ describe("sessions", () => {
     const [mine, theirs] = [await page.signIn(), await second.signIn()];
     expect(mine.cookie.split("=")[0]).not.toBe(theirs.cookie.split("=")[0]);
     // A browser sends both to both: ports are nothing to it.
-    const both = { ...mine, cookie: `${theirs.cookie}; ${mine.cookie}` };
-    expect([await isSignedIn(both), await isSignedIn(both, second)]).toEqual([true, true]);
+    const cookie = `${theirs.cookie}; ${mine.cookie}`;
+    expect([await isSignedIn({ ...mine, cookie }), await isSignedIn({ ...theirs, cookie }, second)]).toEqual([
+      true,
+      true,
+    ]);
     expect([await isSignedIn(theirs), await isSignedIn(mine, second)]).toEqual([false, false]);
     await other.dispose();
   });
 
-  test("a cookie of the same name that another program set in front does not shut the operator out", async () => {
+  test("cookies of the same name that another program set in front do not shut the operator out", async () => {
     const me = await page.signIn();
-    const planted = `${me.cookie.split("=")[0]}=${"A".repeat(43)}`;
-    expect(await isSignedIn({ ...me, cookie: `${planted}; ${me.cookie}` })).toBe(true);
+    const planted = `${me.cookie.split("=")[0]}=${"A".repeat(43)}; `;
+    for (const count of [1, 100])
+      expect(await isSignedIn({ ...me, cookie: `${planted.repeat(count)}${me.cookie}` })).toBe(true);
+  });
+
+  test("more cookies than Core reads are answered with what to do about them", async () => {
+    const me = await page.signIn();
+    const cookie = `${me.cookie}; ${"x=y; ".repeat(4_000)}`;
+    for (const [method, target] of [
+      ["GET", "/"],
+      ["GET", "/api/v1/session"],
+      ["POST", "/sign-in"],
+    ] as const) {
+      const answer = await page.ask(method, target, { headers: proof({ ...me, cookie }) });
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([431, "text/plain"]);
+      expect(answer.text).toMatch(/cookies that other programs.*\nDelete the cookies.*opensentience open\n$/);
+      expectPolicy(answer);
+    }
+    expect(await isSignedIn(me)).toBe(true);
   });
 
   test("end by themselves, with their streams, and that is recorded", async () => {
     const short = await newHome({ settings: { "web.session_idle_ms": 1_000 } });
     const at = await PageClient.of(short);
     const me = await at.signIn();
-    const stream = await at.stream("", { cookie: me.cookie });
+    const stream = await at.stream("", proof(me));
     await stream.end();
     expect(await isSignedIn(me, at)).toBe(false);
     const [end] = await events("web.signed_out", short);
@@ -333,7 +359,7 @@ describe("the port", () => {
 
 test("the page goes on while Core stops its agents, and ends with it", async () => {
   const me = await page.signIn();
-  const stream = await page.stream("", { cookie: me.cookie });
+  const stream = await page.stream("", proof(me));
   expect((await page.change("/api/v1/core/stop", me)).status).toBe(200);
   await stream.end();
   await eventually(async () => (await home.cli(["core", "status"])).code === 5, "Core to be gone");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import { BINARY, type CoreHome, newHome } from "./core-home.ts";
-import { PAGE_POLICY, type RawAnswer, type SignedIn } from "./page-client.ts";
+import { PAGE_POLICY, proof, type RawAnswer, type SignedIn } from "./page-client.ts";
 
 export const INDEX = "<!doctype html><title>page</title>";
 export const ASSET = "export const built = true;\n";
@@ -64,6 +64,5 @@ export const KINDS: [string, string, string][] = [
 ];
 
 export function asSignedIn(me: SignedIn, method: string): Record<string, string> {
-  const change = { "content-type": "application/json", "x-csrf-token": me.csrf };
-  return { cookie: me.cookie, ...(method === "POST" ? change : {}) };
+  return { ...proof(me), ...(method === "POST" ? { "content-type": "application/json" } : {}) };
 }

@@ -8,7 +8,13 @@ import type { CoreHome } from "./core-home.ts";
 
 export type RawAnswer = { status: number; headers: Map<string, string>; text: string };
 export type Ask = { headers?: Record<string, string>; body?: string; host?: string };
+/** Both secrets of a session, and what the audit log calls it. */
 export type SignedIn = { cookie: string; csrf: string; session: string };
+
+/** What the page sends with every request. */
+export function proof({ cookie, csrf }: SignedIn): { cookie: string; "x-csrf-token": string } {
+  return { cookie, "x-csrf-token": csrf };
+}
 
 /** On every answer of the page's door. */
 export const PAGE_POLICY: Record<string, string> = {
@@ -72,7 +78,7 @@ export class PageClient {
   /** A state change as the page sends it. */
   change(target: string, by: SignedIn, body: object = {}, headers: Record<string, string> = {}): Promise<RawAnswer> {
     return this.ask("POST", target, {
-      headers: { "content-type": "application/json", cookie: by.cookie, "x-csrf-token": by.csrf, ...headers },
+      headers: { "content-type": "application/json", ...proof(by), ...headers },
       body: JSON.stringify(body),
     });
   }

@@ -22,11 +22,11 @@ const SettingsScreen = lazy(() =>
 export function App({ client }: { client: QueryClient }) {
   const session = useStore(sessionStore);
   const isSignedIn = session.state === "signed-in";
-  const token = isSignedIn ? (session.session.csrf_token ?? "") : null;
+  const actor = isSignedIn ? session.session.actor : null;
   useEffect(() => {
-    if (token === null) return;
+    if (actor === null) return;
     void client.invalidateQueries();
-  }, [token, client]);
+  }, [actor, client]);
   return (
     // SECURITY: a style element of a component would be blocked by the policy of the page; pinned by "no console message".
     <CSPProvider disableStyleElements>

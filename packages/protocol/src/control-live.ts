@@ -10,7 +10,7 @@ export const LIVE_ROUTES = {
   get_session: {
     method: "get",
     path: "/session",
-    summary: "Who asks, and the CSRF token of the session",
+    summary: "Who asks, and until when",
     response: sessionJson,
   },
   sign_out: {

@@ -311,11 +311,16 @@ export const signInBody = z.union([
 ]);
 
 export const sessionJson = z.object({
-  csrf_token: nullableText.describe("goes into x-csrf-token of each state change; null where there is no session"),
   instance_id: z.string(),
   actor: z.string().describe("as the audit log names who asks"),
   expires_at: timestamp.nullable().describe("when the session ends at the latest; null where there is no session"),
 });
+
+/** What `POST /sign-in` answers, beside the cookie. */
+export type SignInJson = z.infer<typeof sessionJson> & {
+  /** The secret of the page: told this once, goes into `x-csrf-token` of every request of the session. */
+  csrf_token: string;
+};
 
 export const signInLinkJson = z.object({
   url: z.string().describe("the code is in its fragment and works once"),

@@ -45,7 +45,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "web.token_refused": "Send the token that stands in state/web.token in the home now.",
   "web.sign_in_refused": "Get a new link with `opensentience open`, or paste the token of state/web.token.",
   "web.too_many_attempts": "Wait a minute, or sign in with a link of `opensentience open`, which is never held up.",
-  "web.csrf_refused": "Load the page again.",
+  "web.csrf_refused":
+    "Sign in again with `opensentience open`; if you sent nothing, a program on another port of this address has the cookie.",
   "web.too_many_streams": "Close pages that are open but not needed.",
   "web.socket_only": "Use `opensentience open` on the machine where Core runs.",
 

@@ -78,7 +78,7 @@ export const ERROR_CODES = {
     meaning: "The code was used before, is over a minute old, or like the token not that of this Core.",
   },
   "web.too_many_attempts": { kind: "unavailable", meaning: "Too many wrong tokens or codes were sent just now." },
-  "web.csrf_refused": { kind: "denied", meaning: "A state change came without the CSRF token of its session." },
+  "web.csrf_refused": { kind: "denied", meaning: "The cookie of a session came without the secret of its page." },
   "web.too_many_streams": { kind: "unavailable", meaning: "As many event streams are open as there may be." },
   "web.socket_only": { kind: "denied", meaning: "The route is there on the control socket only." },
 

@@ -1,9 +1,10 @@
 /**
- * The only file of the page that sends requests. Every one goes to the page's own origin; a state change carries the
- * session's CSRF token. An answer that is no success becomes a `Problem`; a 401 ends the session for the whole page.
+ * The only file of the page that sends requests. Every one goes to the page's own origin with the secret of the page. An
+ * answer that is no success becomes a `Problem`; one that says that there is no session ends it for the whole page.
  */
-import type { SessionJson } from "@opensentience/protocol";
+import type { SignInJson } from "@opensentience/protocol";
 import { jsonLines } from "./json-lines.ts";
+import { pageSecret } from "./page-secret.ts";
 import { Problem, problemOf, unreachable } from "./problem.ts";
 import { type PageOperation, requestPath, type RequestOf, type ResponseOf, ROUTES } from "./routes.ts";
 
@@ -11,13 +12,11 @@ export type Progress = { phase: string; text: string };
 type Line<R> = { progress: Progress } | { result: R } | { error: { code: string; message: string } & ErrorRest };
 type ErrorRest = { details: Record<string, unknown>; next_step: string | null };
 
-let csrfToken = "";
-let onSignedOut = (): void => {};
+let onSignedOut = (_secret: string): void => {};
 
-/** `signedOut` is called when Core no longer knows the session. */
-export function adoptSession(token: string, signedOut: () => void): void {
-  csrfToken = token;
-  onSignedOut = signedOut;
+/** `act` is called when Core knows no session of that secret and this browser's cookie. */
+export function onSessionRefused(act: (secret: string) => void): void {
+  onSignedOut = act;
 }
 
 /** One request, one JSON answer. */
@@ -68,15 +67,44 @@ function isFailure(line: object): line is { error: { code: string; message: stri
   return typeof error === "object" && error !== null && !("result" in line);
 }
 
-/** Exchanges a one-time code or the token for a session; the one request that needs none. */
-export async function requestSession(secret: { code: string } | { token: string }): Promise<SessionJson> {
+/** The whole answer as a file for the browser to save; a browser's own download can send no header. */
+export async function download<O extends PageOperation>(operation: O, asked: RequestOf<O>): Promise<Blob> {
+  const response = await send(operation, asked, "application/x-ndjson", undefined);
+  return await response.blob().catch(() => {
+    throw unreachable();
+  });
+}
+
+/** Exchanges a one-time code or the token for a session; needs none, but ends the one before. */
+export async function requestSession(given: { code: string } | { token: string }): Promise<SignInJson> {
   const response = await request("/sign-in", {
     method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(secret),
+    headers: { "content-type": "application/json", ...proof(pageSecret()) },
+    body: JSON.stringify(given),
   });
   if (!response.ok) throw await problemOf(response);
-  return (await response.json()) as SessionJson;
+  return (await response.json()) as SignInJson;
+}
+
+/** Throws `page.unreachable` where no Core answers; asks nothing that needs a session. */
+export async function findCore(): Promise<void> {
+  const response = await request("/healthz", {});
+  if (!response.ok) throw await problemOf(response);
+}
+
+/** Undefined where Core refuses the stream; throws where it does not answer. Runs in a worker too, which has no storage. */
+export async function requestEvents(
+  query: string,
+  secret: string,
+  lastEventId: string,
+  signal: AbortSignal,
+): Promise<Response | undefined> {
+  const last = lastEventId === "" ? {} : { "last-event-id": lastEventId };
+  const headers = { accept: "text/event-stream", ...proof(secret), ...last };
+  const response = await request(`/api/v1/events?${query}`, { headers, signal });
+  if (response.status === 200) return response;
+  await response.body?.cancel();
+  return undefined;
 }
 
 async function send<O extends PageOperation>(
@@ -87,20 +115,26 @@ async function send<O extends PageOperation>(
 ): Promise<Response> {
   const isGet = ROUTES[operation].method === "get";
   const path = requestPath(operation, params as Record<string, string> | undefined, query);
+  const secret = pageSecret();
   const response = await request(path, {
     method: isGet ? "GET" : "POST",
-    headers: { accept, ...(isGet ? {} : stateChange()) },
+    headers: { accept, ...proof(secret), ...(isGet ? {} : { "content-type": "application/json" }) },
     ...(isGet ? {} : { body: JSON.stringify(body ?? {}) }),
     ...(signal === undefined ? {} : { signal }),
   });
   if (response.ok) return response;
   const problem = await problemOf(response);
-  if (problem.status === 401) onSignedOut();
+  if (isNoSession(problem)) onSignedOut(secret);
   throw problem;
 }
 
-function stateChange(): Record<string, string> {
-  return { "content-type": "application/json", ...(csrfToken === "" ? {} : { "x-csrf-token": csrfToken }) };
+/** A browser whose cookie was replaced or removed has as little of a session as one without the secret. */
+export function isNoSession({ status, code }: Problem): boolean {
+  return status === 401 || code === "web.csrf_refused";
+}
+
+function proof(secret: string): Record<string, string> {
+  return secret === "" ? {} : { "x-csrf-token": secret };
 }
 
 async function request(path: string, init: RequestInit): Promise<Response> {

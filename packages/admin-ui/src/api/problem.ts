@@ -49,12 +49,23 @@ export function toProblem(thrown: unknown): Problem {
 
 /** The problem of an answer that is none of success. What is no problem document still gets a code and a sentence. */
 export async function problemOf(response: Response): Promise<Problem> {
-  const body = (await response.json().catch(() => null)) as Partial<ProblemJson> | null;
+  const text = await response.text().catch(() => "");
+  const body = problemBody(text);
+  // What could not be read as a request is answered in plain words.
+  const plain = response.headers.get("content-type")?.startsWith("text/plain") === true ? text.trim() : "";
   return new Problem({
     code: body?.code ?? `http.${response.status}`,
-    detail: body?.detail ?? `Core answered with status ${response.status}`,
+    detail: body?.detail ?? (plain === "" ? `Core answered with status ${response.status}` : plain),
     details: body?.details ?? {},
     next_step: body?.next_step ?? null,
     status: response.status,
   });
+}
+
+function problemBody(text: string): Partial<ProblemJson> | null {
+  try {
+    return JSON.parse(text) as Partial<ProblemJson> | null;
+  } catch {
+    return null;
+  }
 }

@@ -1,19 +1,19 @@
 import type { AuditEventJson } from "@opensentience/protocol";
 import { useMutation } from "@tanstack/react-query";
 import { useCallback } from "react";
-import { call } from "../api/client.ts";
+import { call, download } from "../api/client.ts";
 import { toProblem } from "../api/problem.ts";
-import { requestPath } from "../api/routes.ts";
 import { goTo, useQueryState, useQueryText } from "../shell/hash-location.ts";
 import { Button } from "../ui/button.tsx";
 import { EmptyNote } from "../ui/empty-note.tsx";
-import { Icon } from "../ui/icon.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { AuditDetail } from "./audit-detail.tsx";
 import { AuditFilters, FILTER_KEYS } from "./audit-filters.tsx";
 import { type AuditFilter, useAuditPages } from "./audit-pages.ts";
 import { AuditRows } from "./audit-rows.tsx";
 import { VerifyResult } from "./verify-result.tsx";
+
+const REVOKE_MS = 60_000;
 
 /** What was done, by whom, and how it ended; newest first. The event that the address names is open beside it. */
 export function AuditScreen({ eventId }: { eventId: string | undefined }) {
@@ -27,6 +27,9 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
   );
   const pages = useAuditPages(filter);
   const verify = useMutation({ mutationFn: () => call("verify_audit", { body: {} }) });
+  const exporting = useMutation({
+    mutationFn: async () => saveAs("audit.jsonl", await download("export_audit", { query: filter })),
+  });
   const isFiltered = Object.keys(filter).length > 0;
   const place = (path: string): string => (search === "" ? path : `${path}?${search}`);
   const choose = useCallback(
@@ -38,9 +41,9 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
       <div className="screen-head">
         <h1>Audit</h1>
         <div className="screen-acts">
-          <a className="button button-plain" href={requestPath("export_audit", {}, filter)} download="audit.jsonl">
-            <Icon name="download" /> Export{isFiltered ? " these" : ""}
-          </a>
+          <Button icon="download" busy={exporting.isPending} onClick={() => exporting.mutate()}>
+            Export{isFiltered ? " these" : ""}
+          </Button>
           <Button icon="shield" kind="primary" busy={verify.isPending} onClick={() => verify.mutate()}>
             Verify
           </Button>
@@ -49,6 +52,7 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
       <div aria-live="polite">
         {verify.data !== undefined && <VerifyResult result={verify.data} onClose={() => verify.reset()} />}
       </div>
+      {exporting.isError && <ProblemBox problem={exporting.error} />}
       {verify.isError && <ProblemBox problem={verify.error} />}
       <AuditFilters filter={filter} onChange={change} />
       {pages.problem !== null ? (
@@ -70,6 +74,17 @@ export function AuditScreen({ eventId }: { eventId: string | undefined }) {
       {eventId !== undefined && <AuditDetail eventId={eventId} onClose={() => goTo(place("/audit"))} />}
     </>
   );
+}
+
+/** The browser's own way to save what a script has: a link that is pressed for nobody to see. */
+function saveAs(name: string, blob: Blob): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has the file by its handle; it is still read after the press.
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
 }
 
 type KnownProps = { problem: unknown; words: string; onChoose: (type: string) => void };

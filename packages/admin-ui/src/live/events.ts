@@ -1,5 +1,6 @@
 /** The page's end of the event stream: one connection to the hub, and who in the page wants to hear what. */
 import type { StreamEventJson } from "@opensentience/protocol";
+import { pageSecret } from "../api/page-secret.ts";
 import { checkSession, onSession } from "../session/session.ts";
 import { EventHub, type EventName, type HubMessage, type HubRequest } from "./event-hub.ts";
 import { Store } from "./store.ts";
@@ -20,7 +21,8 @@ let send: ((request: HubRequest) => void) | undefined;
 export function openEvents(): void {
   onSession(() => {
     send ??= connect();
-    send({ kind: "open" });
+    send({ kind: "open", secret: pageSecret() });
+    if (watchedRuns.size > 0) sendWatched();
   });
 }
 
@@ -62,7 +64,7 @@ function connect(): (request: HubRequest) => void {
   });
   window.addEventListener("pagehide", () => port.postMessage({ kind: "leave" }));
   window.addEventListener("pageshow", ({ persisted }) => {
-    if (persisted) port.postMessage({ kind: "open" });
+    if (persisted) void checkSession();
   });
   return (request) => port.postMessage(request);
 }

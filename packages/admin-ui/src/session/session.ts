@@ -1,14 +1,17 @@
 /**
- * Who is signed in. The cookie itself is out of reach of any script; the page knows only what Core says of the session.
+ * Who is signed in. A session is two secrets: the cookie, which is out of reach of any script, and the page's own, which
+ * lies in this origin's storage for all tabs (api/page-secret.ts). Whether both are there, only Core can say.
  *
  * A page is opened by a link with a one-time code behind the `#`, which leaves the address bar before anything else
  * happens. A session ends with sign-out (in any tab), with the token's rotation, in time, or with Core; then every tab
  * shows the sign-in screen and keeps its place.
  */
 import type { SessionJson } from "@opensentience/protocol";
-import { adoptSession, call, requestSession } from "../api/client.ts";
+import { call, findCore, isNoSession, onSessionRefused, requestSession } from "../api/client.ts";
+import { forgetPageSecret, keepPageSecret, PAGE_SECRET_KEY, pageSecret } from "../api/page-secret.ts";
 import { Problem, toProblem } from "../api/problem.ts";
 import { Store } from "../live/store.ts";
+import { announce } from "../shell/announcer.tsx";
 
 export type SessionState =
   | { state: "checking" }
@@ -20,7 +23,7 @@ export type SessionState =
 export const sessionStore = new Store<SessionState>({ state: "checking" });
 
 const RETRY_MS = 1_500;
-const otherTabs = new BroadcastChannel("opensentience-session");
+const LINK_REFUSED = new Set(["web.sign_in_refused", "web.too_many_attempts"]);
 let hadSession = false;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -33,7 +36,10 @@ export function onSession(act: () => void): void {
 
 /** Once, when the page starts. */
 export function openSession(): void {
-  otherTabs.addEventListener("message", () => void checkSession());
+  onSessionRefused(refused);
+  window.addEventListener("storage", ({ key }) => {
+    if (key === PAGE_SECRET_KEY || key === null) void checkSession();
+  });
   window.addEventListener("hashchange", () => {
     const code = takeCode();
     if (code !== null) void signIn({ code });
@@ -55,51 +61,95 @@ function takeCode(): string | null {
 export async function checkSession(): Promise<void> {
   clearTimeout(retry);
   try {
-    signedIn(await call("get_session"));
+    if (pageSecret() !== "") return signedIn(await call("get_session"));
+    // Without it there is no session to ask for: only whether Core is there.
+    await findCore();
+    signedOut();
   } catch (thrown) {
     const problem = toProblem(thrown);
-    if (problem.status === 401) signedOut();
-    else if (problem.code === "page.unreachable") {
+    // What that means `refused` has said.
+    if (isNoSession(problem)) return;
+    if (problem.code === "page.unreachable") {
       if (sessionStore.get().state !== "signed-in") sessionStore.set({ state: "unreachable" });
       retry = setTimeout(() => void checkSession(), RETRY_MS);
     } else sessionStore.set({ state: "signed-out", ended: hadSession, problem, busy: false });
   }
 }
 
-export async function signIn(secret: { code: string } | { token: string }): Promise<void> {
-  sessionStore.set({ state: "signed-out", ended: false, problem: null, busy: true });
+export async function signIn(given: { code: string } | { token: string }): Promise<void> {
+  // Whoever is signed in and opens a link goes on to look at what is there.
+  if (sessionStore.get().state !== "signed-in")
+    sessionStore.set(
+      "code" in given ? { state: "checking" } : { state: "signed-out", ended: false, problem: null, busy: true },
+    );
   try {
-    signedIn(await requestSession(secret));
-    otherTabs.postMessage("signed-in");
+    const { csrf_token: secret } = await requestSession(given);
+    keepPageSecret(secret);
+    signedIn(await call("get_session"));
   } catch (thrown) {
-    sessionStore.set({ state: "signed-out", ended: false, problem: toProblem(thrown), busy: false });
+    const problem = toProblem(thrown);
+    if (LINK_REFUSED.has(problem.code) && (await isSignedInAnyway())) return;
+    sessionStore.set({
+      state: "signed-out",
+      ended: false,
+      problem: isNoSession(problem) && !LINK_REFUSED.has(problem.code) ? cookieLost() : problem,
+      busy: false,
+    });
   }
 }
 
+/** A link that was used before, or lies in the history: nobody has to sign in who is signed in. */
+async function isSignedInAnyway(): Promise<boolean> {
+  if (pageSecret() === "") return false;
+  await checkSession();
+  if (sessionStore.get().state !== "signed-in") return false;
+  announce("That link was used before, or is over a minute old. You are signed in all the same.");
+  return true;
+}
+
+/** Core gave both secrets, and knows only one of them a moment later. */
+function cookieLost(): Problem {
+  return new Problem({
+    code: "page.cookie_refused",
+    detail:
+      "Core signed you in, but your browser did not send its cookie back. Cookies may be blocked for this address, or another program on it may have set too many.",
+    details: {},
+    next_step: "Allow cookies for 127.0.0.1 and delete those that are there, then sign in again.",
+    status: 0,
+  });
+}
+
 export async function signOut(): Promise<void> {
+  const secret = pageSecret();
   await call("sign_out");
   hadSession = false;
+  forgetPageSecret(secret);
   signedOut();
-  otherTabs.postMessage("signed-out");
 }
 
 /** Ends every session, this one too; the answer is of no use to a page. */
 export async function rotateToken(): Promise<void> {
+  const secret = pageSecret();
   await call("rotate_token");
+  forgetPageSecret(secret);
   signedOut();
-  otherTabs.postMessage("signed-out");
 }
 
 function signedIn(session: SessionJson): void {
   hadSession = true;
-  adoptSession(session.csrf_token ?? "", signedOut);
   const now = sessionStore.get();
-  const isSame = now.state === "signed-in" && now.session.csrf_token === session.csrf_token;
+  const isSame = now.state === "signed-in" && now.session.actor === session.actor;
   if (!isSame) sessionStore.set({ state: "signed-in", session });
   for (const act of whenSignedIn) act();
 }
 
+/** Another tab may have signed in since: then that session is the one to ask for. */
+function refused(secret: string): void {
+  forgetPageSecret(secret);
+  if (pageSecret() === "") signedOut();
+  else void checkSession();
+}
+
 function signedOut(): void {
-  adoptSession("", () => {});
   sessionStore.set({ state: "signed-out", ended: hadSession, problem: null, busy: false });
 }

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { hasStorage } from "../api/page-secret.ts";
 import { Button } from "../ui/button.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { TextField } from "../ui/field.tsx";
@@ -45,11 +46,17 @@ function SignedOut({ session }: { session: Extract<SessionState, { state: "signe
     <>
       {session.ended ? (
         <p className="sign-in-lead" role="status">
-          Your session ended: Core was started anew, the token was changed, or the time was up. What you looked at is
-          still here once you are back.
+          Your session ended: Core was started anew, the token was changed, the time was up, or another program on this
+          address replaced the cookie. What you looked at is still here once you are back.
         </p>
       ) : (
         <p className="sign-in-lead">Sign in with a link from your terminal.</p>
+      )}
+      {!hasStorage() && (
+        <p className="muted" role="status">
+          Your browser keeps nothing for this page. A session then holds for this tab alone, until it is loaded again;
+          where cookies are blocked too, there can be none. Allow site data for 127.0.0.1.
+        </p>
       )}
       {session.problem !== null && <ProblemBox problem={session.problem} />}
       <Command text="opensentience open" />

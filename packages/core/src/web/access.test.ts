@@ -34,6 +34,10 @@ function made(changes: Partial<AccessDeps>): Access {
 }
 
 const nobody = (): undefined => undefined;
+const isUsed = ({ cookie, pageSecret }: ReturnType<typeof begin>): boolean => {
+  const found = access.sessions.find(cookie);
+  return found !== undefined && access.sessions.isProven(found, pageSecret);
+};
 const begin = (): ReturnType<Access["sessions"]["begin"]> => access.sessions.begin(() => {});
 const refused = expect.objectContaining({ code: "web.sign_in_refused" }) as Error;
 const held = expect.objectContaining({ code: "web.too_many_attempts" }) as Error;
@@ -89,7 +93,9 @@ test("a session that is used lives to its end, one that is not ends before", () 
   const unused = begin();
   for (let minute = 0; minute < 59; minute += 1) {
     vi.advanceTimersByTime(MINUTE_MS);
-    expect(access.sessions.find(used.secret)?.id).toBe(used.session.id);
+    expect(isUsed(used)).toBe(true);
+    // Who has the cookie alone keeps no session alive.
+    access.sessions.find(unused.cookie);
     expect(access.sessions.size).toBe(minute < 9 ? 2 : 1);
   }
   expect([unused.session.ended.aborted, used.session.ended.aborted]).toEqual([true, false]);
@@ -102,24 +108,39 @@ test("a session that is used lives to its end, one that is not ends before", () 
   ]);
 });
 
+test("a session is proven by the secret that was made with its cookie, and by nothing else", () => {
+  const [mine, other] = [begin(), begin()];
+  const found = access.sessions.find(mine.cookie);
+  expect(found?.id).toBe(mine.session.id);
+  const given = [mine.pageSecret, other.pageSecret, mine.cookie, mine.session.id, "", `${mine.pageSecret}x`];
+  expect(given.map((secret) => access.sessions.isProven(mine.session, secret))).toEqual([
+    true,
+    ...given.slice(1).map(() => false),
+  ]);
+  expect(access.sessions.find(mine.pageSecret)).toBeUndefined();
+  expect(JSON.stringify([mine.session, ...Object.values(mine.session)])).not.toContain(mine.pageSecret);
+  access.sessions.end(mine.session);
+  expect(access.sessions.isProven(mine.session, mine.pageSecret)).toBe(false);
+});
+
 test("a clock that was set forward ends sessions, one that was set back keeps none alive", () => {
   const forward = begin();
   vi.setSystemTime(Date.now() + MAX_MS);
-  expect(access.sessions.find(forward.secret)).toBeUndefined();
+  expect(access.sessions.find(forward.cookie)).toBeUndefined();
   const back = begin();
   vi.setSystemTime(Date.now() - 10 * MAX_MS);
   vi.advanceTimersByTime(IDLE_MS);
-  expect(access.sessions.find(back.secret)).toBeUndefined();
+  expect(access.sessions.find(back.cookie)).toBeUndefined();
 });
 
 test("of too many sessions the one that was not used for longest ends", () => {
   const first = begin();
   const second = begin();
   vi.advanceTimersByTime(1);
-  access.sessions.find(first.secret);
+  expect(isUsed(first)).toBe(true);
   for (let count = 2; count < 65; count += 1) begin();
   expect(ended).toEqual([[second.session.id, "too_many"]]);
-  expect(access.sessions.find(first.secret)).toBeDefined();
+  expect(access.sessions.find(first.cookie)).toBeDefined();
 });
 
 test("a new token ends codes and what streams for the old one, but not before it is in its file", async () => {

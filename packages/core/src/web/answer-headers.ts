@@ -36,10 +36,11 @@ export function setAnswerHeaders(response: ServerResponse, door: DoorName, reque
   response.setHeader("x-request-id", requestId);
 }
 
-/** A whole answer for a connection of which no request could be read; it ends the connection. */
-export function rawAnswer(door: DoorName, status: string): string {
+/** A whole answer for a connection of which no request could be read; it ends the connection. `text` is ASCII. */
+export function rawAnswer(door: DoorName, status: string, text = ""): string {
   const headers = Object.entries(door === "page" ? PAGE_HEADERS : EVERYWHERE).map(
     ([name, value]) => `${name}: ${value}`,
   );
-  return [`HTTP/1.1 ${status}`, ...headers, "content-length: 0", "connection: close", "", ""].join("\r\n");
+  const body = [...(text === "" ? [] : ["content-type: text/plain"]), `content-length: ${text.length}`];
+  return [`HTTP/1.1 ${status}`, ...headers, ...body, "connection: close", "", text].join("\r\n");
 }

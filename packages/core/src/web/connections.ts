@@ -22,11 +22,20 @@ const NOTE_EVERY_MS = 10_000;
 /** How often Node looks for requests that are over their time. */
 const CHECK_EVERY_MS = 1_000;
 
-/** What Node found wrong with a request, as HTTP says it. */
-const FAULTS: Readonly<Record<string, string>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+type Fault = { status: string; text?: string };
+/** What Node found wrong with a request, as HTTP says it, and a text where a person can come to see it. */
+const FAULTS: Readonly<Record<string, Fault>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { status: "408 Request Timeout" },
+  HPE_HEADER_OVERFLOW: {
+    status: "431 Request Header Fields Too Large",
+    // Programs on other ports of the address can make every browser send this; nothing else comes of it.
+    text:
+      "The head of this request is over 16 KiB, and Core does not read it.\n" +
+      "In a browser these are cookies that other programs on this address (127.0.0.1, any port) have set.\n" +
+      "Delete the cookies of this address in the browser and load this page again. To sign in: opensentience open\n",
+  },
 };
+const BAD_REQUEST: Fault = { status: "400 Bad Request" };
 
 /**
  * An HTTP server that does not listen yet. `note` takes lines for Core's log.
@@ -83,7 +92,8 @@ export function boundedServer(door: DoorName, answer: RequestListener, note: (li
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     // An answer that is under way leaves no place for another.
     if (!socket.writable || open.get(socket as Socket) !== undefined) return void socket.destroy();
-    socket.end(rawAnswer(door, FAULTS[error.code ?? ""] ?? "400 Bad Request"), () => socket.destroy());
+    const { status, text } = FAULTS[error.code ?? ""] ?? BAD_REQUEST;
+    socket.end(rawAnswer(door, status, text), () => socket.destroy());
   });
   return server;
 }

@@ -3,19 +3,20 @@
  * request before anything else of Core does, and lets nothing through that a page of another site, another program's
  * port, a rebound name or an unknown caller could have sent.
  *
- * In this order: the host the request names, the origin it comes from, its method and kind, who sends it, and for
- * cookies the proof that our own page sent it. What is public is a short list; everything else needs a token or a
- * session, routes that do not exist included. A refusal tells its code and nothing of what was given.
+ * In this order: the host the request names, the origin it comes from, its method and kind, and who sends it. A session is
+ * two secrets: the cookie alone, which the browser sends to every port of this address, is nobody. What is public is a
+ * short list; everything else, reads and streams too, needs a token or a session, routes that do not exist included. A
+ * refusal tells its code and nothing of what was given.
  */
 import type { IncomingMessage } from "node:http";
 import { CoreError, ERROR_KINDS, type ErrorCode } from "@opensentience/protocol";
 import type { Access } from "./access.ts";
-import { digestOf, isSameSecret, type Session } from "./sessions.ts";
+import type { Session } from "./sessions.ts";
 
-/** Who sends a request. `nobody` reaches only what is public. */
+/** Who sends a request. `nobody` reaches only what is public; `cookieOf` is a session of which it has the cookie alone. */
 export type Caller =
   | { kind: "operator" }
-  | { kind: "nobody" }
+  | { kind: "nobody"; cookieOf: Session | null }
   | { kind: "token" }
   | { kind: "session"; session: Session };
 
@@ -61,14 +62,15 @@ export function judge(request: RequestHead, rules: GuardRules): Caller {
   const path = judgeTarget(request.url ?? "");
   if (!READS.has(method) && !CHANGES.has(method))
     throw new CoreError("web.method_refused", "that method does not exist here");
-  const isChange = CHANGES.has(method);
-  if (isChange) judgeType(headers);
+  if (CHANGES.has(method)) judgeType(headers);
   const caller = identify(headers, rules.access);
   if (isPublic(method, path)) return caller;
-  if (caller.kind === "nobody")
-    throw new CoreError("web.not_signed_in", "sign in first", { nextStep: "opensentience open" });
-  if (isChange && caller.kind === "session") judgeCsrf(headers, caller.session);
-  return caller;
+  if (caller.kind !== "nobody") return caller;
+  throw caller.cookieOf === null
+    ? new CoreError("web.not_signed_in", "sign in first", { nextStep: "opensentience open" })
+    : new CoreError("web.csrf_refused", "the secret of the page (x-csrf-token) is missing or is not this session's", {
+        nextStep: "opensentience open",
+      });
 }
 
 function isPublic(method: string, path: string): boolean {
@@ -124,7 +126,13 @@ function judgeType(headers: Heads): void {
   throw new CoreError("web.type_refused", "a state change needs content-type application/json");
 }
 
-/** A token that was given has to be right: no cookie makes up for it. */
+/**
+ * A token that was given has to be right: no cookie makes up for it.
+ *
+ * SECURITY: the browser sends the cookie to servers of other users on other ports of this address, and a page of theirs
+ * (same-site here) can make it send the cookie to us; pinned by "the cookie of a session without the secret of its page"
+ * and "the cookie that a server on another port was sent opens nothing".
+ */
 function identify(headers: Heads, access: Access): Caller {
   const authorization = headers.all("authorization");
   if (authorization.length > 0) {
@@ -132,17 +140,15 @@ function identify(headers: Heads, access: Access): Caller {
     access.checkToken(token ?? "");
     return { kind: "token" };
   }
-  for (const secret of headers.cookies(access.cookieName)) {
-    const session = access.sessions.find(secret);
-    if (session !== undefined) return { kind: "session", session };
-  }
-  return { kind: "nobody" };
-}
-
-function judgeCsrf(headers: Heads, session: Session): void {
   const given = headers.all("x-csrf-token");
-  if (given.length === 1 && isSameSecret(given[0] ?? "", digestOf(session.csrfToken))) return;
-  throw new CoreError("web.csrf_refused", "the CSRF token of the session is missing or wrong");
+  let cookieOf: Session | null = null;
+  for (const cookie of headers.cookies(access.cookieName)) {
+    const session = access.sessions.find(cookie);
+    if (session === undefined) continue;
+    if (given.length === 1 && access.sessions.isProven(session, given[0] ?? "")) return { kind: "session", session };
+    cookieOf ??= session;
+  }
+  return { kind: "nobody", cookieOf };
 }
 
 /** Headers as they were sent: Node's own reading drops the second of two Host headers. */
@@ -160,13 +166,12 @@ class Heads {
     return values;
   }
 
-  /** Another program on this address can set a cookie of the same name: each of them is tried. */
+  /** Other programs on this address can set cookies of the same name: each is tried, as many as a head has room for. */
   cookies(name: string): string[] {
     return this.all("cookie")
       .flatMap((header) => header.split(";"))
       .map((pair) => pair.trim())
       .filter((pair) => pair.startsWith(`${name}=`))
-      .slice(0, 8)
       .map((pair) => pair.slice(name.length + 1));
   }
 }

@@ -23,7 +23,9 @@ function openApiDocument(version: string): Record<string, unknown> {
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     paths,
-    components: { schemas: { Problem: PROBLEM } },
+    // On the control socket its file's owner is who asks, and none of these is looked at.
+    security: [{ token: [] }, { session_cookie: [], page_secret: [] }],
+    components: { schemas: { Problem: PROBLEM }, securitySchemes: SECURITY },
   };
 }
 
@@ -77,6 +79,22 @@ function schemaOf(schema: z.ZodType, io: "input" | "output"): Record<string, unk
   >;
   return rest;
 }
+
+const SECURITY = {
+  token: { type: "http", scheme: "bearer", description: "the token of state/web.token" },
+  session_cookie: {
+    type: "apiKey",
+    in: "cookie",
+    name: "opensentience_<last 12 digits of instance_id>",
+    description: "set by POST /sign-in; worth nothing without page_secret",
+  },
+  page_secret: {
+    type: "apiKey",
+    in: "header",
+    name: "x-csrf-token",
+    description: "csrf_token of the answer of POST /sign-in, told once; on every request, reads and streams too",
+  },
+};
 
 /** RFC 9457 with the members of the CLI's error JSON. */
 const PROBLEM = {

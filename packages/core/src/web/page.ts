@@ -1,5 +1,5 @@
 /** The page's own routes: its files, and the exchange of a code or token for a session. */
-import { CoreError, signInBody, type SessionJson, type SignInLinkJson } from "@opensentience/protocol";
+import { CoreError, signInBody, type SessionJson, type SignInJson, type SignInLinkJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { CODE_MS, type SignIn } from "./access.ts";
@@ -13,7 +13,14 @@ import type { Session, SessionEnd } from "./sessions.ts";
 const COOKIE = "HttpOnly; SameSite=Strict; Path=/";
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
-export function answerIndex(context: Asked, file: PageFile): Response {
+/**
+ * SECURITY: a browser may take `localhost` to [::1], where another user can hold our port: a session under that name would
+ * be theirs to read, cookie and storage both; pinned by "under localhost stands at 127.0.0.1 before anybody can sign in".
+ */
+export function answerIndex(context: Asked, { url }: Pick<Page, "url">, file: PageFile): Response {
+  const isTyped = context.req.header("sec-fetch-dest") === "document";
+  if (isTyped && url.startsWith("http://127.0.0.1") && context.req.header("host")?.startsWith("localhost") === true)
+    return new Response(null, { status: 307, headers: { location: url } });
   return fileAnswer(context, file, "no-store");
 }
 
@@ -38,8 +45,11 @@ export async function signIn(context: Asked, domain: Domain): Promise<Response> 
     });
   const { incoming, caller } = context.env;
   access.checkSignIn(given.data as SignIn, () => domain.page?.peerUser(incoming.socket));
-  if (caller.kind === "session") endSession(domain, caller.session, "signed_in_again", actOf(context, domain));
-  const { session, secret } = access.sessions.begin((begun) =>
+  // Of this browser, whether its page still has the secret or lost it.
+  const before = caller.kind === "session" ? caller.session : caller.kind === "nobody" ? caller.cookieOf : null;
+  if (before !== null)
+    endSession(domain, before, "signed_in_again", actOf(context, domain, { kind: "session", session: before }));
+  const { session, cookie, pageSecret } = access.sessions.begin((begun) =>
     domain.record({
       type: "web.signed_in",
       act: actOf(context, domain, { kind: "session", session: begun }),
@@ -52,8 +62,9 @@ export async function signIn(context: Asked, domain: Domain): Promise<Response> 
     }),
   );
   const seconds = Math.max(0, Math.floor((Date.parse(session.expiresAt) - Date.now()) / 1000));
-  context.header("set-cookie", `${access.cookieName}=${secret}; Max-Age=${seconds}; ${COOKIE}`);
-  return context.json(sessionJson(domain, { kind: "session", session }));
+  context.header("set-cookie", `${access.cookieName}=${cookie}; Max-Age=${seconds}; ${COOKIE}`);
+  const answer: SignInJson = { csrf_token: pageSecret, ...sessionJson(domain, { kind: "session", session }) };
+  return context.json(answer);
 }
 
 /** Throws `usage.invalid` where there is no session to end. */
@@ -120,11 +131,10 @@ export async function finishRotation(domain: Domain): Promise<void> {
   domain.record({ ...ROTATED, act: { ...SYSTEM_ACT, correlationId, causationId }, metadata: { sessions_ended: 0 } });
 }
 
-/** Only a session has a CSRF token: who shows the token of the home with each request needs none. */
+/** SECURITY: neither secret of the session is told again: who has one must not get the other; pinned by "the session's own route tells no secret". */
 export function sessionJson(domain: Domain, caller: Caller): SessionJson {
   const session = caller.kind === "session" ? caller.session : undefined;
   return {
-    csrf_token: session?.csrfToken ?? null,
     instance_id: domain.instanceId,
     actor: actorOf(caller, domain).id,
     expires_at: session?.expiresAt ?? null,

@@ -1,6 +1,8 @@
 /**
- * Sessions of the web page: in memory only, so they end with Core at the latest. Each has a secret that its browser
- * keeps as a cookie, of which Core knows only the digest, and a CSRF token that the page keeps.
+ * Sessions of the web page: in memory only, so they end with Core at the latest. Each has two secrets, handed out once
+ * and known to Core as digests alone: its cookie, which no script can read but which the browser sends to every port of
+ * this address, and the page's own, which the page keeps in the storage of its origin, where no other port can read it.
+ * Neither is worth anything without the other.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { newId, shortId } from "@opensentience/protocol";
@@ -13,13 +15,12 @@ export type SessionEnd = "signed_out" | "expired" | "idle" | "signed_in_again" |
 export type Session = {
   /** Names it in the audit log; gives nobody access. */
   readonly id: string;
-  readonly csrfToken: string;
   readonly expiresAt: string;
   /** Aborted when it ends: what streams for it ends, too. */
   readonly ended: AbortSignal;
 };
 
-type Kept = Session & { key: string; begun: Moment; used: Moment; controller: AbortController };
+type Kept = Session & { key: string; pageDigest: Buffer; begun: Moment; used: Moment; controller: AbortController };
 
 /** The monotonic clock stands still while the machine sleeps, the other may be set: whichever says more counts. */
 type Moment = { monotonicMs: number; wallMs: number };
@@ -27,7 +28,7 @@ type Moment = { monotonicMs: number; wallMs: number };
 export class Sessions {
   readonly #limits: { idleMs: number; maxMs: number };
   readonly #onExpired: (session: Session, reason: SessionEnd) => void;
-  /** By digest of the secret. */
+  /** By digest of the cookie. */
   readonly #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -40,15 +41,15 @@ export class Sessions {
     return this.#kept.size;
   }
 
-  /** The secret is for the cookie and is not kept. `prepare` may throw, then there is no session. */
-  begin(prepare: (session: Session) => void): { session: Session; secret: string } {
-    const secret = newSecret();
+  /** Neither secret is kept. `prepare` may throw, then there is no session. */
+  begin(prepare: (session: Session) => void): { session: Session; cookie: string; pageSecret: string } {
+    const [cookie, pageSecret] = [newSecret(), newSecret()];
     const controller = new AbortController();
     const begun = now();
     const kept: Kept = {
       id: shortId(newId("ses")),
-      key: digestOf(secret).toString("hex"),
-      csrfToken: newSecret(),
+      key: digestOf(cookie).toString("hex"),
+      pageDigest: digestOf(pageSecret),
       expiresAt: new Date(begun.wallMs + this.#limits.maxMs).toISOString(),
       ended: controller.signal,
       begun,
@@ -59,20 +60,27 @@ export class Sessions {
     if (this.#kept.size >= MAX_SESSIONS) this.#expire(leastUsed(this.#kept.values()), "too_many");
     this.#kept.set(kept.key, kept);
     this.#watch();
-    return { session: kept, secret };
+    return { session: kept, cookie, pageSecret };
   }
 
-  /** The live session of that secret; a request that names it counts as use. */
-  find(secret: string): Session | undefined {
-    const kept = this.#kept.get(digestOf(secret).toString("hex"));
+  /** The live session that the cookie names, which proves nothing and is no use of it: see `isProven`. */
+  find(cookie: string): Session | undefined {
+    const kept = this.#kept.get(digestOf(cookie).toString("hex"));
     if (kept === undefined) return undefined;
     const end = this.#due(kept);
     if (end !== undefined) {
       this.#expire(kept, end);
       return undefined;
     }
-    kept.used = now();
     return kept;
+  }
+
+  /** Whether the page's secret belongs to the session that a cookie named; if so, that counts as use. */
+  isProven(session: Session, pageSecret: string): boolean {
+    const kept = [...this.#kept.values()].find((one) => one === session);
+    if (kept === undefined || !isSameSecret(pageSecret, kept.pageDigest)) return false;
+    kept.used = now();
+    return true;
   }
 
   end(session: Session): void {

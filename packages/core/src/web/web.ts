@@ -91,7 +91,7 @@ export function createApp(domain: Domain): App {
 function addPage(app: App, domain: Domain): void {
   const { page } = domain;
   if (page === null) return;
-  app.get("/", (context) => answerIndex(context, page.files.index()));
+  app.get("/", (context) => answerIndex(context, page, page.files.index()));
   app.get("/assets/:name", (context) => {
     const answer = answerAsset(context, page.files.asset(context.req.param("name")));
     return answer ?? context.notFound();
