@@ -25,7 +25,9 @@ export async function serveGit(folder: string, redirect?: string): Promise<GitSe
   const [key, certificate] = [join(keys, "key.pem"), join(keys, "certificate.pem")];
   const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
   const kind = ["-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-  execFileSync("/usr/bin/openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", certificate], { stdio: "pipe" });
+  execFileSync("/usr/bin/openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", certificate], {
+    stdio: "pipe",
+  });
   const requests: string[] = [];
   const server: Server = createServer(
     { key: readFileSync(key), cert: readFileSync(certificate) },

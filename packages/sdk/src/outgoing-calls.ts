@@ -38,13 +38,7 @@ export class OutgoingCalls {
     return answer;
   }
 
-  async #ask(
-    toolId: string,
-    input: unknown,
-    options: AskOptions,
-    echo: Extras,
-    abort: CallAbort,
-  ): Promise<unknown> {
+  async #ask(toolId: string, input: unknown, options: AskOptions, echo: Extras, abort: CallAbort): Promise<unknown> {
     refuseUnknown("call()", options, OPTIONS);
     const { timeoutMs, signal, idempotencyKey } = options;
     if (abort.reason !== undefined || signal?.aborted === true)
