@@ -73,7 +73,10 @@ describe("a leftover of an earlier Core", () => {
   test("is ended with its children and strays", async () => {
     const box = await startReleased(group, ["daemonizes.py"]);
     const recorded = { pid: box.pid, pidStartTime: box.pidStartTime, bootId: box.bootId, marker: box.marker };
-    expect(await endLeftover(recorded)).toEqual({ found: 2, leaked: [] });
+    const { found, leaked } = await endLeftover(recorded);
+    // The one in the middle of the double fork may not have gone yet.
+    expect([2, 3]).toContain(found);
+    expect(leaked).toEqual([]);
     expect(survivors(box.marker)).toEqual([]);
     expect(await endLeftover(recorded)).toEqual({ found: 0, leaked: [] });
   });
