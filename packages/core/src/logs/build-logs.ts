@@ -1,6 +1,7 @@
 /** The logs of builds: one file per step, named by the time at which the build began. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { killPoint } from "../host/kill-point.ts";
 import { readLog, type ReadOptions } from "./log-history.ts";
 import type { LogRecord } from "./log-record.ts";
 
@@ -37,7 +38,10 @@ export async function* readBuildLog(
 export async function pruneBuildLogs(folder: string, keep: number): Promise<void> {
   const builds = [...(await buildLogs(folder)).values()];
   const removed = builds.slice(0, Math.max(0, builds.length - keep));
-  for (const name of removed.flatMap(({ names }) => names)) await rm(join(folder, name), { force: true });
+  for (const name of removed.flatMap(({ names }) => names)) {
+    await rm(join(folder, name), { force: true });
+    killPoint("log.pruned");
+  }
 }
 
 /** By their stamps, oldest first. */
