@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { describe, expect, test } from "vitest";
-import { compileSchema } from "./schema.ts";
+import { compileSchema, sampleInput } from "./schema.ts";
 
 const rules = (schema: Record<string, unknown>, value: unknown): string[] =>
   compileSchema(schema)
@@ -311,5 +311,26 @@ describe("the official tests", () => {
       for (const value of valid) expect([value, issuesOf(value)]).toEqual([value, []]);
       for (const value of invalid) expect([value, issuesOf(value).length]).not.toEqual([value, 0]);
     },
+  );
+});
+
+test("a sample of a schema that asks for too much is made at once", () => {
+  const many = (items: unknown): Record<string, unknown> => ({ type: "array", minItems: 1_000, items });
+  const wide = [1, 2, 3, 4, 5, 6].reduce<unknown>(many, { type: "null" });
+  const of = (a: unknown): unknown => quick(() => sampleInput({ required: ["a"], properties: { a } }));
+  for (const a of [
+    { type: "string", minLength: 1e15 },
+    { type: "array", minItems: 1e9, items: true },
+    wide,
+    many({ const: "x".repeat(60_000) }),
+  ])
+    expect(of(a)).toEqual({});
+  expect(of({ type: "string", minLength: 3 })).toEqual({ a: "xxx" });
+  expect(of({ type: "array", minItems: 2, items: { type: "integer", exclusiveMinimum: 4 } })).toEqual({ a: [5, 5] });
+  expect(sampleInput({ required: ["__proto__", "constructor"] })).toEqual(
+    Object.fromEntries([
+      ["__proto__", {}],
+      ["constructor", {}],
+    ]),
   );
 });
