@@ -172,6 +172,7 @@ export function makeServices(
     catalog,
     redactor,
     probe,
+    egress,
     restoreSource: (one, signal) => install.restoreSource(one, signal),
     settings: {
       timeoutMs: config.get("build.timeout_ms"),
@@ -180,6 +181,7 @@ export function makeServices(
       keepBuilds: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
       sandboxMode: config.get("sandbox.mode"),
+      hosts: config.get("build.hosts"),
       passEnvironment: Object.fromEntries(
         config
           .get("build.pass_env")

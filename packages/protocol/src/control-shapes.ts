@@ -214,7 +214,15 @@ export const scanReportJson = z.object({
 });
 
 export const buildPlanJson = z.object({
-  steps: z.array(z.object({ phase: z.enum(["fetch", "compile"]), argv: z.array(z.string()), network: z.boolean() })),
+  steps: z.array(
+    z.object({
+      phase: z.enum(["fetch", "compile"]),
+      argv: z.array(z.string()),
+      network: z.boolean(),
+      /** What of the network: public hosts and those of `build.hosts`, through Core's proxy, or all that this machine reaches. */
+      reach: z.enum(["none", "public_hosts", "machine"]),
+    }),
+  ),
   digest: z.string(),
 });
 

@@ -54,6 +54,16 @@ export function BuildDialog({ agent, onClose }: ActProps) {
   );
 }
 
+function Reach({ reach }: { reach: ResponseOf<"plan_build">["steps"][number]["reach"] }) {
+  if (reach === "none") return <Badge tone="ok">no network</Badge>;
+  if (reach === "machine") return <Badge tone="bad">may use this machine's whole network</Badge>;
+  return (
+    <Badge tone="warn" title="Public hosts and those that build.hosts names, through Core's proxy, which records them.">
+      may use the network
+    </Badge>
+  );
+}
+
 function Plan({ plan }: { plan: ResponseOf<"plan_build"> }) {
   return (
     <ol className="plan" aria-label="Build plan">
@@ -64,7 +74,7 @@ function Plan({ plan }: { plan: ResponseOf<"plan_build"> }) {
           </code>
           <span className="plan-facts">
             <Badge>{step.phase}</Badge>
-            {step.network ? <Badge tone="warn">may use the network</Badge> : <Badge tone="ok">no network</Badge>}
+            <Reach reach={step.reach} />
           </span>
         </li>
       ))}

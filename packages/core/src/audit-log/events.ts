@@ -124,12 +124,12 @@ export const AUDIT_EVENTS = {
   "agent.built": {
     severity: "info",
     meaning: "A build ended well.",
-    metadata: ["commit", "plan_digest", "duration_ms", "built_tree_hash", BOUNDARY, "steps"],
+    metadata: ["commit", "plan_digest", "duration_ms", "built_tree_hash", "hosts", BOUNDARY, "steps"],
   },
   "agent.build_failed": {
     severity: "warn",
     meaning: "A build failed.",
-    metadata: ["commit", "step", "code", "message", "exit_code", "duration_ms", BOUNDARY],
+    metadata: ["commit", "step", "code", "message", "exit_code", "hosts", "duration_ms", BOUNDARY],
   },
   "agent.enable_requested": {
     severity: "info",
@@ -208,7 +208,7 @@ export const AUDIT_EVENTS = {
   },
   "security.egress_refused": {
     severity: "security",
-    meaning: "A run, or git, wanted to connect to what it may not; once per host and run.",
+    meaning: "A run, a build or git wanted to connect to what it may not; once per host and run.",
     metadata: ["agent_id", "host", "port", "code", "count", "phase"],
   },
   "web.signed_in": {

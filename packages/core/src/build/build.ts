@@ -3,8 +3,9 @@
  *
  * The plan (plan.ts) is recorded and shown before it runs. Each step is a process tree in a box, with an environment
  * from nothing (PATH, LANG, a HOME inside the agent's own folder, CI, and the names in `build.pass_env`), a time limit
- * for the whole build, its output redacted, bounded, streamed live and kept in a log. The compile phase has no network
- * where the machine can give it none. No shell anywhere.
+ * for the whole build, its output redacted, bounded, streamed live and kept in a log. The fetch phase reaches public
+ * hosts, and those that the operator named, through Core's proxy, which records them; nothing of this machine or its
+ * networks. The compile phase has no network where the machine can give it none. No shell anywhere.
  *
  * A build starts from exactly the installed commit: a source that holds anything else (a planted file, what an earlier
  * build made) is put back from Core's own copy of the repository first, so nothing can slip into what is built.
@@ -32,9 +33,9 @@ import {
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
-import { planBuild, type BuildStep } from "./plan.ts";
+import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
 import { recordedPlan } from "./plan-record.ts";
-import { runStep } from "./step.ts";
+import { runStep, type BuildEgress } from "./step.ts";
 import { refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
 
 export type BuildDeps = {
@@ -42,6 +43,7 @@ export type BuildDeps = {
   catalog: Catalog;
   redactor: Redactor;
   probe: SandboxProbe;
+  egress: BuildEgress;
   /** Puts `src` back to exactly the installed commit. Throws `build.source_changed`. */
   restoreSource: (agent: AgentRecord, signal?: AbortSignal) => Promise<void>;
   settings: {
@@ -55,6 +57,8 @@ export type BuildDeps = {
     toolPath: string;
     sandboxMode: SandboxMode;
     passEnvironment: Record<string, string>;
+    /** Patterns of hosts that are not public, or of this machine, that a fetch phase may reach too. */
+    hosts: readonly string[];
   };
   folders: {
     runAgents: string;
@@ -77,6 +81,8 @@ export type BuildOptions = {
 
 /** Of the files that were put back. */
 const MAX_NAMES = 1_000;
+/** Of the hosts that are recorded. */
+const MAX_HOSTS = 50;
 
 export class Build {
   readonly #deps: BuildDeps;
@@ -121,12 +127,13 @@ export class Build {
       const causationId = this.#recordStart(agent, steps, putBack, act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
+      const hosts = new Set<string>();
       try {
-        await this.#runSteps(agent, steps, span, options.progress);
-        await this.#accept(agent, steps, ownAct, span);
+        await this.#runSteps(agent, steps, { act: ownAct, span, hosts, progress: options.progress });
+        await this.#accept(agent, steps, hosts, ownAct, span);
         return { putBack };
       } catch (error) {
-        this.#recordFailure(agent, error, ownAct, startedMs);
+        this.#recordFailure(agent, error, hosts, ownAct, startedMs);
         throw error;
       }
     } finally {
@@ -147,6 +154,7 @@ export class Build {
       this.#recordFailure(
         agent,
         new CoreError("build.canceled", "Core ended during the build"),
+        new Set(),
         {
           ...SYSTEM_ACT,
           causationId: this.#deps.audit.intentOf({ type: "agent", id: agent.agentId }, "agent.build_started"),
@@ -160,11 +168,20 @@ export class Build {
   async #plan(agent: AgentRecord): Promise<BuildPlanJson> {
     const source = sourceOf(agent);
     const file = await readManifest(source);
-    const steps = await planBuild(source, file.manifest, this.#deps.probe.backend === "bubblewrap");
+    const steps = await planBuild(source, file.manifest, this.#reach());
     const digest = createHash("sha256")
       .update(JSON.stringify([agent.commit, file.manifestHash, steps]))
       .digest("hex");
     return { steps, digest };
+  }
+
+  #reach(): PhaseReach {
+    const { probe, settings } = this.#deps;
+    return phaseReach({
+      isSandboxed: settings.sandboxMode !== "off",
+      hasNamespaces: probe.backend === "bubblewrap",
+      passedVariables: Object.keys(settings.passEnvironment),
+    });
   }
 
   /**
@@ -211,8 +228,7 @@ export class Build {
   async #runSteps(
     agent: AgentRecord,
     steps: BuildStep[],
-    span: Span,
-    progress: BuildOptions["progress"],
+    { act, span, hosts, progress }: { act: Act; span: Span; hosts: Set<string>; progress: BuildOptions["progress"] },
   ): Promise<void> {
     const { folders, settings } = this.#deps;
     const own = folders.agent(agent.agentId);
@@ -247,6 +263,10 @@ export class Build {
           probe: this.#deps.probe,
           sandboxMode: settings.sandboxMode,
           passedFiles: Object.values(settings.passEnvironment),
+          egress: this.#deps.egress,
+          hosts: settings.hosts,
+          act,
+          onReached: (host) => hosts.add(host),
           pipeFolder: join(folders.runAgents, shortId(newId("run"))),
           logPath: buildLogPath(logFolder, stamp, index + 1),
           logLimits: settings.logs,
@@ -262,9 +282,10 @@ export class Build {
   }
 
   /** SECURITY: a build script that edits the source would change what was approved; pinned by "a build that changes tracked files fails and names them". */
-  async #accept(agent: AgentRecord, steps: BuildStep[], act: Act, span: Span): Promise<void> {
+  async #accept(agent: AgentRecord, steps: BuildStep[], hosts: Set<string>, act: Act, span: Span): Promise<void> {
     refuseOver(agent, span);
-    if (agent.commit === null) return this.#recordBuilt(agent, steps, undefined, act, span.startedMs);
+    const record = (treeHash?: string): void => this.#recordBuilt(agent, steps, hosts, treeHash, act, span.startedMs);
+    if (agent.commit === null) return record();
     // SECURITY: the build can write the kept list too; pinned by "a build that forges the list of tracked files fails".
     const tracked = await this.#tracked(agent);
     const after = await this.#hash(agent, span).catch((error: unknown) => {
@@ -288,12 +309,13 @@ export class Build {
     await saveEntries(this.#deps.folders.agent(agent.agentId).builtEntries, after.entries);
     killPoint("build.entries_saved");
     refuseOver(agent, span);
-    this.#recordBuilt(agent, steps, after.hash, act, span.startedMs);
+    record(after.hash);
   }
 
   #recordBuilt(
     agent: AgentRecord,
     steps: BuildStep[],
+    hosts: Set<string>,
     builtTreeHash: string | undefined,
     act: Act,
     startedMs: number,
@@ -311,6 +333,7 @@ export class Build {
         metadata: {
           commit: agent.commit,
           ...recordedPlan(steps, this.#deps.redactor),
+          hosts: reached(hosts),
           duration_ms: Math.round(performance.now() - startedMs),
           built_tree_hash: builtTreeHash,
           trust_boundary: TRUST_BOUNDARY,
@@ -338,7 +361,14 @@ export class Build {
   }
 
   /** `recordedAs`: where nobody canceled anything, the record does not say so. */
-  #recordFailure(agent: AgentRecord, error: unknown, act: Act, startedMs: number, recordedAs?: "core_lost"): void {
+  #recordFailure(
+    agent: AgentRecord,
+    error: unknown,
+    hosts: Set<string>,
+    act: Act,
+    startedMs: number,
+    recordedAs?: "core_lost",
+  ): void {
     const known =
       error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
     this.#deps.audit.transact((tx, record) => {
@@ -354,6 +384,7 @@ export class Build {
           message: known.message,
           step: known.details["step"],
           exit_code: known.details["exit_code"],
+          hosts: reached(hosts),
           duration_ms: Math.round(performance.now() - startedMs),
           trust_boundary: TRUST_BOUNDARY,
         },
@@ -366,6 +397,11 @@ export class Build {
     if (agent.installPath !== null) return agent;
     throw notInstalled(agent);
   }
+}
+
+/** For the record: what the fetch phase connected to. */
+function reached(hosts: Set<string>): string[] | undefined {
+  return hosts.size === 0 ? undefined : [...hosts].slice(0, MAX_HOSTS);
 }
 
 /** The rest is only counted, in the last entry. */

@@ -8,12 +8,32 @@ import type { BuildPlanJson, Manifest } from "@opensentience/protocol";
 
 export type BuildStep = BuildPlanJson["steps"][number];
 
-/** `canIsolate`: the compile phase has no network where a network namespace is to be had; the plan says what is true. */
-export async function planBuild(source: string, manifest: Manifest, canIsolate: boolean): Promise<BuildStep[]> {
+/** What each phase reaches of the network on this machine. */
+export type PhaseReach = Record<BuildStep["phase"], BuildStep["reach"]>;
+
+/** Names of variables that tell a program of a proxy. */
+const PROXY_VARIABLE = /^(?:https?|all)_proxy$/i;
+
+/**
+ * A sandbox has the way out of Core's proxy in its fetch phase, and none when it compiles. Without one the compile phase
+ * has no network where a namespace is to be had. The proxies of an operator who passes some on cannot be asked through
+ * Core's, so then the fetch phase has what this machine has; the plan says what is true.
+ */
+export function phaseReach(held: {
+  isSandboxed: boolean;
+  hasNamespaces: boolean;
+  passedVariables: readonly string[];
+}): PhaseReach {
+  const isOpen = !held.isSandboxed || held.passedVariables.some((name) => PROXY_VARIABLE.test(name));
+  return { fetch: isOpen ? "machine" : "public_hosts", compile: held.hasNamespaces ? "none" : "machine" };
+}
+
+export async function planBuild(source: string, manifest: Manifest, reach: PhaseReach): Promise<BuildStep[]> {
   const step = (phase: BuildStep["phase"], ...argv: string[]): BuildStep => ({
     phase,
     argv,
-    network: phase === "fetch" || !canIsolate,
+    network: reach[phase] !== "none",
+    reach: reach[phase],
   });
   if (manifest.build?.steps !== undefined) return manifest.build.steps.map((own) => step(own.phase, ...own.argv));
   const steps: BuildStep[] = [];

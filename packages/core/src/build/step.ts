@@ -1,7 +1,9 @@
 /** One step of a build: a boxed process tree with its log, its deadline and its way of failing. */
+import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
+import type { Server } from "node:net";
 import { CoreError } from "@opensentience/protocol";
-import type { Redactor } from "../audit-log/audit-log.ts";
+import type { Act, Redactor } from "../audit-log/audit-log.ts";
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
@@ -9,6 +11,7 @@ import { captureLogs, type CaptureLimits } from "../logs/logs.ts";
 import {
   buildPolicy,
   checkProgram,
+  proxyVariables,
   startBoxed,
   type BoxPolicy,
   type ProcessEnd,
@@ -35,6 +38,13 @@ export type StepOptions = {
   sandboxMode: SandboxMode;
   /** Values of variables the operator passes on: where one is the path of a file, the step can read it. */
   passedFiles: readonly string[];
+  egress: BuildEgress;
+  /** What may be reached besides public hosts: patterns with a port. */
+  hosts: readonly string[];
+  /** Of the build: what the proxy refuses is recorded after it. */
+  act: Act;
+  /** `host:port` of what the step connected to. */
+  onReached: (host: string) => void;
   pipeFolder: string;
   logPath: string;
   logLimits: CaptureLimits;
@@ -45,22 +55,37 @@ export type StepOptions = {
   onLine: (line: string) => void;
 };
 
+/** Core's proxy. */
+export type BuildEgress = {
+  open: (
+    use: { runId: string; agentId: string; patterns: readonly string[]; act: Act; reservedToo: boolean },
+    listener: Server,
+  ) => Promise<void>;
+  /** Says what became of it. */
+  close: (
+    runId: string,
+  ) => { hosts: readonly string[]; lastError: { code: string; host?: string; port?: number } | undefined } | undefined;
+};
+
 /** Grace for a build that is canceled or too slow, in ms. */
 const GRACE_MS = 2_000;
 
 export async function runStep(step: BuildStep, options: StepOptions): Promise<void> {
   const program = await resolveProgram(step, options);
   const policy = policyOf(step, program, options);
+  const wayOut = wayOutOf(step, options);
+  let refused: Refusal;
   await ensurePrivateFolder(options.pipeFolder);
   try {
     const box = await startBoxed({
       probe: options.probe,
       argv: [program, ...step.argv.slice(1)],
       cwd: options.cwd,
-      env: options.env,
+      env: { ...options.env, ...wayOut?.variables },
       pipeFolder: options.pipeFolder,
       marker: `build-${options.agentId}`,
       policy,
+      ...(wayOut === undefined ? {} : { wayOut: wayOut.open }),
     });
     killPoint("build.step_spawned");
     const capture = captureLogs({
@@ -89,8 +114,10 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
     killPoint("build.step_ended");
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
+    refused = wayOut?.close();
     await capture.drainAndClose(1_000);
     judge(step, end, {
+      refused,
       isLate,
       isCanceled: options.signal?.aborted === true,
       lastLines: capture.lastLines,
@@ -99,13 +126,38 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       home: options.env["HOME"] ?? "",
     });
   } finally {
+    wayOut?.close();
     await rm(options.pipeFolder, { recursive: true, force: true });
     killPoint("build.socket_folder_removed");
   }
 }
 
+type Refusal = { code: string; host?: string; port?: number } | undefined;
+
 /**
- * The same box as a run's, with the network in the fetch phase alone. Throws `sandbox.required`.
+ * The way out of a fetch phase. SECURITY: the build is code that nobody approved yet, and this machine and its networks
+ * trust who comes from here; pinned by "a hostile fetch phase reaches nothing of this machine or its networks".
+ */
+function wayOutOf(
+  step: BuildStep,
+  { agentId, hosts, act, egress, onReached }: StepOptions,
+): { open: (listener: Server) => Promise<void>; close: () => Refusal; variables: Record<string, string> } | undefined {
+  if (step.reach !== "public_hosts") return undefined;
+  const runId = `build-${randomBytes(8).toString("hex")}`;
+  const patterns = ["*", ...hosts];
+  return {
+    open: (listener) => egress.open({ runId, agentId, patterns, act, reservedToo: true }, listener),
+    close: () => {
+      const done = egress.close(runId);
+      for (const host of done?.hosts ?? []) onReached(host);
+      return done?.lastError;
+    },
+    variables: proxyVariables(patterns),
+  };
+}
+
+/**
+ * The same box as a run's, with a network or a way out in the fetch phase alone. Throws `sandbox.required`.
  * SECURITY: a build is third-party code before anything was approved, so no approval can let it go without a sandbox;
  * pinned by "where no sandbox can be made nothing is built".
  */
@@ -122,7 +174,7 @@ function policyOf(step: BuildStep, program: string, options: StepOptions): BoxPo
     home: env["HOME"] ?? "",
     toolPath,
     program,
-    network: step.network,
+    reach: step.reach,
     files: passedFiles,
   });
 }
@@ -130,7 +182,15 @@ function policyOf(step: BuildStep, program: string, options: StepOptions): BoxPo
 function judge(
   step: BuildStep,
   end: ProcessEnd,
-  seen: { isLate: boolean; isCanceled: boolean; lastLines: string[]; logPath: string; agentId: string; home: string },
+  seen: {
+    refused: Refusal;
+    isLate: boolean;
+    isCanceled: boolean;
+    lastLines: string[];
+    logPath: string;
+    agentId: string;
+    home: string;
+  },
 ): void {
   const shown = step.argv.join(" ").slice(0, 200);
   if (seen.isCanceled)
@@ -150,15 +210,22 @@ function judge(
       nextStep: `HOME=${seen.home} MIX_ENV=prod mix local.hex --force`,
     });
   }
-  throw new CoreError("build.failed", `"${shown}" ended with ${end.signal ?? `code ${end.exitCode}`}`, {
+  const { refused } = seen;
+  const where = refused?.host === undefined ? undefined : `${refused.host}:${refused.port}`;
+  const because = where === undefined ? "" : `; Core did not connect it to ${where} (${refused?.code})`;
+  throw new CoreError("build.failed", `"${shown}" ended with ${end.signal ?? `code ${end.exitCode}`}${because}`, {
     details: {
+      ...(where === undefined ? {} : { refused: where }),
       step: shown,
       exit_code: end.exitCode,
       signal: end.signal,
       last_lines: seen.lastLines,
       log_path: seen.logPath,
     },
-    nextStep: `opensentience agents logs ${seen.agentId} --build`,
+    nextStep:
+      refused?.code === "egress.private_address"
+        ? `add "${where}" to build.hosts in config.toml, if builds may reach it`
+        : `opensentience agents logs ${seen.agentId} --build`,
   });
 }
 

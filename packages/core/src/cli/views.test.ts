@@ -79,8 +79,13 @@ test("an early exit shows run, pid, log, end and last lines, whatever their form
 });
 
 test("a build plan shows phase, reach and where arguments begin", () => {
-  const plan = { steps: [{ phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true }], digest: "" };
-  expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network): npm ci 'a b' 'it'\''s'`);
+  const plan = {
+    steps: [
+      { phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true, reach: "public_hosts" as const },
+    ],
+    digest: "",
+  };
+  expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network: public hosts): npm ci 'a b' 'it'\''s'`);
   expect(planText(plain, { steps: [], digest: "" })).toContain("nothing to build");
 });
 

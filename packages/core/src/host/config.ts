@@ -66,6 +66,7 @@ export const SETTINGS = {
   "build.timeout_ms": { default: 900_000, kind: "count", min: 1_000, max: MAX_TIMER_MS },
   "build.max_output_bytes": { default: 10 * MEBI, kind: "count", min: 64 * KIBI, max: 1024 * MEBI },
   "build.pass_env": { default: [], kind: "texts", environment: "OPENSENTIENCE_BUILD_PASS_ENV" },
+  "build.hosts": { default: [], kind: "texts" },
   "launcher.stop_grace_ms": {
     default: 5_000,
     kind: "count",

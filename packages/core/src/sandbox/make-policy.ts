@@ -54,7 +54,7 @@ export function buildPolicy(build: {
   home: string;
   toolPath: string;
   program: string;
-  network: boolean;
+  reach: "none" | "public_hosts" | "machine";
   /** Files that variables of `build.pass_env` name. */
   files: readonly string[];
 }): BoxPolicy {
@@ -63,8 +63,12 @@ export function buildPolicy(build: {
     granted: [],
     hidden: [],
     own: [...own, ...build.files.flatMap(file)],
-    tools: tools(build.toolPath, build.program, own),
-    network: build.network ? "open" : "none",
+    // Node has to make the way out of an empty network.
+    tools: [
+      ...tools(build.toolPath, build.program, own),
+      ...(build.reach === "public_hosts" ? tools("", process.execPath, own) : []),
+    ],
+    network: build.reach === "machine" ? "open" : "none",
     limits: {},
   };
 }

@@ -67,11 +67,17 @@ function putBackText(files: readonly string[]): string {
   return `put back ${counted(files.length, "changed file")}: ${named}${more}\n`;
 }
 
+const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
+  none: "no network",
+  public_hosts: "network: public hosts",
+  machine: "this machine's whole network",
+};
+
 export function planText(style: Style, plan: BuildPlanJson): string {
   if (plan.steps.length === 0) return "  nothing to build: no step would run";
-  const steps = plan.steps.map(({ phase, argv, network }, index) => {
-    const reach = network ? style.paint("yellow", "network") : style.paint("dim", "no network");
-    return `  ${index + 1}. ${phase} (${reach}): ${commandText(argv)}`;
+  const steps = plan.steps.map(({ phase, argv, reach }, index) => {
+    const shown = style.paint(reach === "none" ? "dim" : "yellow", REACH[reach]);
+    return `  ${index + 1}. ${phase} (${shown}): ${commandText(argv)}`;
   });
   return steps.join("\n");
 }
