@@ -35,6 +35,25 @@ const SCREENS: Screen[] = [
       await page.getByRole("heading", { name: "The whole act" }).waitFor();
     },
   },
+  {
+    name: "types of events",
+    place: "/audit",
+    shows: "agent.run_started",
+    next: async (page) => {
+      await page.getByLabel("Event type").click();
+      await page.getByRole("listbox").getByRole("option").first().waitFor();
+    },
+  },
+  {
+    name: "without a sandbox",
+    place: agent("permissions"),
+    shows: "What it asks for",
+    next: async (page) => {
+      await page.getByLabel("Where no sandbox can be made, let it run without one").check();
+      await page.getByRole("button", { name: /without a sandbox…$/ }).click();
+      await page.getByRole("alertdialog").waitFor();
+    },
+  },
   { name: "doctor", place: "/doctor", shows: "bubblewrap" },
   { name: "settings", place: "/settings", shows: "web.session_idle_ms" },
   {
@@ -105,11 +124,7 @@ describe.skipIf(!hasChromium)("the page for everybody", () => {
     expect(await page.evaluate("document.activeElement.id")).toBe("content");
     await keys.press("/");
     await keys.type("helper");
-    await page
-      .getByText("Drifted", { exact: false })
-      .first()
-      .waitFor({ state: "detached" })
-      .catch(() => {});
+    await page.getByText(DRIFTED).waitFor({ state: "detached" });
     await keys.tabTo("Note helper");
     await keys.press("Enter");
     await page.getByRole("heading", { name: /Note helper/, level: 1 }).waitFor();

@@ -103,7 +103,7 @@ describe.skipIf(!hasChromium)("a grant", () => {
     await home.json(["agents", "run", AGENT]);
     for (const place of ["/", `/agents/${AGENT}/log`, "/audit", "/settings"]) {
       await goTo(page, place);
-      await notice.getByText("1 agent without a sandbox").waitFor();
+      await notice.getByText("1 agent runs without a sandbox").waitFor();
       await notice.getByRole("link", { name: AGENT }).waitFor();
     }
     await goTo(page, "/");

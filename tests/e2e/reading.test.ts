@@ -31,7 +31,7 @@ describe.skipIf(!hasChromium)("the page, read", () => {
     });
     const field = page.getByLabel("Event type");
     await field.pressSequentially("denied");
-    const options = page.getByRole("option");
+    const options = page.getByRole("listbox", { name: "Types of events" }).getByRole("option");
     await options.first().waitFor();
     expect(await options.allInnerTexts()).toEqual([expect.stringMatching(/security\.denied\s+An act was refused/)]);
     await field.fill("no such thing");
@@ -107,6 +107,36 @@ describe.skipIf(!hasChromium)("the page, read", () => {
     await expect.poll(() => term.innerText()).toBe(said === 0 ? "unknown" : `at least ${Math.floor(said / 1_000)} s`);
   });
 
+  test("on a telephone the chosen tab and tool are in view; on a wide screen the output ends with the window", async () => {
+    await home.json(["agents", "run", AGENT]);
+    const inView = (selector: string): Promise<boolean> =>
+      page.evaluate<boolean>(`(() => {
+        const { left, right } = document.querySelector("${selector}").getBoundingClientRect();
+        return left >= 0 && right <= innerWidth;
+      })()`);
+    for (const [tab, name] of [
+      ["manifest", "Manifest"],
+      ["", "Overview"],
+      ["tools", "Tools"],
+    ]) {
+      await page.setViewportSize({ width: 360, height: 740 });
+      await goTo(page, `/agents/${AGENT}/${tab}`);
+      await page.getByRole("tab", { name: name ?? "", selected: true }).waitFor();
+      await expect.poll(() => inView(".tab[data-active]"), { message: name ?? "" }).toBe(true);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await goTo(page, `/agents/${AGENT}/log`);
+    await page.locator(".run-charts").waitFor();
+    const below = (): Promise<number> =>
+      page.evaluate<number>(`innerHeight - document.querySelector(".log-foot").getBoundingClientRect().bottom`);
+    await expect.poll(below).toBeGreaterThan(0);
+    expect(await below()).toBeLessThan(60);
+    expect(await page.locator(".log-box").evaluate((box) => box.clientHeight)).toBeGreaterThan(360);
+    expect(await page.evaluate("document.documentElement.scrollHeight - innerHeight")).toBe(0);
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await home.json(["agents", "stop", AGENT]);
+  });
+
   test("letters that are typed while the address catches up are not taken back", async () => {
     await goTo(page, "/");
     const search = page.getByLabel("Search agents");
@@ -118,7 +148,8 @@ describe.skipIf(!hasChromium)("the page, read", () => {
         Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
         field.dispatchEvent(new Event("input", { bubbles: true }));
       };
-      addEventListener("hashchange", () => type("reader"), { once: true, capture: true });
+      const later = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
+      addEventListener("hashchange", () => { type("reade"); later(() => type(field.value + "r")); }, { once: true, capture: true });
       type("rea");
     }`);
     await expect.poll(() => page.url()).toContain("q=reader");

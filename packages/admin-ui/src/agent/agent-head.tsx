@@ -36,7 +36,7 @@ export function AgentHead({ agent, onAct }: Props) {
           <StatusBadge agent={agent} />
           {isLive && <HealthBadge health={run.health} />}
           {isLive && <IsolationBadge isolation={run.isolation} />}
-          {agent.approval?.status === "active" && agent.approval.unsandboxed && (
+          {agent.approval?.status === "active" && agent.approval.unsandboxed && !isLive && (
             <Badge tone="bad" title="Where no sandbox can be made it runs all the same, until its approval ends.">
               May run without a sandbox
             </Badge>

@@ -30,15 +30,17 @@ export function RunsTab({ agent }: { agent: Agent }) {
   const wanted = query.get("run");
   const chosen = items.find((run) => run.run_id === wanted) ?? newest;
   return (
-    <div className="runs">
+    <div className={items.length === 1 ? "runs runs-single" : "runs"}>
       <RunList
         runs={items}
         chosen={chosen.run_id}
         onChoose={(run) => change({ run: run === newest.run_id ? "" : run })}
       />
       <div className="stack runs-main">
-        <RunFacts run={chosen} readAt={runs.dataUpdatedAt} />
-        {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
+        <div className="run-head">
+          <RunFacts run={chosen} readAt={runs.dataUpdatedAt} />
+          {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
+        </div>
         <LogView key={chosen.run_id} agentId={agent.agent_id} run={chosen} />
       </div>
     </div>

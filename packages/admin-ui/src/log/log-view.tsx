@@ -8,6 +8,7 @@ import { SearchBox } from "../ui/search-box.tsx";
 import { counted } from "../ui/time.tsx";
 import { filterLines, type LogFilter } from "./log-lines.ts";
 import { LogRow } from "./log-row.tsx";
+import { useFill } from "./use-fill.ts";
 import { useLog } from "./use-log.ts";
 
 const LINE_PX = 20;
@@ -33,6 +34,7 @@ export function LogView({ agentId, run }: { agentId: string; run: PsItemJson }) 
   const log = useLog(agentId, run, isLive, isPaused);
   const shown = useMemo(() => filterLines(log.lines, filter), [log.lines, filter]);
   const box = useRef<HTMLDivElement>(null);
+  const fillPx = useFill(box);
   const rows = useVirtualizer({
     count: shown.length,
     getScrollElement: () => box.current,
@@ -86,6 +88,7 @@ export function LogView({ agentId, run }: { agentId: string; run: PsItemJson }) 
         aria-label={`Output of ${agentId}`}
         tabIndex={0}
         onScroll={scrolled}
+        style={fillPx === undefined ? undefined : { height: fillPx }}
       >
         {shown.length === 0 && <p className="log-empty">{emptyText(log.isLoading, log.lines.length, isLive)}</p>}
         <div className="log-lines" style={{ height: rows.getTotalSize() }}>

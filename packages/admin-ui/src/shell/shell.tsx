@@ -111,7 +111,9 @@ function Unsandboxed() {
     <section className="notice notice-bad" aria-label="Without a sandbox">
       <Icon name="alert" />
       <span>
-        <strong>{counted(open.length, "agent")} without a sandbox:</strong>{" "}
+        <strong>
+          {counted(open.length, "agent")} {open.length === 1 ? "runs" : "run"} without a sandbox:
+        </strong>{" "}
         {open.slice(0, MOST_NAMED).map(({ agent_id: agentId }, index) => (
           <span key={agentId}>
             {index > 0 && ", "}

@@ -121,7 +121,7 @@ function AddButton({ onClick, disabled }: IconButtonProps) {
   return (
     <Button
       small
-      icon="down"
+      icon="plus"
       disabled={disabled === true}
       {...(onClick === undefined ? {} : { onClick: (event) => onClick(event) })}
     >

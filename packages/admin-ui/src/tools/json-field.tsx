@@ -30,7 +30,7 @@ export function JsonField({ fieldPathId, formData, onChange, errorSchema, rawErr
     <>
       <textarea
         id={id}
-        className="form-control form-lines code"
+        className="form-control form-lines form-document code"
         rows={Math.min(14, Math.max(3, text.split("\n").length))}
         value={text}
         spellCheck={false}

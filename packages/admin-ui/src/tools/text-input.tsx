@@ -15,7 +15,7 @@ export function TextInput(props: WidgetProps) {
     <textarea
       id={id}
       name={htmlName ?? id}
-      className="form-control form-lines"
+      className={least > 1 ? "form-control form-lines form-document" : "form-control form-lines"}
       rows={Math.min(MOST_ROWS, Math.max(least, text.split("\n").length))}
       value={text}
       required={required ?? false}

@@ -42,7 +42,7 @@ function Console({ tool }: { tool: Tool }) {
     <div className="stack console">
       <section className="card">
         <div className="card-head">
-          <h2>
+          <h2 className="tool-title">
             <OutsideText text={tool.name} />
           </h2>
           {isForm(schema) && (
@@ -106,7 +106,7 @@ export function KeptOutput({ agentId, toolName }: { agentId: string; toolName: s
   return (
     <div className="stack console">
       <section className="card">
-        <h2>
+        <h2 className="tool-title">
           <OutsideText text={toolName} />
         </h2>
         <p className="muted">

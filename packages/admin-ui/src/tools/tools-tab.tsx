@@ -38,6 +38,7 @@ export function ToolsTab({ agent }: { agent: Agent }) {
               type="button"
               className="tool-choice"
               aria-current={choice === chosen ? "true" : undefined}
+              ref={choice === chosen ? intoView : null}
               onClick={() => change({ tool: choice.name })}
             >
               <ToolMark {...choice} />
@@ -54,6 +55,14 @@ export function ToolsTab({ agent }: { agent: Agent }) {
       </Suspense>
     </div>
   );
+}
+
+/** On a narrow screen the tools are a strip that is wider than it. */
+function intoView(chosen: HTMLElement | null): void {
+  const place = chosen?.parentElement;
+  const strip = place?.parentElement;
+  if (place == null || strip == null) return;
+  strip.scrollLeft = place.offsetLeft - strip.offsetLeft - (strip.clientWidth - place.offsetWidth) / 2;
 }
 
 function choicesOf(tools: readonly Tool[], marks: readonly CallMark[]): Choice[] {
