@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
 import { auditRows } from "../support/audit-rows.ts";
+import { controlOf } from "../support/control-calls.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { answer, Speaker } from "../support/core-transcript.ts";
 
@@ -42,6 +43,19 @@ function streamUnread(): Socket {
   );
   return socket;
 }
+
+test("an input that an agent could not read is refused", async () => {
+  const peer = await callee.open();
+  const control = await controlOf(home);
+  const params = { agent_id: callee.agentId, tool_name: "say" };
+  const deep = JSON.parse(`${"[".repeat(62)}${"]".repeat(62)}`) as unknown;
+  const many = Array.from({ length: 262_144 }, () => 1);
+  for (const input of [{ deep }, { many }])
+    await expect(control.call("call_tool", { params, body: { input } })).rejects.toMatchObject({
+      code: "tool.invalid_input",
+    });
+  expect(peer.heard.filter(({ message }) => message?.["type"] === "core.tool.call")).toEqual([]);
+});
 
 /** The id of the next call that the agent is given. */
 async function given(peer: Peer): Promise<string> {

@@ -34,7 +34,7 @@ export {
   toolDefinition,
   type ToolDefinition,
 } from "./runtime/tool-messages.ts";
-export { MAX_DEPTH, parseWireObject } from "./wire-json.ts";
+export { MAX_DEPTH, MAX_VALUES, parseWireObject } from "./wire-json.ts";
 
 /** What only an agent sends. */
 export const AGENT_MESSAGES = {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MAX_DEPTH, parseWireObject, type ForwardedMember } from "./wire-json.ts";
+import { MAX_DEPTH, MAX_VALUES, parseWireObject, type ForwardedMember } from "./wire-json.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -140,6 +140,23 @@ describe("parseWireObject", () => {
     expect(MAX_DEPTH).toBe(64);
     expect(parsedText(nested(64)).value).toBeTypeOf("object");
     for (const text of [nested(65), nested(10_000), "[".repeat(3_000_000), `{"a":1,"a":${nested(64)}}`])
+      expect(() => parsedText(text)).toThrow(expect.objectContaining({ code: "protocol.invalid_frame" }));
+  });
+
+  test("takes so many values and refuses more", () => {
+    const items = (count: number, item: string): string => `{"a":[${Array(count).fill(item).join()}]}`;
+    const members = (count: number): string =>
+      `{${Array.from({ length: count }, (_, at) => `"${at.toString(36)}":"a,[]{}:"`).join()}}`;
+    // The object around it is one, and its member another one.
+    expect(parsedText(items(MAX_VALUES - 2, "1")).value).toBeTypeOf("object");
+    expect(parsedText(items((MAX_VALUES - 2) / 2, "[]")).value).toBeTypeOf("object");
+    expect(parsedText(members(MAX_VALUES / 2)).value).toBeTypeOf("object");
+    for (const text of [
+      items(MAX_VALUES - 1, "1"),
+      items(MAX_VALUES / 2, "[]"),
+      members(MAX_VALUES / 2 + 1),
+      items(60_000, `${"[".repeat(60)}${"]".repeat(60)}`),
+    ])
       expect(() => parsedText(text)).toThrow(expect.objectContaining({ code: "protocol.invalid_frame" }));
   });
 

@@ -4,7 +4,7 @@
  * SECURITY: only what a handler says on purpose leaves the agent; of a stray error its text stays in the agent's own log.
  * Pinned by "a stray error says nothing of itself".
  */
-import { MAX_DEPTH, type WireError } from "@opensentience/protocol";
+import { MAX_DEPTH, MAX_VALUES, type WireError } from "@opensentience/protocol";
 
 /** UTF-16 units of an error's message. */
 const MAX_MESSAGE = 2_000;
@@ -12,6 +12,7 @@ const MAX_MESSAGE = 2_000;
 const MAX_DETAILS = 16_384;
 /** The envelope and the payload stand around every value. */
 const MAX_VALUE_DEPTH = MAX_DEPTH - 4;
+const MAX_VALUES_IN_IT = MAX_VALUES - 1_000;
 const CODE = /^[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*$/;
 /** Complaints of one process: a peer that provokes them must not fill the log. */
 const MAX_COMPLAINTS = 500;
@@ -29,7 +30,7 @@ export class ToolError extends Error {
   }
 }
 
-/** The value as bytes of JSON. Throws ToolError: the first of `codes` for what is no JSON, the second for what is over `maxBytes`. */
+/** The value as bytes of JSON. Throws ToolError: the first of `codes` for what is no JSON, the second for what is over `maxBytes` or holds too many values. */
 export function jsonBytes(value: unknown, what: string, maxBytes: number, codes: readonly [string, string]): Buffer {
   let text: string | undefined;
   try {
@@ -41,7 +42,9 @@ export function jsonBytes(value: unknown, what: string, maxBytes: number, codes:
   if (text.length > maxBytes || Buffer.byteLength(text) > maxBytes) {
     throw new ToolError(codes[1], `${what} is over ${maxBytes} bytes`);
   }
-  if (depthOf(text) > MAX_VALUE_DEPTH) throw new ToolError(codes[0], `${what} nests deeper than ${MAX_VALUE_DEPTH}`);
+  const { depth, values } = extentOf(text);
+  if (depth > MAX_VALUE_DEPTH) throw new ToolError(codes[0], `${what} nests deeper than ${MAX_VALUE_DEPTH}`);
+  if (values > MAX_VALUES_IN_IT) throw new ToolError(codes[1], `${what} holds more than ${MAX_VALUES_IN_IT} values`);
   return Buffer.from(text);
 }
 
@@ -97,17 +100,21 @@ function stackOf(thrown: unknown): string {
   }
 }
 
-/** Objects and lists inside each other, of a text that JSON.stringify made. */
-function depthOf(json: string): number {
+/** Objects and lists inside each other, and values as Core counts them, of a text that JSON.stringify made. */
+function extentOf(json: string): { depth: number; values: number } {
   let depth = 0;
   let most = 0;
+  let values = 0;
   for (let at = 0; at < json.length; at += 1) {
     const unit = json.charCodeAt(at);
     if (unit === 0x22) at = endOfString(json, at);
-    else if (unit === 0x7b || unit === 0x5b) most = Math.max(most, (depth += 1));
-    else if (unit === 0x7d || unit === 0x5d) depth -= 1;
+    else if (unit === 0x7b || unit === 0x5b) {
+      most = Math.max(most, (depth += 1));
+      values += 1;
+    } else if (unit === 0x7d || unit === 0x5d) depth -= 1;
+    else if (unit === 0x2c || unit === 0x3a) values += 1;
   }
-  return most;
+  return { depth: most, values };
 }
 
 function endOfString(json: string, start: number): number {

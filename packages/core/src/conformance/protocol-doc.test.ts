@@ -9,6 +9,7 @@ import {
   MAX_DEPTH,
   MAX_FRAME_BYTES,
   MAX_TOOLS,
+  MAX_VALUES,
   MESSAGE_ENVELOPE,
   toolDefinition,
 } from "@opensentience/protocol";
@@ -147,6 +148,6 @@ describe("docs/protocol.md", () => {
 
   test("has the limits of the code", () => {
     const numbers = below("Limits").replaceAll(/(\d) (?=\d)/g, "$1");
-    for (const limit of [MAX_FRAME_BYTES, MAX_DEPTH, MAX_TOOLS]) expect(numbers).toContain(String(limit));
+    for (const limit of [MAX_FRAME_BYTES, MAX_DEPTH, MAX_VALUES, MAX_TOOLS]) expect(numbers).toContain(String(limit));
   });
 });

@@ -1,6 +1,7 @@
 /** Tools and calls as the control API shows them. */
 import {
   CoreError,
+  parseWireObject,
   type ToolCallJson,
   type ToolDetailJson,
   type ToolJson,
@@ -140,12 +141,31 @@ function notRead(answer: CallAnswer): ToolCallJson {
   return { ...answerJson(answer), status: "failed", output: null, error };
 }
 
+/** An input of fewer bytes is neither too deep nor too much. */
+const SMALL_INPUT = 100;
+
+/**
+ * An agent's reader takes no deeper nesting and no more values: its session would end. Throws `tool.invalid_input`. Pinned by
+ * "an input that an agent could not read is refused".
+ */
+function checkReadable(input: Uint8Array): void {
+  if (input.length < SMALL_INPUT) return;
+  try {
+    parseWireObject(Buffer.concat([Buffer.from('{"payload":{"input":'), input, Buffer.from("}}")]));
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    throw new CoreError("tool.invalid_input", error.message.replace("a frame", "the input"));
+  }
+}
+
 function request(input: Input, signal: AbortSignal, onStream: CallRequest["onStream"]): CallRequest {
   const body = input.body as { input: Record<string, unknown>; timeout_ms?: number; idempotency_key?: string };
+  const inputBytes = new TextEncoder().encode(JSON.stringify(body.input));
+  checkReadable(inputBytes);
   return {
     toolId: toolId(input.params),
     input: body.input,
-    inputBytes: new TextEncoder().encode(JSON.stringify(body.input)),
+    inputBytes,
     act: input.act,
     timeoutMs: body.timeout_ms,
     idempotencyKey: body.idempotency_key,
