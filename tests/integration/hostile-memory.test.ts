@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
+import { encodeFrame, MAX_FRAME_BYTES } from "../../packages/protocol/src/frame.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { controlOf } from "../support/control-calls.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
@@ -14,12 +15,13 @@ import { answer, Speaker } from "../support/core-transcript.ts";
 /** What Core may take on its heap: far less than each attack below would have it keep. */
 const HEAP_MEGABYTES = 160;
 const CHUNK = "x".repeat(1_000_000);
-const CHUNKS = 600;
+const CHUNKS = 300;
 const OVER_MS = 40_000;
 
 let home: CoreHome;
 let corePid = 0;
 let callee: Speaker;
+let asking: Speaker;
 
 beforeAll(async () => {
   home = await newHome({
@@ -27,6 +29,7 @@ beforeAll(async () => {
     settings: { "runtime.heartbeat_interval_ms": 60_000, "runtime.calls_per_minute": 1_000_000 },
   });
   callee = await Speaker.install(home, "com.example.callee", ["tools", "streaming"]);
+  asking = await Speaker.install(home, "com.example.caller", ["tools"], [`tool:invoke:${callee.agentId}/say`]);
   corePid = await home.corePid();
 }, 60_000);
 afterAll(() => home.dispose());
@@ -73,7 +76,7 @@ test("a stream that nobody reads ends before it fills Core's memory", async () =
   for (let seq = 1; seq <= CHUNKS && !canceled(peer) && peer.ended === undefined; seq += 1) {
     peer.send({ type: "agent.tool.stream", payload: { call_id, seq, channel: "log", data } });
     // Sent together they would wait here.
-    if (seq % 20 === 0) await new Promise(setImmediate);
+    await new Promise(setImmediate);
   }
   await eventually(() => canceled(peer) || peer.ended !== undefined, "the call to be canceled", OVER_MS);
   peer.send({ type: "agent.tool.result", payload: { call_id, status: "canceled" } });
@@ -85,4 +88,98 @@ test("a stream that nobody reads ends before it fills Core's memory", async () =
   expect(peer.ended).toBeUndefined();
   expect(await home.corePid()).toBe(corePid);
   caller.destroy();
+});
+
+const payloadOf = (message: Record<string, unknown> | undefined): Record<string, unknown> | undefined =>
+  message?.["payload"] as Record<string, unknown> | undefined;
+
+/** How the caller's own call ended. */
+async function ended(peer: Peer, callId: string): Promise<unknown> {
+  const find = (): unknown => {
+    const found = peer.heard.find(
+      ({ message }) => message?.["type"] === "core.tool.result" && payloadOf(message)?.["call_id"] === callId,
+    );
+    const { status, error } = payloadOf(found?.message) ?? {};
+    return found && ((error as { code?: string } | undefined)?.code ?? status);
+  };
+  return await eventually(find, () => `the answer to ${callId}: ${peer.ended ?? "silence"}`, OVER_MS);
+}
+
+/** What Core writes with more characters than it came with: `1e20` is a 1 with twenty zeros. */
+function inflating(message: Record<string, unknown>): Uint8Array {
+  const whole = { v: 1, id: "inflating", ts: "2026-01-02T03:04:05.678Z", ...message };
+  const text = JSON.stringify(whole).replaceAll('"1e20"', Array(220_000).fill("1e20").join());
+  return encodeFrame([Buffer.from(text)]);
+}
+
+test("what is too large to be forwarded fails its call and ends no agent", async () => {
+  const peer = await callee.open();
+  const caller = await asking.open();
+  const tool_id = `${callee.agentId}/say`;
+  const large = { list: ["1e20"] };
+
+  caller.write(
+    inflating({ type: "agent.tool.call", payload: { call_id: "context", tool_id, input: {}, context: large } }),
+  );
+  expect(await ended(caller, "context")).toBe("protocol.frame_too_large");
+
+  caller.send({ type: "agent.tool.call", payload: { call_id: "details", tool_id, input: {} } });
+  const details = { code: "x", message: "m", details: large };
+  const call_id = await given(peer);
+  peer.write(inflating({ type: "agent.tool.result", payload: { call_id, status: "failed", error: details } }));
+  expect(await ended(caller, "details")).toBe("protocol.frame_too_large");
+
+  // A frame of the callee's that is full becomes larger by the ids that the caller has to hear.
+  const correlation_id = "c".repeat(190);
+  caller.send({
+    type: "agent.tool.call",
+    correlation_id,
+    payload: { call_id: "i".repeat(190), tool_id, input: {} },
+  });
+  const piece = { call_id: await given(peer), seq: 1, channel: "log", data: { text: "" } };
+  const around = peer.frame({ type: "agent.tool.stream", id: "s", ts: "2026-01-02T03:04:05Z", payload: piece }).length;
+  piece.data.text = "x".repeat(MAX_FRAME_BYTES + 4 - around);
+  peer.send({ type: "agent.tool.stream", id: "s", ts: "2026-01-02T03:04:05Z", payload: piece });
+  await eventually(() => canceled(peer), "the call to be canceled", OVER_MS);
+  peer.send({ type: "agent.tool.result", payload: { call_id: piece.call_id, status: "canceled" } });
+  expect(await ended(caller, "i".repeat(190))).toBe("protocol.frame_too_large");
+  expect([caller.ended, peer.ended]).toEqual([undefined, undefined]);
+});
+
+test("a callee that streams and answers faster than its caller reads ends no caller", async () => {
+  const peer = await callee.open();
+  const caller = await asking.open();
+  const tool_id = `${callee.agentId}/say`;
+  caller.send({ type: "agent.tool.call", payload: { call_id: "stream", tool_id, input: {} } });
+  const call_id = await given(peer);
+  caller.stopReading();
+  for (let seq = 1; seq <= 60 && !canceled(peer); seq += 1) {
+    peer.send({ type: "agent.tool.stream", payload: { call_id, seq, channel: "log", data: { text: CHUNK } } });
+    await new Promise(setImmediate);
+  }
+  await answer(peer, { type: "core.tool.cancel" });
+  caller.readOn();
+  peer.send({ type: "agent.tool.result", payload: { call_id, status: "canceled" } });
+  expect(await ended(caller, "stream")).toBe("limit.stream");
+  expect([caller.ended, peer.ended]).toEqual([undefined, undefined]);
+
+  const calls = Array.from({ length: 14 }, (_, index) => `large-${index}`);
+  for (const one of calls) caller.send({ type: "agent.tool.call", payload: { call_id: one, tool_id, input: {} } });
+  const ids: string[] = [];
+  while (ids.length < calls.length) ids.push(await given(peer));
+  caller.stopReading();
+  const output = CHUNK.repeat(3);
+  for (const one of ids)
+    peer.send({ type: "agent.tool.result", payload: { call_id: one, status: "succeeded", output } });
+  await eventually(
+    () =>
+      auditRows(home, "tool.call_completed").filter(({ metadata }) => ids.includes(String(metadata["call_id"])))
+        .length === ids.length,
+    "the ends of the calls",
+    OVER_MS,
+  );
+  caller.readOn();
+  const ends = await Promise.all(calls.map((one) => ended(caller, one)));
+  expect(new Set(ends)).toEqual(new Set(["succeeded", "limit.stream"]));
+  expect([caller.ended, peer.ended]).toEqual([undefined, undefined]);
 });

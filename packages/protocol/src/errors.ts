@@ -100,7 +100,7 @@ export const ERROR_CODES = {
   "agent.not_found": { kind: "not_found", meaning: "The catalog has no agent with that id." },
   "limit.stream": {
     kind: "unavailable",
-    meaning: "What a call streams was not read fast enough, so the call was ended.",
+    meaning: "What a call streams or answers was not read fast enough, so the call was ended.",
   },
   "agent.unhealthy": { kind: "unavailable", meaning: "The agent is unhealthy and gets no new calls." },
   "run.not_found": { kind: "not_found", meaning: "No run has that id, or the agent has never run." },

@@ -79,6 +79,10 @@ export class Peer {
     this.#socket.pause();
   }
 
+  readOn(): void {
+    this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.end();
   }

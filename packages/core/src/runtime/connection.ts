@@ -20,6 +20,8 @@ const TURN_MS = 5;
 const MAX_QUEUED_BYTES = 33_554_432;
 /** So much may wait before nobody should add to it, in bytes. */
 const BEHIND_BYTES = 8_388_608;
+/** So much may wait before what others have for the agent is no longer added, in bytes: one frame more and a rest fit. */
+const FULL_BYTES = 25_165_824;
 
 export type ConnectionHandlers = {
   /** One whole body. What it throws ends the connection. */
@@ -76,7 +78,16 @@ export class Connection {
    * refused long before. Pinned by "large inputs that come together end no agent that reads".
    */
   get isBehind(): boolean {
-    return this.#socket.writableLength + this.#frameBytes > BEHIND_BYTES;
+    return this.#waitingBytes > BEHIND_BYTES;
+  }
+
+  /** SECURITY: nor what it is answered and streamed. Pinned by "a callee that streams faster than its caller reads ends no caller". */
+  get isFull(): boolean {
+    return this.#waitingBytes > FULL_BYTES;
+  }
+
+  get #waitingBytes(): number {
+    return this.#socket.writableLength + this.#frameBytes;
   }
 
   /** What is not read cannot end a frame: the time of one that has begun stands still. */

@@ -7,6 +7,7 @@ import {
   type AgentMessage,
   type WireError,
 } from "@opensentience/protocol";
+import type { Stream } from "./call.ts";
 import type { Session } from "./session.ts";
 import type { ToolRouter } from "./tool-router.ts";
 import { WaitingCaller } from "./waiting-caller.ts";
@@ -64,6 +65,7 @@ export class RunCalls {
     const echoed = { ...echoedIds(message), in_reply_to: message.id };
     try {
       const answer = await this.#routed(message);
+      if ((answer.output ?? answer.error?.details) !== undefined && this.#session.isFull) throw unread("was answered");
       this.#session.send(
         "core.tool.result",
         { call_id: callId, status: answer.status, ...(answer.error === undefined ? {} : { error: answer.error }) },
@@ -93,8 +95,9 @@ export class RunCalls {
     }
     const caller = new WaitingCaller();
     this.#underWay.set(callId, caller);
+    let refused: CoreError | undefined;
     try {
-      return await this.#router.call({
+      const answer = await this.#router.call({
         toolId,
         input,
         inputBytes: message.payloadBytes("input") ?? new TextEncoder().encode(JSON.stringify(input)),
@@ -104,17 +107,37 @@ export class RunCalls {
         idempotencyKey,
         context,
         caller,
-        onStream: (chunk) =>
-          this.#session.send(
-            "core.tool.stream",
-            { call_id: callId, seq: chunk.payload.seq, channel: chunk.payload.channel },
-            { ...echoedIds(message), splice: ["data", chunk.payloadBytes("data") ?? NO_DATA] },
-          ),
+        onStream: (chunk) => {
+          if (refused !== undefined) return;
+          try {
+            this.#forward(message, chunk);
+          } catch (error) {
+            refused = toCoreError(error);
+            caller.leave();
+          }
+        },
       });
+      if (refused !== undefined) throw refused;
+      return answer;
     } finally {
       this.#underWay.delete(callId);
     }
   }
+
+  /** Throws `limit.stream`, `protocol.frame_too_large`: the call has no use any more. */
+  #forward(message: CallMessage, chunk: Stream): void {
+    if (this.#session.isFull) throw unread("was streamed");
+    const { seq, channel } = chunk.payload;
+    this.#session.send(
+      "core.tool.stream",
+      { call_id: message.payload.call_id, seq, channel },
+      { ...echoedIds(message), splice: ["data", chunk.payloadBytes("data") ?? NO_DATA] },
+    );
+  }
+}
+
+function unread(what: string): CoreError {
+  return new CoreError("limit.stream", `what it ${what} was not read fast enough`);
 }
 
 const NO_DATA = new TextEncoder().encode("{}");

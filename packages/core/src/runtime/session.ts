@@ -109,6 +109,11 @@ export class Session {
     return this.#connection?.isBehind === true;
   }
 
+  /** So much of what was sent is not read yet that answers and streams for it have no place. */
+  get isFull(): boolean {
+    return this.#connection?.isFull === true;
+  }
+
   /** A new connection on the run's socket. */
   accept(socket: Socket): void {
     let connection: Connection;
@@ -126,8 +131,15 @@ export class Session {
     });
   }
 
+  /**
+   * Throws `protocol.frame_too_large`. SECURITY: what another agent sent may be larger when it is forwarded, and the reader of
+   * such a frame ends its session. Pinned by "what is too large to be forwarded fails its call and ends no agent".
+   */
   send<K extends CoreMessageType>(type: K, payload: Parameters<typeof encodeMessage<K>>[1], extras: Extras = {}): void {
-    this.#connection?.send(encodeMessage(type, payload, { ...extras, id: this.#nextId(), ts: timestamp() }));
+    const frame = encodeMessage(type, payload, { ...extras, id: this.#nextId(), ts: timestamp() });
+    if (frame.length > MAX_FRAME_BYTES)
+      throw new CoreError("protocol.frame_too_large", `${type} would not fit a frame`);
+    this.#connection?.send(frame);
   }
 
   /** Unique among what Core says in this session. */

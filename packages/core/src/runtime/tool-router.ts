@@ -249,23 +249,29 @@ export class ToolRouter {
     );
     this.#calls.set(callId, { call, agentId, request });
     request.caller.onGone(() => call.cancel(CALLER_GONE.message));
-    session.send(
-      "core.tool.call",
-      {
-        call_id: callId,
-        tool_id: tool.toolId,
-        timeout_ms: totalMs,
-        caller: request.act.actor,
-        idempotency_key: request.idempotencyKey,
-        context: request.context,
-      },
-      {
-        request_id: callId,
-        correlation_id: request.act.correlationId ?? callId,
-        causation_id: causationId,
-        splice: ["input", request.inputBytes],
-      },
-    );
+    try {
+      session.send(
+        "core.tool.call",
+        {
+          call_id: callId,
+          tool_id: tool.toolId,
+          timeout_ms: totalMs,
+          caller: request.act.actor,
+          idempotency_key: request.idempotencyKey,
+          context: request.context,
+        },
+        {
+          request_id: callId,
+          correlation_id: request.act.correlationId ?? callId,
+          causation_id: causationId,
+          splice: ["input", request.inputBytes],
+        },
+      );
+    } catch (error) {
+      // Its context may be what does not fit a frame.
+      if (!(error instanceof CoreError)) throw error;
+      call.fail(error.code, error.message);
+    }
     return call.outcome;
   }
 }
