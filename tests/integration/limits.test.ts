@@ -47,6 +47,35 @@ test("a run that takes more memory than it may ends, and says what it had", asyn
   expect(reason).toMatch(/^it took .* MiB, over the limit of 200 MiB$|its memory was limited to 200 MiB/);
 });
 
+test("a fork bomb gets no more processes than it may, and its end says so", async () => {
+  const held = await newHome({ settings: { "limits.processes": 40 } });
+  const own = actsIn(() => held);
+  const text =
+    "#!/usr/bin/env python3\nimport os, sys, time\nprint('started', flush=True)\nn = 0\ntry:\n  while n < 400:\n    if os.fork() == 0: time.sleep(1000)\n    n += 1\nexcept OSError: print('refused at', n, flush=True); time.sleep(1); sys.exit(3)\nprint('all of them', flush=True); time.sleep(1000)\n";
+  try {
+    await own.enabled("forks.on", program(text));
+    const started = await own.run("forks.on");
+    const record = auditRows(held, "agent.run_started").filter(({ subject }) => subject === started.run_id);
+    const how = (record.at(-1)?.metadata["limits"] as Record<string, string> | undefined)?.["processes:40"];
+    const { checks } = await held.json<{ checks: { name: string; message: string }[] }>(["doctor"], { codes: [0, 1] });
+    const said = checks.find(({ name }) => name === "limits")?.message ?? "";
+    if (how === "advisory") {
+      // Root on a machine that lets it make no control group.
+      expect(said).toContain("processes: only recorded");
+      return;
+    }
+    expect([how, said]).toEqual(["enforced", expect.stringContaining("processes: held by the kernel")]);
+    expect(await own.ended("forks.on")).toMatchObject({ status: "crashed", exit_code: 3 });
+    const refusal = (await own.logs("forks.on")).find((line) => line.startsWith("refused at"));
+    expect(Number(refusal?.slice(11))).toBeLessThan(40);
+    if (said.includes("memory: held")) {
+      expect((await own.ended("forks.on")).reason).toContain("it wanted more than the 40 processes it may have");
+    }
+  } finally {
+    await held.dispose();
+  }
+});
+
 test("an approval that would only be advisory is refused where the operator requires more", async () => {
   const strict = await newHome({ settings: { "sandbox.require_enforced": true } });
   const own = actsIn(() => strict);

@@ -25,7 +25,7 @@ import type { Paths } from "./host/paths.ts";
 import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
 import { WebPage } from "./page.ts";
-import { describeHeld, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
+import { describeHeld, openControlGroups, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
 import { logLimits, makeServices, notIntact, openAuditLog, reconcile } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, LiveEvents, type Domain } from "./web/web.ts";
@@ -145,7 +145,7 @@ export class Core {
       const log = new TextLog({ path: paths.coreLog, limits: logLimits(config), redactor });
       const instanceId = newId("core");
       page = await WebPage.bind({ config, instanceId, redactor, note: (line) => log.line(line) });
-      const probe = await probeSandbox(config.toolPath);
+      const probe = { ...(await probeSandbox(config.toolPath)), groups: openControlGroups() };
       const core = new Core({ paths, config, lock, log, redactor, probe, page, instanceId });
       await core.#open();
       return core;

@@ -130,7 +130,11 @@ export function makeServices(
       logs,
       keepRuns: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
-      limits: { memoryBytes: config.get("limits.memory_bytes"), diskBytes: config.get("limits.disk_bytes") },
+      limits: {
+        memoryBytes: config.get("limits.memory_bytes"),
+        diskBytes: config.get("limits.disk_bytes"),
+        processes: config.get("limits.processes"),
+      },
       sandbox: {
         mode: config.get("sandbox.mode"),
         requireEnforced: config.get("sandbox.require_enforced"),

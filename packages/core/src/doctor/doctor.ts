@@ -11,7 +11,7 @@ import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
 import { configFileFault, type SandboxMode } from "../host/config.ts";
 import { freeSpace, FULL_SPACE } from "../host/full-disk.ts";
-import type { SandboxProbe } from "../sandbox/sandbox.ts";
+import { NO_GROUPS, rlimitHoldsProcesses, type SandboxProbe } from "../sandbox/sandbox.ts";
 
 export type HealthInput = {
   toolPath: string;
@@ -50,6 +50,7 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
     ...(await checkPrograms(input.toolPath)),
     checkUser(process.geteuid?.()),
     checkSandbox(input),
+    checkLimits(input),
     await checkConfig(input.configFile),
     checkDatabase(input.degraded),
     await checkAudit(audit),
@@ -131,6 +132,19 @@ function checkSandbox({ probe, sandboxMode }: HealthInput): Check {
     `${probe.reason ?? "not available"}; without a sandbox nothing is built and no agent runs${outlives}`,
     probe.bwrapPath === undefined ? INSTALL_BWRAP : namespaceSetting(),
   );
+}
+
+/** No fault: a machine without them is as its owner set it up. */
+function checkLimits({ probe: { groups = NO_GROUPS, features } }: HealthInput): Check {
+  const names = { memory: "memory", pids: "processes", cpu: "processor time" };
+  const each = Object.entries(names).map(([controller, name]) => {
+    const parent = groups[controller as keyof typeof names];
+    if ("folder" in parent) return `${name}: held by the kernel`;
+    if (controller === "memory") return `${name}: Core looks, and ends a run over it (${parent.reason})`;
+    const isHeld = controller === "pids" && features !== undefined && rlimitHoldsProcesses();
+    return isHeld ? `${name}: held by the kernel` : `${name}: only recorded (${parent.reason})`;
+  });
+  return good("limits", `of a run: ${each.join("; ")}`);
 }
 
 function namespaceSetting(): string {

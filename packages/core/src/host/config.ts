@@ -78,6 +78,7 @@ export const SETTINGS = {
   "sandbox.require_enforced": { default: false, kind: "boolean" },
   "limits.memory_bytes": { default: 0, kind: "count", min: 0, max: MAX_BYTES },
   "limits.disk_bytes": { default: 0, kind: "count", min: 0, max: MAX_BYTES },
+  "limits.processes": { default: 0, kind: "count", min: 0, max: 1_000_000 },
   "restart.policy": { default: "never", kind: "policy" },
   "restart.max_attempts": { default: 5, kind: "count", min: 0, max: 1_000_000 },
   "restart.window_ms": { default: 60_000, kind: "count", min: 0, max: MAX_TIMER_MS },

@@ -19,6 +19,8 @@ import {
   type ProcessEnd,
   type SandboxProbe,
   type Unconfined,
+  type GroupHeld,
+  type GroupLimits,
 } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
@@ -46,6 +48,9 @@ export type RunPlan = {
   logPath: string;
   policy: BoxPolicy | Unconfined;
   limits: RunLimits;
+  treeLimits: GroupLimits;
+  /** How each limit is held, given what the kernel took. */
+  limitsHeld: (held: GroupHeld) => Record<string, Enforcement>;
   dataFolder: string;
   /** Serves the way out of a run that has `network:egress` and no other network. */
   wayOut: BoxOptions["wayOut"] | undefined;
@@ -110,6 +115,7 @@ export class LiveRun {
         pipeFolder: this.plan.pipeFolder,
         marker: this.plan.runId,
         policy: this.plan.policy,
+        treeLimits: this.plan.treeLimits,
         ...(this.plan.wayOut === undefined ? {} : { wayOut: this.plan.wayOut }),
       });
     } catch (error) {
@@ -285,6 +291,7 @@ export class LiveRun {
         subject: this.#subject(),
         metadata: {
           ...this.plan.startedMetadata,
+          limits: this.plan.limitsHeld(box.limitsHeld),
           pid: box.pid,
           isolation: box.isolation,
           phase: "started",

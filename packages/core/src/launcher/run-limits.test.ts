@@ -5,31 +5,40 @@ import { expect, onTestFinished, test } from "vitest";
 import { diskBytes } from "./usage-watch.ts";
 import { limitNote, limitsHeld, limitsOf } from "./run-limits.ts";
 
-const NONE = { memoryBytes: 0, diskBytes: 0 };
+const NONE = { memoryBytes: 0, diskBytes: 0, processes: 0 };
 const MIB = 2 ** 20;
 
 test("the manifest asks and the operator's settings are the most", () => {
   const asked = { memory: { limit: "256Mi" }, disk: { limit: "1.5G" } };
   expect(limitsOf(asked, NONE)).toEqual({ memoryBytes: 256 * MIB, diskBytes: 1.5e9 });
-  expect(limitsOf(asked, { memoryBytes: 64 * MIB, diskBytes: 2e9 })).toEqual({
+  expect(limitsOf(asked, { ...NONE, memoryBytes: 64 * MIB, diskBytes: 2e9 })).toEqual({
     memoryBytes: 64 * MIB,
     diskBytes: 1.5e9,
   });
-  expect(limitsOf(undefined, { memoryBytes: 64 * MIB, diskBytes: 0 })).toEqual({ memoryBytes: 64 * MIB });
+  expect(limitsOf(undefined, { ...NONE, memoryBytes: 64 * MIB })).toEqual({ memoryBytes: 64 * MIB });
   expect(limitsOf({ memory: { limit: "1k" }, disk: { limit: "10" } }, NONE)).toEqual({
     memoryBytes: 16 * MIB,
     diskBytes: 10,
   });
   expect(limitsOf(undefined, NONE)).toEqual({});
+  expect(limitsOf({ cpu: { limit: "200m" } }, { ...NONE, processes: 9 })).toEqual({ cpuMillis: 200, processes: 9 });
+  expect(limitsOf({ cpu: { limit: 1.5 } }, NONE)).toEqual({ cpuMillis: 1_500 });
 });
 
 test("a limit is called what it is", () => {
-  const limits = { memoryBytes: 64 * MIB, diskBytes: 10 };
+  const limits = { memoryBytes: 64 * MIB, diskBytes: 10, cpuMillis: 200, processes: 9 };
   const resources = { cpu: { limit: "200m" } };
   expect(limitsHeld(resources, limits)).toEqual({
     "memory:67108864": "brokered",
     "disk:10": "brokered",
     "cpu:200m": "advisory",
+    "processes:9": "advisory",
+  });
+  expect(limitsHeld(resources, limits, { memory: true, pids: true, cpu: "why not" })).toEqual({
+    "memory:67108864": "enforced",
+    "disk:10": "brokered",
+    "cpu:200m": "advisory",
+    "processes:9": "enforced",
   });
   expect(limitsHeld(undefined, {})).toEqual({});
 });
@@ -38,6 +47,9 @@ test("an end says which limit there was", () => {
   const limits = { memoryBytes: 64 * MIB, diskBytes: 2 * MIB };
   expect(limitNote({ exitCode: null, signal: "SIGXFSZ" }, limits)).toBe(" (a file grew over the limit of 2 MiB)");
   expect(limitNote({ exitCode: null, signal: "SIGABRT" }, limits)).toContain("limited to 64 MiB");
+  expect(limitNote({ exitCode: 2, signal: null, limitsHit: ["pids"] }, { processes: 9 })).toBe(
+    " (it wanted more than the 9 processes it may have)",
+  );
   expect(limitNote({ exitCode: 0, signal: null }, limits)).toBe("");
   expect(limitNote({ exitCode: 1, signal: null }, {})).toBe("");
 });

@@ -2,21 +2,26 @@
  * What a run may use: the manifest asks, the operator's settings are the most it gets. The memory of the
  * tree and the size of the data folder are looked at while the run lives, and a run over its limit is ended with that
  * reason. Behind them the kernel holds each process: RLIMIT_FSIZE is the disk limit, RLIMIT_DATA the memory limit and
- * what a runtime reserves without using it (Node 24 does not start with less than about 600 MiB). A limit of CPU is
- * only recorded.
+ * what a runtime reserves without using it (Node 24 does not start with less than about 600 MiB). Where Core may make
+ * control groups, the kernel holds the whole tree to its memory, number of processes and processor time; elsewhere a limit of
+ * processor time is only recorded.
  */
 import type { Enforcement, Manifest } from "@opensentience/protocol";
-import type { BoxLimits } from "../sandbox/sandbox.ts";
+import type { BoxLimits, GroupHeld, GroupLimits } from "../sandbox/sandbox.ts";
 
 export type RunLimits = {
   /** What all processes of the run have in memory together, in bytes. */
   memoryBytes?: number;
   /** Of the data folder, and so of each file, in bytes. */
   diskBytes?: number;
+  /** Processes and threads. */
+  processes?: number;
+  /** Thousandths of a core. */
+  cpuMillis?: number;
 };
 
-/** Bytes; 0 is no limit. */
-export type MostLimits = { memoryBytes: number; diskBytes: number };
+/** Bytes, or a number of processes; 0 is no limit. */
+export type MostLimits = { memoryBytes: number; diskBytes: number; processes: number };
 
 const UNITS: Record<string, number> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
 const BINARY: Record<string, number> = { k: 2 ** 10, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -28,9 +33,21 @@ const LEAST_MEMORY = 16 * 2 ** 20;
 export function limitsOf(resources: Manifest["resources"], most: MostLimits): RunLimits {
   const memoryBytes = least(bytesOf(resources?.memory?.limit), most.memoryBytes);
   const diskBytes = least(bytesOf(resources?.disk?.limit), most.diskBytes);
+  const cpuMillis = millisOf(resources?.cpu?.limit);
   return {
     ...(memoryBytes === undefined ? {} : { memoryBytes: Math.max(LEAST_MEMORY, memoryBytes) }),
     ...(diskBytes === undefined ? {} : { diskBytes }),
+    ...(most.processes === 0 ? {} : { processes: most.processes }),
+    ...(cpuMillis === undefined ? {} : { cpuMillis }),
+  };
+}
+
+/** What the kernel may hold the whole tree to. */
+export function treeLimits({ memoryBytes, processes, cpuMillis }: RunLimits): GroupLimits {
+  return {
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(processes === undefined ? {} : { pids: processes }),
+    ...(cpuMillis === undefined ? {} : { cpuMillis }),
   };
 }
 
@@ -42,22 +59,41 @@ export function boxLimits(limits: RunLimits): BoxLimits {
   };
 }
 
-/** How each limit that there is is held; for the record of a run. */
-export function limitsHeld(resources: Manifest["resources"], limits: RunLimits): Record<string, Enforcement> {
-  // Core looks at both from outside, with a sandbox and without.
+/** How each limit that there is is held; for the record of a run. `held` is what the kernel took, of a tree that is there. */
+export function limitsHeld(
+  resources: Manifest["resources"],
+  limits: RunLimits,
+  held: GroupHeld = {},
+): Record<string, Enforcement> {
+  // Core looks at memory and disk from outside, with a sandbox and without.
+  const [memory, processes, cpu] = [held.memory, held.pids, held.cpu].map((one) => one === true);
   return {
-    ...(limits.memoryBytes === undefined ? {} : { [`memory:${limits.memoryBytes}`]: "brokered" }),
+    ...(limits.memoryBytes === undefined ? {} : { [`memory:${limits.memoryBytes}`]: memory ? "enforced" : "brokered" }),
     ...(limits.diskBytes === undefined ? {} : { [`disk:${limits.diskBytes}`]: "brokered" }),
-    ...(resources?.cpu?.limit === undefined ? {} : { [`cpu:${resources.cpu.limit}`]: "advisory" }),
+    ...(limits.processes === undefined
+      ? {}
+      : { [`processes:${limits.processes}`]: processes ? "enforced" : "advisory" }),
+    ...(limits.cpuMillis === undefined ? {} : { [`cpu:${resources?.cpu?.limit}`]: cpu ? "enforced" : "advisory" }),
   };
 }
 
 /** What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none. */
-export function limitNote(end: { exitCode: number | null; signal: string | null }, limits: RunLimits): string {
+export function limitNote(
+  end: { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined },
+  limits: RunLimits,
+): string {
+  if (end.exitCode !== 0 && end.limitsHit?.includes("pids") === true)
+    return ` (it wanted more than the ${limits.processes} processes it may have)`;
   if (end.signal === "SIGXFSZ" && limits.diskBytes !== undefined)
     return ` (a file grew over the limit of ${sizeText(limits.diskBytes)})`;
   if (limits.memoryBytes === undefined || end.exitCode === 0) return "";
   return ` (its memory was limited to ${sizeText(limits.memoryBytes)})`;
+}
+
+/** `200m`, `2`. */
+function millisOf(text: string | number | undefined): number | undefined {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(m?)$/.exec(String(text ?? "")) ?? [];
+  return amount === undefined ? undefined : Math.ceil(Number(amount) * (unit === "m" ? 1 : 1_000));
 }
 
 /** `256 MiB`. */

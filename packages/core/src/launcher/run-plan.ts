@@ -22,7 +22,7 @@ import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings 
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import type { RestartLimits } from "./restart-policy.ts";
-import { boxLimits, limitsHeld, limitsOf, type MostLimits } from "./run-limits.ts";
+import { boxLimits, limitsHeld, limitsOf, treeLimits, type MostLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
 
 /** What the record of a run keeps of its arguments. */
@@ -167,6 +167,8 @@ export async function makePlan(
       logPath,
       policy,
       limits,
+      treeLimits: treeLimits(limits),
+      limitsHeld: (held) => limitsHeld(resources, limits, held),
       dataFolder: own.data,
       wayOut: isProxied
         ? (listener): Promise<void> => deps.egress.open({ runId, agentId: agent.agentId, patterns }, listener)

@@ -3,6 +3,8 @@ import type { Server } from "node:net";
 import type { Readable } from "node:stream";
 import type { ProcessInfo } from "../host/process-tree.ts";
 import type { BoxFeatures } from "./box-vector.ts";
+import type { GroupHeld, GroupHome } from "./control-group.ts";
+import type { GroupController, GroupLimits } from "./control-group-layout.ts";
 import type { BoxLimits, BoxPolicy } from "./policy.ts";
 import { LISTENER_LINES } from "./way-out.ts";
 
@@ -21,6 +23,8 @@ export type SandboxProbe = {
   features?: BoxFeatures;
   reason?: string;
   nextStep?: string;
+  /** Where limits of whole runs can be set; the caller of the probe adds it. */
+  groups?: GroupHome;
 };
 
 /** No sandbox around it: only its process tree is held. `network: false` takes the network away all the same. */
@@ -41,6 +45,8 @@ export type BoxOptions = {
   marker: string;
   /** What the box shows of the machine; to start something without a sandbox has to be said. */
   policy: BoxPolicy | Unconfined;
+  /** Of the whole tree; set before its first instruction where this machine lets Core. */
+  treeLimits?: GroupLimits;
   /**
    * The one way out of an empty network: is given the socket that listens on 127.0.0.1:WAY_OUT_PORT in the box, once,
    * and is awaited before `startBoxed` resolves. The box must show Core's Node.
@@ -62,6 +68,8 @@ export type ProcessEnd = {
   outlivedLeader?: number | undefined;
   /** Host pids that are still alive after everything was tried; empty is the promise, anything else must be shown. */
   leaked: number[];
+  /** Which limits of the tree the kernel held it to; undefined where none. */
+  limitsHit?: GroupController[] | undefined;
 };
 
 export type BoxedProcess = {
@@ -70,6 +78,8 @@ export type BoxedProcess = {
   pidStartTime: string;
   bootId: string;
   isolation: Isolation;
+  /** Of `treeLimits`: true where the kernel holds it, else why not. */
+  limitsHeld: GroupHeld;
   stdout: Readable;
   stderr: Readable;
   /** Lets the agent's first instruction happen. Before it nothing of the agent has run. Idempotent. */
@@ -117,9 +127,11 @@ export function shimVector(limits: BoxLimits = {}, listeners: readonly string[] 
 }
 
 /** A limit that is not taken must not be missing unseen: then nothing is started. */
-function limitLines({ memoryBytes, fileBytes }: BoxLimits): string[] {
+function limitLines({ memoryBytes, fileBytes, processes }: BoxLimits): string[] {
   return [
     ...(memoryBytes === undefined ? [] : [`ulimit -d ${Math.ceil(memoryBytes / 1024)} || exit 124`]),
+    // The option is -u in some shells and -p in others.
+    ...(processes === undefined ? [] : [`ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes} || exit 124`]),
     ...(fileBytes === undefined ? [] : [`ulimit -f ${Math.ceil(fileBytes / 512)} || exit 124`]),
   ];
 }

@@ -32,6 +32,7 @@ import {
 import { BOX_FDS, boxVector, type BoxFeatures } from "./box-vector.ts";
 import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
+import { joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
 import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
@@ -112,7 +113,7 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
   try {
     pipes = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
     const [stdout, stderr] = pipes;
-    const limits = "confined" in options.policy ? {} : options.policy.limits;
+    const limits = { ...("confined" in options.policy ? {} : options.policy.limits), ...processLimit(options) };
     const listeners = wayOut === undefined ? [] : listenerArguments();
     const status = ["--json-status-fd", String(STATUS_FD)];
     const argv = [bwrapPath, ...input.flags, ...status, "--", ...shimVector(limits, listeners), ...options.argv];
@@ -132,9 +133,11 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     killPoint("box.spawned");
     const { init, leader } = await findInside(child, exited);
     if (listener !== undefined) await wayOut?.(await listener);
+    // Its shim still waits for the go, so all that comes is born in the group.
+    const group = groupOf(options, [init.pid, leader.pid]);
     killPoint("box.ready");
     const isolation = "confined" in options.policy ? "pid_namespace" : "sandbox";
-    return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd], isolation);
+    return new NamespaceBox(child, exited, init, leader, [stdout.readEnd, stderr.readEnd], { isolation, group });
   } catch (cause) {
     child?.kill("SIGKILL");
     closeExtraStreams(child);
@@ -153,6 +156,19 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     for (const pipe of pipes ?? []) closeSync(pipe.writeFd);
     for (const fd of input.placeFds) closeSync(fd);
   }
+}
+
+function groupOf(options: BoxOptions, pids: readonly number[]): RunGroup {
+  const group = joinGroup(options.probe.groups ?? NO_GROUPS, options.marker, options.treeLimits ?? {}, pids);
+  if (processLimit(options).processes !== undefined) group.held.pids = true;
+  return group;
+}
+
+/** Without a group for it the number of processes is the shim's to limit, where that means this box alone. */
+function processLimit({ policy, probe, treeLimits }: BoxOptions): { processes?: number } {
+  const isGrouped = "folder" in (probe.groups ?? NO_GROUPS).pids;
+  if (treeLimits?.pids === undefined || isGrouped || "confined" in policy || !rlimitHoldsProcesses()) return {};
+  return { processes: treeLimits.pids };
 }
 
 /** A way out of a network that is open would hold nothing: a fault of the caller. */

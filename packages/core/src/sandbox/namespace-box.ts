@@ -17,6 +17,7 @@ import {
   type ProcessIdentity,
   type ProcessInfo,
 } from "../host/process-tree.ts";
+import type { GroupHeld, RunGroup } from "./control-group.ts";
 import { GO_FD, type BoxedProcess, type Isolation, type ProcessEnd } from "./boxed-process.ts";
 
 /** How long the kernel may take to end a namespace before what is left is called leaked. */
@@ -30,11 +31,13 @@ export class NamespaceBox implements BoxedProcess {
   readonly pidStartTime: string;
   readonly bootId: string = bootId();
   readonly isolation: Isolation;
+  readonly limitsHeld: GroupHeld;
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly ended: Promise<ProcessEnd>;
   readonly #outer: ChildProcess;
   readonly #init: ProcessIdentity;
+  readonly #group: RunGroup;
   #stopping = false;
   #deadline = Number.POSITIVE_INFINITY;
   #killedAfterTimeout = false;
@@ -48,9 +51,11 @@ export class NamespaceBox implements BoxedProcess {
     init: ProcessIdentity,
     leader: ProcessInfo,
     output: [Readable, Readable],
-    isolation: Isolation,
+    held: { isolation: Isolation; group: RunGroup },
   ) {
-    this.isolation = isolation;
+    this.isolation = held.isolation;
+    this.#group = held.group;
+    this.limitsHeld = held.group.held;
     this.#outer = outer;
     this.#init = init;
     this.pid = leader.pid;
@@ -158,7 +163,10 @@ export class NamespaceBox implements BoxedProcess {
     const leaked = isAlive(this.#init)
       ? [this.#init.pid, ...listDescendants(this.#init.pid).map((info) => info.pid)]
       : [];
+    const limitsHit = this.#group.hits();
+    await this.#group.remove();
     return {
+      ...(limitsHit.length === 0 ? {} : { limitsHit }),
       ...decodeExit(exit),
       killedAfterTimeout: this.#killedAfterTimeout,
       outlivedLeader: this.#outlivedLeader,

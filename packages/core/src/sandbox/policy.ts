@@ -19,6 +19,8 @@ export type BoxLimits = {
   memoryBytes?: number;
   /** RLIMIT_FSIZE: the largest file that can be written, in bytes. */
   fileBytes?: number;
+  /** RLIMIT_NPROC: processes and threads of the box, where `rlimitHoldsProcesses`. */
+  processes?: number;
 };
 
 export type BoxPolicy = {

@@ -26,6 +26,8 @@ import {
   type Isolation,
   type ProcessEnd,
 } from "./boxed-process.ts";
+import { joinGroup, NO_GROUPS, type GroupHeld } from "./control-group.ts";
+import type { GroupLimits } from "./control-group-layout.ts";
 import { GroupMembers } from "./group-members.ts";
 
 const POLL_MS = 25;
@@ -47,7 +49,7 @@ export async function startInGroup(options: BoxOptions): Promise<BoxedProcess> {
     const exited = whenExited(child);
     await whenSpawned(child);
     killPoint("group.spawned");
-    return new GroupBox(child, exited, options.marker, [stdout.readEnd, stderr.readEnd]);
+    return new GroupBox(child, exited, options.marker, [stdout.readEnd, stderr.readEnd], options.treeLimits ?? {});
   } catch (cause) {
     stdout.readEnd.destroy();
     stderr.readEnd.destroy();
@@ -63,6 +65,7 @@ class GroupBox implements BoxedProcess {
   readonly pidStartTime: string;
   readonly bootId: string = bootId();
   readonly isolation: Isolation = "process_group";
+  readonly limitsHeld: GroupHeld;
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly ended: Promise<ProcessEnd>;
@@ -74,7 +77,14 @@ class GroupBox implements BoxedProcess {
   #killedAfterTimeout = false;
   #outlivedLeader: number | undefined;
 
-  constructor(leader: ChildProcess, exited: Promise<Exit>, marker: string, output: [Readable, Readable]) {
+  constructor(
+    leader: ChildProcess,
+    exited: Promise<Exit>,
+    marker: string,
+    output: [Readable, Readable],
+    limits: GroupLimits,
+  ) {
+    this.limitsHeld = joinGroup(NO_GROUPS, "", limits, []).held;
     this.#leader = leader;
     this.pid = leader.pid ?? 0;
     this.pidStartTime = readProcess(this.pid)?.startTime ?? "";
