@@ -151,7 +151,11 @@ describe("following the logs", () => {
     const { code, lines } = await following.end();
     expect(code).toBe(0);
     const shown = lines.map((line) => (JSON.parse(line) as LogRecordJson).line);
-    expect(shown).toEqual([...Array.from({ length: count }, (_, index) => `line ${index} of many`), "all said"]);
+    expect(shown).toEqual([
+      ...Array.from({ length: count }, (_, index) => `line ${index} of many`),
+      "all said",
+      "Core ends the run: a stop was asked for",
+    ]);
   });
 
   test("is ended by Ctrl-C, and the agent runs on", async () => {
