@@ -192,6 +192,7 @@ describe("a run with network:egress, from the command line on", () => {
       "direct 7",
       "0",
       "ready",
+      "Core ends the run: a stop was asked for",
       "ok in its grace",
     ]);
     const refused = auditRows(home, "security.egress_refused").map(({ metadata }) => metadata);

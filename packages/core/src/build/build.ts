@@ -13,14 +13,12 @@
  * the built tree becomes part of what is allowed to run. A build is of one commit; another commit is not built.
  */
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
-import { ensurePrivateFolder } from "../host/private-file.ts";
 import {
   buildLogPath,
   fileStamp,
@@ -33,6 +31,7 @@ import {
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
+import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
 import { recordedPlan } from "./plan-record.ts";
 import { runStep, type BuildEgress } from "./step.ts";
@@ -235,23 +234,7 @@ export class Build {
     const stamp = fileStamp();
     const logFolder = join(folders.logs, agent.agentId);
     if (steps.length > 0) await pruneBuildLogs(logFolder, settings.keepBuilds - 1);
-    const temporary = join(own.buildHome, "tmp");
-    await ensurePrivateFolder(own.buildHome);
-    await mkdir(temporary, { recursive: true, mode: 0o700 });
-    killPoint("build.home_made");
-    const env = {
-      PATH: settings.toolPath,
-      LANG: "C.UTF-8",
-      HOME: own.buildHome,
-      TMPDIR: temporary,
-      MIX_ENV: "prod",
-      CI: "1",
-      ...settings.passEnvironment,
-    };
-    // A proxy address may carry a password: what the operator passes on is kept out of the build's log.
-    const forget = Object.entries(settings.passEnvironment).map(([name, value]) =>
-      this.#deps.redactor.protect(value, `env ${name}`),
-    );
+    const { env, forget } = await makeBuildHome(own.buildHome, settings, this.#deps.redactor);
     try {
       for (const [index, step] of steps.entries()) {
         progress?.(step.phase, `$ ${step.argv.join(" ")}`);
@@ -277,7 +260,7 @@ export class Build {
         });
       }
     } finally {
-      for (const one of forget) one();
+      forget();
     }
   }
 
