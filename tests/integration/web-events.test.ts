@@ -85,8 +85,7 @@ describe("a stream", () => {
   test("on which nothing happens says that it lives, as often as the setting has it", async () => {
     const quiet = await newHome({ settings: { "web.keep_alive_ms": 200 } });
     const client = await PageClient.of(quiet);
-    const { cookie } = await client.signIn();
-    const stream = await client.stream("?topics=logs", { cookie });
+    const stream = await client.stream("?topics=logs", proof(await client.signIn()));
     streams.push(stream);
     const comments = await stream.commentsUntil(3);
     const gaps = comments.slice(1).map((at, index) => at - (comments[index] ?? 0));
