@@ -105,11 +105,13 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     const about = page.getByLabel("about", { exact: true });
     const body = page.getByLabel("body");
     for (const lines of [about, body]) expect(await lines.evaluate((field) => field.tagName)).toBe("TEXTAREA");
+    await call();
+    const fault = page.locator(".rjsf-field-error", { has: name });
+    await fault.getByText(/name.* is missing/).waitFor();
     await name.fill("x");
     await about.fill("one\ntwo");
     await call();
-    const fault = page.locator(".rjsf-field-error", { has: name });
-    await fault.locator(".field-problem").waitFor();
+    await fault.getByText(/name.* must have at least 3 characters/).waitFor();
     expect(await fault.count()).toBe(1);
     expect(await page.locator(".rjsf-field-error", { has: about }).count()).toBe(0);
     await name.fill("a name");
