@@ -41,8 +41,8 @@ const PICTURES: Picture[] = [
   {
     name: "audit",
     look: WIDE,
-    place: `/audit?agent=${HELPER}`,
-    shows: "agent.run_started",
+    place: `/audit?agent=${MAIL}`,
+    shows: "agent.enabled",
     next: async (page) => {
       await page.getByRole("button", { name: "Verify" }).click();
       await page.getByText("The log is intact").waitFor();

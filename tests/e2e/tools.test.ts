@@ -62,6 +62,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
 
   test("goes on while other screens are looked at, and can be canceled where it was", async () => {
     await tool("wait");
+    expect(await page.getByLabel("pause_ms").evaluate((field) => field.tagName)).toBe("INPUT");
     await call();
     await streamed().getByText("tick 2").waitFor();
     await page.getByRole("tab", { name: "Runs & log" }).click();

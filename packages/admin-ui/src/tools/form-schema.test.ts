@@ -74,10 +74,14 @@ test("an input whose shape depends on itself is JSON as a whole", () => {
   expect(isForm(formSchema({ type: "object", patternProperties: { x: {} } }))).toBe(false);
 });
 
-test("a text that may be long gets room for lines", () => {
-  expect(isLongText({}, "")).toBe(true);
-  expect(isLongText({ maxLength: 121 }, "")).toBe(true);
-  expect(isLongText({ maxLength: 20, contentMediaType: "text/markdown" }, "")).toBe(true);
-  expect(isLongText({ maxLength: 120 }, "one line")).toBe(false);
-  expect(isLongText({ maxLength: 120 }, "two\nlines")).toBe(true);
+test("a text that may be long gets room for lines, a number does not", () => {
+  const type = "string";
+  expect(isLongText({ type }, "")).toBe(true);
+  expect(isLongText({ type: ["string", "null"] }, "")).toBe(true);
+  expect(isLongText({ type, maxLength: 121 }, "")).toBe(true);
+  expect(isLongText({ type, maxLength: 20, contentMediaType: "text/markdown" }, "")).toBe(true);
+  expect(isLongText({ type, maxLength: 120 }, "one line")).toBe(false);
+  expect(isLongText({ type, maxLength: 120 }, "two\nlines")).toBe(true);
+  expect(isLongText({ type: "integer" }, 3)).toBe(false);
+  expect(isLongText({ type: ["number", "null"] }, null)).toBe(false);
 });

@@ -46,8 +46,13 @@ export function isForm(schema: RJSFSchema): boolean {
 }
 
 /** Whether a text deserves more than one line: it may be long, is of some document type, or has lines already. */
-export function isLongText(schema: Pick<RJSFSchema, "maxLength" | "contentMediaType">, value: unknown): boolean {
-  const { maxLength, contentMediaType } = schema;
+export function isLongText(
+  schema: Pick<RJSFSchema, "type" | "maxLength" | "contentMediaType">,
+  value: unknown,
+): boolean {
+  const { type, maxLength, contentMediaType } = schema;
+  // Numbers have the same field.
+  if (![type].flat().includes("string")) return false;
   if (contentMediaType !== undefined || maxLength === undefined || maxLength > ONE_LINE) return true;
   return typeof value === "string" && value.includes("\n");
 }
