@@ -64,6 +64,13 @@ describe("a link", () => {
     expect(home.coreLog()).not.toContain(code);
   });
 
+  test("a sign-in with a large body is refused before it is read", async () => {
+    const code = await page.code();
+    const large = await page.postSignIn({ code, more: Array.from({ length: 1_500 }, () => []) } as { code: string });
+    expect([large.status, JSON.parse(large.text)]).toMatchObject([422, { code: "http.body_too_large" }]);
+    expect((await page.postSignIn({ code })).status).toBe(200);
+  });
+
   test("is printed by serve as well", async () => {
     const other = await newHome();
     const serving = new Following(other, ["serve", "--json"]);
@@ -132,7 +139,8 @@ describe("the token", () => {
       ["both", { code: "x", token: "x" }, 400, "usage.invalid"],
       ["a number", { code: 1 }, 400, "usage.invalid"],
       ["a list of tokens", { token: ["x"] }, 400, "usage.invalid"],
-      ["far too much", { token: "x".repeat(10_000) }, 400, "usage.invalid"],
+      ["too much", { token: "x".repeat(4_000) }, 400, "usage.invalid"],
+      ["far too much", { token: "x".repeat(10_000) }, 422, "http.body_too_large"],
       ["text", "x", 400, "usage.invalid"],
     ];
     for (const [name, body, status, code] of wrong) {

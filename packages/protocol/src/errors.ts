@@ -62,7 +62,10 @@ export const ERROR_CODES = {
   "core.unsupported_platform": { kind: "unavailable", meaning: "This operating system is not supported." },
   "core.internal": { kind: "internal", meaning: "An unexpected fault inside Core; its log has the cause." },
   "http.not_found": { kind: "not_found", meaning: "No such API route." },
-  "http.body_too_large": { kind: "invalid", meaning: "The request body is over 1 MiB." },
+  "http.body_too_large": {
+    kind: "invalid",
+    meaning: "The request body is over 1 MiB, or that of a sign-in over 4 KiB.",
+  },
 
   "web.disabled": { kind: "unavailable", meaning: "The web page is switched off by web.enabled." },
   "web.port_taken": { kind: "unavailable", meaning: "The port of the web page is taken, so Core did not start." },
