@@ -87,6 +87,7 @@ describe("a stream", () => {
     const client = await PageClient.of(quiet);
     const stream = await client.stream("?topics=logs", proof(await client.signIn()));
     streams.push(stream);
+    expect(stream.status).toBe(200);
     const comments = await stream.commentsUntil(3);
     const gaps = comments.slice(1).map((at, index) => at - (comments[index] ?? 0));
     // A timer is never early; how late it is depends on what else the machine does.
