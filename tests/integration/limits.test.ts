@@ -44,7 +44,9 @@ test("a run that takes more memory than it may ends, and says what it had", asyn
   const { reason, status } = await ended("takes.memory");
   expect(status).toBe("crashed");
   // Whoever grows faster than Core looks meets the kernel's limit.
-  expect(reason).toMatch(/^it took .* MiB, over the limit of 200 MiB$|its memory was limited to 200 MiB/);
+  expect(reason).toMatch(
+    /^it took .* MiB, over the limit of 200 MiB$|its memory was limited to 200 MiB|over its limit of memory, 200 MiB/,
+  );
 });
 
 test("a fork bomb gets no more processes than it may, and its end says so", async () => {

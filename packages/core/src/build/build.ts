@@ -15,7 +15,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
-import { SYSTEM_ACT, TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
@@ -33,6 +33,7 @@ import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
+import { recordBuilt, recordFailure, recordStart } from "./build-record.ts";
 import { recordedPlan } from "./plan-record.ts";
 import { runStep, type BuildEgress } from "./step.ts";
 import { refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
@@ -80,8 +81,6 @@ export type BuildOptions = {
 
 /** Of the files that were put back. */
 const MAX_NAMES = 1_000;
-/** Of the hosts that are recorded. */
-const MAX_HOSTS = 50;
 
 export class Build {
   readonly #deps: BuildDeps;
@@ -123,7 +122,7 @@ export class Build {
         throw new CoreError("build.plan_changed", "the plan is no longer the one that was shown; look at it again", {
           nextStep: `opensentience agents build ${agentId} --plan`,
         });
-      const causationId = this.#recordStart(agent, steps, putBack, act);
+      const causationId = recordStart(this.#deps, agent, steps, putBack, act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
       const hosts = new Set<string>();
@@ -132,7 +131,7 @@ export class Build {
         await this.#accept(agent, steps, hosts, ownAct, span);
         return { putBack };
       } catch (error) {
-        this.#recordFailure(agent, error, hosts, ownAct, startedMs);
+        recordFailure(this.#deps, agent, error, hosts, ownAct, startedMs);
         throw error;
       }
     } finally {
@@ -150,7 +149,8 @@ export class Build {
   reconcile(): number {
     const interrupted = this.#deps.catalog.all().filter((agent) => agent.buildStatus === "building");
     for (const agent of interrupted)
-      this.#recordFailure(
+      recordFailure(
+        this.#deps,
         agent,
         new CoreError("build.canceled", "Core ended during the build"),
         new Set(),
@@ -267,7 +267,8 @@ export class Build {
   /** SECURITY: a build script that edits the source would change what was approved; pinned by "a build that changes tracked files fails and names them". */
   async #accept(agent: AgentRecord, steps: BuildStep[], hosts: Set<string>, act: Act, span: Span): Promise<void> {
     refuseOver(agent, span);
-    const record = (treeHash?: string): void => this.#recordBuilt(agent, steps, hosts, treeHash, act, span.startedMs);
+    const record = (treeHash?: string): void =>
+      recordBuilt(this.#deps, agent, steps, hosts, treeHash, act, span.startedMs);
     if (agent.commit === null) return record();
     // SECURITY: the build can write the kept list too; pinned by "a build that forges the list of tracked files fails".
     const tracked = await this.#tracked(agent);
@@ -295,96 +296,11 @@ export class Build {
     record(after.hash);
   }
 
-  #recordBuilt(
-    agent: AgentRecord,
-    steps: BuildStep[],
-    hosts: Set<string>,
-    builtTreeHash: string | undefined,
-    act: Act,
-    startedMs: number,
-  ): void {
-    this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.recordBuild(tx, agent.agentId, {
-        status: "built",
-        commit: agent.commit,
-        ...(builtTreeHash === undefined ? {} : { builtTreeHash }),
-      });
-      record({
-        type: "agent.built",
-        act,
-        subject: { type: "agent", id: agent.agentId },
-        metadata: {
-          commit: agent.commit,
-          ...recordedPlan(steps, this.#deps.redactor),
-          hosts: reached(hosts),
-          duration_ms: Math.round(performance.now() - startedMs),
-          built_tree_hash: builtTreeHash,
-          trust_boundary: TRUST_BOUNDARY,
-        },
-      });
-    });
-  }
-
-  #recordStart(agent: AgentRecord, steps: BuildStep[], putBack: string[], act: Act): string {
-    return this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "building", commit: null });
-      return record({
-        type: "agent.build_started",
-        act,
-        subject: { type: "agent", id: agent.agentId },
-        outcome: "unknown",
-        metadata: {
-          commit: agent.commit,
-          ...recordedPlan(steps, this.#deps.redactor),
-          put_back: putBack.length === 0 ? undefined : putBack.slice(0, 20),
-          trust_boundary: TRUST_BOUNDARY,
-        },
-      });
-    });
-  }
-
-  /** `recordedAs`: where nobody canceled anything, the record does not say so. */
-  #recordFailure(
-    agent: AgentRecord,
-    error: unknown,
-    hosts: Set<string>,
-    act: Act,
-    startedMs: number,
-    recordedAs?: "core_lost",
-  ): void {
-    const known =
-      error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
-    this.#deps.audit.transact((tx, record) => {
-      this.#deps.catalog.recordBuild(tx, agent.agentId, { status: "failed", commit: null, lastError: known.message });
-      record({
-        type: "agent.build_failed",
-        act,
-        subject: { type: "agent", id: agent.agentId },
-        outcome: "failed",
-        metadata: {
-          commit: agent.commit,
-          code: recordedAs ?? known.code,
-          message: known.message,
-          step: known.details["step"],
-          exit_code: known.details["exit_code"],
-          hosts: reached(hosts),
-          duration_ms: Math.round(performance.now() - startedMs),
-          trust_boundary: TRUST_BOUNDARY,
-        },
-      });
-    });
-  }
-
   #installed(agentId: string): AgentRecord {
     const agent = this.#deps.catalog.get(agentId);
     if (agent.installPath !== null) return agent;
     throw notInstalled(agent);
   }
-}
-
-/** For the record: what the fetch phase connected to. */
-function reached(hosts: Set<string>): string[] | undefined {
-  return hosts.size === 0 ? undefined : [...hosts].slice(0, MAX_HOSTS);
 }
 
 /** The rest is only counted, in the last entry. */

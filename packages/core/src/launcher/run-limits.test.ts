@@ -50,6 +50,9 @@ test("an end says which limit there was", () => {
   expect(limitNote({ exitCode: 2, signal: null, limitsHit: ["pids"] }, { processes: 9 })).toBe(
     " (it wanted more than the 9 processes it may have)",
   );
+  expect(limitNote({ exitCode: null, signal: "SIGKILL", limitsHit: ["memory"] }, limits)).toBe(
+    " (the kernel ended what was over its limit of memory, 64 MiB)",
+  );
   expect(limitNote({ exitCode: 0, signal: null }, limits)).toBe("");
   expect(limitNote({ exitCode: 1, signal: null }, {})).toBe("");
 });

@@ -87,6 +87,8 @@ export function limitNote(
   if (end.signal === "SIGXFSZ" && limits.diskBytes !== undefined)
     return ` (a file grew over the limit of ${sizeText(limits.diskBytes)})`;
   if (limits.memoryBytes === undefined || end.exitCode === 0) return "";
+  if (end.limitsHit?.includes("memory") === true)
+    return ` (the kernel ended what was over its limit of memory, ${sizeText(limits.memoryBytes)})`;
   return ` (its memory was limited to ${sizeText(limits.memoryBytes)})`;
 }
 

@@ -53,6 +53,8 @@ describe("the story of a run", () => {
   test("a signal that was not ours is named, and SIGKILL as a possible lack of memory", () => {
     expect(play([RELEASED, end({ exitCode: null, signal: "SIGSEGV" })]).state.reason).toBe("ended by SIGSEGV");
     expect(play([RELEASED, end({ exitCode: null, signal: "SIGKILL" })]).state.reason).toContain("out of memory?");
+    const limited = { ...end({ exitCode: null, signal: "SIGKILL" }), note: " (a limit)" };
+    expect(play([RELEASED, limited]).state.reason).toBe("killed by SIGKILL that Core did not send (a limit)");
   });
 
   test("processes that are left over make it crashed, name them, and are no ground for a restart", () => {

@@ -73,8 +73,8 @@ function endReason(state: RunState, end: RunEnd & { note?: string }): string {
   if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
   if (state.status === "stopping") return stopReason(end);
   if (state.verdict !== undefined) return state.verdict;
-  if (end.signal === "SIGKILL") return "killed by SIGKILL that Core did not send (out of memory?)";
   const note = end.note ?? "";
+  if (end.signal === "SIGKILL") return `killed by SIGKILL that Core did not send${note || " (out of memory?)"}`;
   return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}${note}` : `ended by ${end.signal}${note}`;
 }
 

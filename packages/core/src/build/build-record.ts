@@ -1,0 +1,104 @@
+/** What the log says of a build: that it begins, that it ended well, that it failed; with the state in one transaction. */
+import { CoreError } from "@opensentience/protocol";
+import { TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import type { AgentRecord, Catalog } from "../catalog/catalog.ts";
+import type { BuildStep } from "./plan.ts";
+import { recordedPlan } from "./plan-record.ts";
+
+type Deps = { audit: AuditLog; catalog: Catalog; redactor: Redactor };
+
+/** Of the hosts that are recorded. */
+const MAX_HOSTS = 50;
+
+export function recordBuilt(
+  { audit, catalog, redactor }: Deps,
+  agent: AgentRecord,
+  steps: BuildStep[],
+  hosts: Set<string>,
+  builtTreeHash: string | undefined,
+  act: Act,
+  startedMs: number,
+): void {
+  audit.transact((tx, record) => {
+    catalog.recordBuild(tx, agent.agentId, {
+      status: "built",
+      commit: agent.commit,
+      ...(builtTreeHash === undefined ? {} : { builtTreeHash }),
+    });
+    record({
+      type: "agent.built",
+      act,
+      subject: { type: "agent", id: agent.agentId },
+      metadata: {
+        commit: agent.commit,
+        ...recordedPlan(steps, redactor),
+        hosts: reached(hosts),
+        duration_ms: Math.round(performance.now() - startedMs),
+        built_tree_hash: builtTreeHash,
+        trust_boundary: TRUST_BOUNDARY,
+      },
+    });
+  });
+}
+
+export function recordStart(
+  { audit, catalog, redactor }: Deps,
+  agent: AgentRecord,
+  steps: BuildStep[],
+  putBack: string[],
+  act: Act,
+): string {
+  return audit.transact((tx, record) => {
+    catalog.recordBuild(tx, agent.agentId, { status: "building", commit: null });
+    return record({
+      type: "agent.build_started",
+      act,
+      subject: { type: "agent", id: agent.agentId },
+      outcome: "unknown",
+      metadata: {
+        commit: agent.commit,
+        ...recordedPlan(steps, redactor),
+        put_back: putBack.length === 0 ? undefined : putBack.slice(0, 20),
+        trust_boundary: TRUST_BOUNDARY,
+      },
+    });
+  });
+}
+
+/** `recordedAs`: where nobody canceled anything, the record does not say so. */
+export function recordFailure(
+  { audit, catalog }: Deps,
+  agent: AgentRecord,
+  error: unknown,
+  hosts: Set<string>,
+  act: Act,
+  startedMs: number,
+  recordedAs?: "core_lost",
+): void {
+  const known =
+    error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
+  audit.transact((tx, record) => {
+    catalog.recordBuild(tx, agent.agentId, { status: "failed", commit: null, lastError: known.message });
+    record({
+      type: "agent.build_failed",
+      act,
+      subject: { type: "agent", id: agent.agentId },
+      outcome: "failed",
+      metadata: {
+        commit: agent.commit,
+        code: recordedAs ?? known.code,
+        message: known.message,
+        step: known.details["step"],
+        exit_code: known.details["exit_code"],
+        hosts: reached(hosts),
+        duration_ms: Math.round(performance.now() - startedMs),
+        trust_boundary: TRUST_BOUNDARY,
+      },
+    });
+  });
+}
+
+/** What the fetch phase connected to. */
+function reached(hosts: Set<string>): string[] | undefined {
+  return hosts.size === 0 ? undefined : [...hosts].slice(0, MAX_HOSTS);
+}
