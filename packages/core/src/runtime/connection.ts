@@ -3,9 +3,9 @@
  *
  * SECURITY: an agent may never read, never finish a frame, or flood. What it does not read is held up to MAX_QUEUED_BYTES
  * for at most DRAIN_MS, a frame that has begun must end within FRAME_MS, what it sends gets TURN_MS before others have
- * their turn, a longer turn is followed by a rest, and while a handler asks for a pause nothing more is read, so that a flood waits in the kernel. Only its own
- * connection ends. Pinned by "an agent that never reads is ended, with its reason" and "a frame that begins and does not end
- * closes the session after its bound".
+ * their turn, a longer turn is followed by a rest, and while a handler asks for a pause nothing more is read, so that a
+ * flood waits in the kernel. Only its own connection ends. Pinned by "an agent that never reads is ended, with its reason"
+ * and "a frame that begins and does not end closes the session after its bound".
  */
 import type { Socket } from "node:net";
 import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protocol";
