@@ -28,6 +28,10 @@ const MAX_WAITING_BYTES = 33_554_432;
 const END_MS = 1_000;
 /** A shorter one could stand in any text by chance. */
 const MIN_TOKEN = 16;
+/** What may wait for more of its kind: a call that has ended, or one that begins. */
+const HELD: ReadonlySet<AgentMessageType> = new Set<AgentMessageType>(["agent.tool.result", "agent.tool.call"]);
+/** So much leaves at once, in bytes. */
+const MAX_QUEUED_BYTES = 65_536;
 const SDK = { name: "@opensentience/sdk", version: "0.1.0" };
 
 export type ConnectionEvents = {
@@ -43,6 +47,10 @@ export class CoreConnection {
   readonly #events: ConnectionEvents;
   readonly #token: string;
   #sent = 0;
+  /** Frames that leave together, when what came from Core is handled, or else with the end of this callback. */
+  #queued: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #isReading = false;
   #isWelcome = false;
   #lastWords: string | undefined;
 
@@ -61,7 +69,7 @@ export class CoreConnection {
 
   /** Bytes that wait because Core does not read. */
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#queuedBytes;
   }
 
   send<K extends AgentMessageType>(
@@ -72,8 +80,25 @@ export class CoreConnection {
     if (this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#sent += 1;
     const frame = encodeMessage(type, payload, { ...extras, id: `agent-${this.#sent}`, ts: timestamp() });
-    this.#socket.write(type === "agent.hello" ? frame : this.#withoutToken(frame));
+    this.#queue(type === "agent.hello" ? frame : this.#withoutToken(frame));
+    // What belongs together leaves together; a piece of output is shown while its handler is still busy.
+    if (!HELD.has(type) || this.#queuedBytes > MAX_QUEUED_BYTES) this.#flush();
     if (this.waitingBytes > MAX_WAITING_BYTES) this.close("Core does not read its socket");
+  }
+
+  #queue(frame: Uint8Array): void {
+    this.#queuedBytes += frame.length;
+    if (this.#queued.push(frame) === 1 && !this.#isReading) process.nextTick(() => this.#flush());
+  }
+
+  /** One write to the system. */
+  #flush(): void {
+    const frames = this.#queued;
+    if (frames.length === 0) return;
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.write(frames.length === 1 ? (frames[0] ?? "") : Buffer.concat(frames));
   }
 
   /** Resolves when Core has read what was sent before, or is gone. */
@@ -105,6 +130,7 @@ export class CoreConnection {
   /** Says nothing more; resolves when Core has what was sent, or has had a while. */
   async end(): Promise<void> {
     if (this.#socket.destroyed) return;
+    this.#flush();
     const { promise, resolve } = Promise.withResolvers<void>();
     setTimeout(resolve, END_MS).unref();
     this.#socket.once("close", resolve);
@@ -128,6 +154,7 @@ export class CoreConnection {
   }
 
   #read(chunk: Uint8Array): void {
+    this.#isReading = true;
     try {
       for (const body of this.#decoder.push(chunk)) {
         if (this.#socket.destroyed) return;
@@ -135,6 +162,9 @@ export class CoreConnection {
       }
     } catch (error) {
       this.close(error instanceof Error ? `Core sent something wrong: ${error.message}` : "Core sent something wrong");
+    } finally {
+      this.#isReading = false;
+      this.#flush();
     }
   }
 

@@ -93,26 +93,43 @@ export class IncomingCalls {
       idempotencyKey: message.payload.idempotency_key,
     };
     const context = callContext({ stream, outgoing: this.#outgoing, abort, echo, request });
-    const ended = resultOf(this.#tools.get(tool_id), message.payload.input, context, abort);
-    void ended.then((result) => finish(result));
+    resultOf(this.#tools.get(tool_id), message.payload.input, context, abort, finish);
   }
 }
 
-/** Never rejects. */
-async function resultOf(
+/** Gives the one result to `finish`: at once where the handler does not wait for anything. Never throws. */
+function resultOf(
   tool: Tool | undefined,
   input: Record<string, unknown>,
   context: ReturnType<typeof callContext>,
   abort: CallAbort,
-): Promise<Result> {
+  finish: (result: Result) => void,
+): void {
+  const failed = (thrown: unknown): void =>
+    finish(
+      abort.reason === undefined
+        ? { status: "failed", error: safeError(thrown) }
+        : { status: "canceled", error: safeError(abort.reason) },
+    );
+  const succeeded = (value: unknown): void => {
+    let output: Uint8Array;
+    try {
+      output = jsonBytes(value, "the output", MAX_OUTPUT_BYTES, ["tool.invalid_output", "tool.output_too_large"]);
+    } catch (thrown) {
+      return failed(thrown);
+    }
+    finish({ status: "succeeded", output });
+  };
   try {
     if (tool === undefined) throw new ToolError("tool.not_found", "this agent has no such tool");
-    const value = await tool.handler(input as never, context);
-    const codes = ["tool.invalid_output", "tool.output_too_large"] as const;
-    return { status: "succeeded", output: jsonBytes(value, "the output", MAX_OUTPUT_BYTES, codes) };
+    const value: unknown = tool.handler(input as never, context);
+    if (isThenable(value)) Promise.resolve(value).then(succeeded, failed);
+    else succeeded(value);
   } catch (thrown) {
-    return abort.reason === undefined
-      ? { status: "failed", error: safeError(thrown) }
-      : { status: "canceled", error: safeError(abort.reason) };
+    failed(thrown);
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof Reflect.get(value, "then") === "function";
 }
