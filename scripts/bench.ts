@@ -28,6 +28,7 @@ const FIGURES: (() => Promise<Figure>)[] = [
   () => import("./bench/tool-calls.ts").then((m) => m.callBetweenAgents),
   () => import("./bench/tool-calls.ts").then((m) => m.largeCallBetweenAgents),
   () => import("./bench/tool-calls.ts").then((m) => m.callRate),
+  () => import("./bench/http-call.ts").then((m) => m.figure),
   () => import("./bench/event-stream.ts").then((m) => m.figure),
 ];
 

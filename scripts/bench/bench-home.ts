@@ -72,6 +72,17 @@ export function output(argv: readonly string[], env: Record<string, string>, cwd
   });
 }
 
+/** Installs what lies in that folder, approves all that it asks for, and runs it. */
+export async function runAgent(home: BenchHome, agentId: string, source: string): Promise<void> {
+  const identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"];
+  for (const args of [["init"], ["add", "--all"], [...identity, "commit", "--message=first"]])
+    await output(["git", ...args, ...(args.includes("add") ? [] : ["--quiet"])], home.env, source);
+  await home.cli("agents", "install", source, "--allow-local");
+  await home.cli("agents", "build", agentId, "--yes");
+  await home.cli("agents", "enable", agentId, "--all");
+  await home.cli("agents", "run", agentId, "--yes");
+}
+
 /** So many projects with a manifest each, where the next scan finds them. */
 export function plantManifests(home: BenchHome, count: number): void {
   for (let number = 1; number <= count; number += 1) {

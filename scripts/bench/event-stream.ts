@@ -8,7 +8,7 @@ import { Agent, request, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type BenchHome, benchHome, output } from "./bench-home.ts";
+import { type BenchHome, benchHome, runAgent } from "./bench-home.ts";
 import { type Figure, median } from "./figure.ts";
 
 const EXAMPLE = resolve(import.meta.dirname, "../../examples/agents/hello-tools");
@@ -98,15 +98,8 @@ async function runAgents(home: BenchHome): Promise<void> {
   for (const [agentId, source] of [
     [CALLED, called],
     [CALLER, caller],
-  ] as const) {
-    const identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"];
-    for (const args of [["init"], ["add", "--all"], [...identity, "commit", "--message=first"]])
-      await output(["git", ...args, ...(args.includes("add") ? [] : ["--quiet"])], home.env, source);
-    await home.cli("agents", "install", source, "--allow-local");
-    await home.cli("agents", "build", agentId, "--yes");
-    await home.cli("agents", "enable", agentId, "--all");
-    await home.cli("agents", "run", agentId, "--yes");
-  }
+  ] as const)
+    await runAgent(home, agentId, source);
   const hasTools = (text: string): boolean => text.includes("hello_world") && text.includes("pace");
   while (!hasTools(await home.cli("tools", "list", "--json"))) await delay(TICK_MS);
 }

@@ -17,7 +17,8 @@ const [ONE, MANY] = [1, 256];
 
 type Governed = { core: Speed; agent: Speed; coreCpu: number };
 
-function run<T>(file: string, peers: string, calls: number, bytes: number, inFlight: number): T {
+/** What a script of calls/ measured. */
+export function run<T>(file: string, peers: string, calls: number, bytes: number, inFlight: number): T {
   const args = [join(HERE, file), ...[calls, bytes, inFlight].map(String)];
   const env = { ...process.env, PEERS: peers };
   return JSON.parse(
@@ -26,7 +27,7 @@ function run<T>(file: string, peers: string, calls: number, bytes: number, inFli
 }
 
 /** Calls `measure` with a folder that holds the peers. */
-async function withPeers<T>(measure: (peers: string) => Promise<T>): Promise<T> {
+export async function withPeers<T>(measure: (peers: string) => Promise<T>): Promise<T> {
   const peers = mkdtempSync(join(tmpdir(), "os-peers-"));
   try {
     writeFileSync(join(peers, "package.json"), '{"private":true}');

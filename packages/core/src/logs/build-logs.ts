@@ -1,9 +1,9 @@
 /** The logs of builds: one file per step, named by the time at which the build began. */
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { killPoint } from "../host/kill-point.ts";
 import { readLog, type ReadOptions } from "./log-history.ts";
 import type { LogRecord } from "./log-record.ts";
+import { removeLogs } from "./prune-logs.ts";
 
 const BUILD_LOG = /^build-(\d{4}-[\dTZ-]+)-(\d{1,4})\.log(?:\.\d{1,4})?$/;
 
@@ -38,10 +38,10 @@ export async function* readBuildLog(
 export async function pruneBuildLogs(folder: string, keep: number): Promise<void> {
   const builds = [...(await buildLogs(folder)).values()];
   const removed = builds.slice(0, Math.max(0, builds.length - keep));
-  for (const name of removed.flatMap(({ names }) => names)) {
-    await rm(join(folder, name), { force: true });
-    killPoint("log.pruned");
-  }
+  await removeLogs(
+    folder,
+    removed.flatMap(({ names }) => names),
+  );
 }
 
 /** By their stamps, oldest first. */

@@ -22,9 +22,16 @@ export async function pruneLogs(folder: string, keepRuns: number): Promise<strin
   }
   const runs = [...byRun.keys()].toSorted();
   const removed = runs.slice(0, Math.max(0, runs.length - Math.max(0, keepRuns)));
-  for (const name of removed.flatMap((run) => byRun.get(run) ?? [])) {
+  await removeLogs(
+    folder,
+    removed.flatMap((run) => byRun.get(run) ?? []),
+  );
+  return removed;
+}
+
+export async function removeLogs(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
     await rm(join(folder, name), { force: true });
     killPoint("log.pruned");
   }
-  return removed;
 }

@@ -1,0 +1,83 @@
+/**
+ * What a governed call costs through the control API: from a program that sends HTTP over the control socket to Core, to an
+ * agent in its sandbox, and back. The floor is a call that nobody governs, the MCP TypeScript SDK over stdio.
+ */
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { Agent, request, type IncomingMessage } from "node:http";
+import { once } from "node:events";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { type BenchHome, benchHome, runAgent } from "./bench-home.ts";
+import { measured, type Speed } from "./calls/measured.ts";
+import { ratioOf, sideBySide, type Figure } from "./figure.ts";
+import { run, withPeers } from "./tool-calls.ts";
+
+const SDK = resolve(import.meta.dirname, "../../packages/core/dist/sdk.js");
+const AGENT = "com.example.echo";
+const [CALLS, BYTES] = [3_000, 200];
+
+const ECHO = `import { defineAgent, tool } from "./opensentience-sdk.js";
+const inputSchema = { type: "object", required: ["text"], properties: { text: { type: "string" } } };
+defineAgent({ version: "1.0.0", tools: { echo: tool({ description: "Answers with its input.", inputSchema }, (input) => input) } }).run();
+`;
+
+export const figure: Figure = {
+  name: "call-over-http",
+  subject: `Median of a governed call of ${BYTES} B through the control API on its socket, one in flight.`,
+  floor: "the same input and output by the MCP TypeScript SDK over stdio, ungoverned",
+  target: 2.2,
+  async measure(rounds) {
+    const home = benchHome();
+    try {
+      await runEcho(home);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const call = (): Promise<void> => callOnce(home, agent);
+      await measured(call, CALLS, 1);
+      return await withPeers(async (peers) => {
+        const mcp = async (): Promise<number> => run<Speed>("peer-mcp.js", peers, CALLS, BYTES, 1).p50;
+        return ratioOf(await sideBySide(rounds, mcp, async () => (await measured(call, CALLS, 1)).p50), "µs");
+      });
+    } finally {
+      await home.dispose();
+    }
+  },
+};
+
+async function runEcho(home: BenchHome): Promise<void> {
+  const source = join(home.root, "echo");
+  mkdirSync(source);
+  cpSync(SDK, join(source, "opensentience-sdk.js"));
+  writeFileSync(join(source, "main.js"), ECHO);
+  writeFileSync(join(source, "package.json"), '{"type":"module"}');
+  const manifest = {
+    id: AGENT,
+    name: "Echo",
+    version: "1.0.0",
+    description: "Answers with its input.",
+    source: { git_url: "https://example.com/echo.git" },
+    entrypoint: { type: "command", value: "node", args: ["main.js"] },
+    permissions: [],
+    capabilities: ["tools"],
+  };
+  writeFileSync(join(source, "opensentience.agent.json"), JSON.stringify(manifest));
+  await home.cli("core", "start", "--set", "runtime.calls_per_minute=1000000");
+  await runAgent(home, AGENT, source);
+  while (!(await home.cli("tools", "list", "--json")).includes("echo")) await delay(10);
+}
+
+const INPUT = JSON.stringify({ input: { text: "x".repeat(BYTES) } });
+
+async function callOnce(home: BenchHome, agent: Agent): Promise<void> {
+  const asked = request({
+    socketPath: join(home.folder, "run/core.sock"),
+    method: "POST",
+    path: `/api/v1/tools/${AGENT}/echo/call`,
+    headers: { "content-type": "application/json", "content-length": Buffer.byteLength(INPUT) },
+    agent,
+  });
+  asked.end(INPUT);
+  const [answer] = (await once(asked, "response")) as [IncomingMessage];
+  let text = "";
+  for await (const chunk of answer) text += String(chunk);
+  if (!text.includes('"succeeded"')) throw new Error(`a call came to ${text}`);
+}
