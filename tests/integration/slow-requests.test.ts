@@ -9,9 +9,9 @@ import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 
 const SOON_MS = 2_000;
 const HALF =
-  "POST /api/v1/agents/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
+  "POST /api/v1/discovery/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
 const HALF_CHUNKED =
-  "POST /api/v1/agents/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
+  "POST /api/v1/discovery/scan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
 
 let home: CoreHome;
 let sockets: Socket[];

@@ -13,11 +13,13 @@ const CORRELATION_ID = /^(cor|web)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The request is the cause of the first event it leads to; what follows from that one names it. */
 export function actOf(context: Asked, domain: Pick<Domain, "operator">, caller: Caller = context.env.caller): Act {
-  const given = context.req.header("x-correlation-id");
+  const given = context.env.incoming.headers["x-correlation-id"];
   return {
     actor: actorOf(caller, domain),
     correlationId:
-      given !== undefined && CORRELATION_ID.test(given) ? given : newId(caller.kind === "operator" ? "cor" : "web"),
+      typeof given === "string" && CORRELATION_ID.test(given)
+        ? given
+        : newId(caller.kind === "operator" ? "cor" : "web"),
     causationId: context.env.requestId,
   };
 }

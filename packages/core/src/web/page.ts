@@ -8,6 +8,7 @@ import type { Domain, Page } from "./domain.ts";
 import type { Caller } from "./guard.ts";
 import type { Input } from "./handlers.ts";
 import type { PageFile } from "./page-files.ts";
+import { checkLength, readJson } from "./request-body.ts";
 import type { Session, SessionEnd } from "./sessions.ts";
 
 const COOKIE = "HttpOnly; SameSite=Strict; Path=/";
@@ -29,16 +30,29 @@ export function answerAsset(context: Asked, file: PageFile | undefined): Respons
   return file === undefined ? undefined : fileAnswer(context, file, IMMUTABLE);
 }
 
+/** What is no JSON has a better answer than that. */
+function noJson(error: unknown): undefined {
+  if (error instanceof CoreError && error.code === "usage.invalid") return undefined;
+  throw error;
+}
+
 function fileAnswer(context: Asked, file: PageFile, caching: string): Response {
   const headers = { "cache-control": caching, etag: file.etag };
   if (context.req.header("if-none-match") === file.etag) return new Response(null, { status: 304, headers });
   return new Response(file.bytes, { headers: { ...headers, "content-type": file.type } });
 }
 
+/**
+ * A code or a token. SECURITY: whoever is on this machine may send it, and to take a large body apart holds everybody up.
+ * Pinned by "a sign-in with a large body is refused before it is read".
+ */
+const MAX_SIGN_IN_BYTES = 4096;
+
 /** Throws `usage.invalid`, `web.sign_in_refused`, `web.too_many_attempts`, `audit.unavailable`. */
 export async function signIn(context: Asked, domain: Domain): Promise<Response> {
   const { access } = pageOf(domain);
-  const given = signInBody.safeParse(await context.req.json().catch(() => undefined));
+  checkLength(context, MAX_SIGN_IN_BYTES);
+  const given = signInBody.safeParse(await readJson(context, MAX_SIGN_IN_BYTES).catch(noJson));
   if (!given.success)
     throw new CoreError("usage.invalid", 'the body is {"code": "…"} or {"token": "…"}', {
       nextStep: "opensentience open",

@@ -14,7 +14,10 @@ import type { Act } from "../audit-log/audit-log.ts";
 import type { Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { Handler, Input } from "./handlers.ts";
+import { readJson, untilItsCallerLeaves } from "./request-body.ts";
 
+/** Of one request. */
+export const MAX_BODY_BYTES: number = 1024 * 1024;
 const LINES = "application/x-ndjson";
 /** Needs no database. */
 const ANSWERED_ALWAYS: ReadonlySet<ControlOperation> = new Set<ControlOperation>([
@@ -44,11 +47,11 @@ export async function respond(
     ...(await parseRequest(context, route)),
     act,
     caller: context.env.caller,
-    signal: context.req.raw.signal,
+    signal: untilItsCallerLeaves(context),
     progress: () => {},
     setHeader: (name, value) => context.header(name, value),
   };
-  const wantsLines = (context.req.header("accept") ?? "").includes(LINES);
+  const wantsLines = (context.env.incoming.headers.accept ?? "").includes(LINES);
   // What such a handler refuses, it refuses before it gives the records, so a refusal is still a proper answer.
   if (route.lines === true)
     return lines(domain, (await handler(domain, input)) as AsyncIterable<unknown> | Iterable<unknown>, context);
@@ -66,21 +69,8 @@ async function parseRequest(context: Asked, route: ControlRoute): Promise<Pick<I
   return {
     params: parse(route.params, context.req.param(), "path"),
     query: parse(route.query, context.req.query(), "query"),
-    body: route.body === undefined ? {} : parse(route.body, await readJson(context), "body"),
+    body: route.body === undefined ? {} : parse(route.body, await readJson(context, MAX_BODY_BYTES), "body"),
   };
-}
-
-async function readJson(context: Asked): Promise<unknown> {
-  if (context.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() !== "application/json") {
-    throw new CoreError("usage.invalid", "a state change needs content-type application/json", {
-      nextStep: "opensentience help",
-    });
-  }
-  try {
-    return await context.req.json();
-  } catch {
-    throw new CoreError("usage.invalid", "the body is not JSON", { nextStep: "opensentience help" });
-  }
 }
 
 function parse(schema: z.ZodType | undefined, value: unknown, where: string): Record<string, unknown> {

@@ -14,8 +14,7 @@
  * database or spawns.
  */
 import { CONTROL_ROUTES, CoreError, type ControlOperation } from "@opensentience/protocol";
-import { Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { Hono } from "hono";
 import { actOf, type Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { App } from "./doors.ts";
@@ -26,7 +25,8 @@ import { openApiText } from "./openapi.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import { answerAsset, answerIndex, signIn } from "./page.ts";
 import { problemBody, problemHeaders } from "./problem.ts";
-import { respond } from "./respond.ts";
+import { checkLength } from "./request-body.ts";
+import { MAX_BODY_BYTES, respond } from "./respond.ts";
 
 export { Access, isToken, newToken } from "./access.ts";
 export { Denials } from "./denials.ts";
@@ -38,18 +38,15 @@ export { finishRotation, recordEnd } from "./page.ts";
 export { PageFiles } from "./page-files.ts";
 
 const BASE = "/api/v1";
-const MAX_BODY_BYTES = 1024 * 1024;
-/**
- * A code or a token. SECURITY: whoever is on this machine may send it, and to take a large body apart holds everybody up.
- * Pinned by "a sign-in with a large body is refused before it is read".
- */
-const MAX_SIGN_IN_BYTES = 4096;
 /** One short line in Core's log; nobody is there to read an answer. */
 const CALLER_LEFT = new CoreError("usage.invalid", "the caller left before its request was complete");
 
 export function createApp(domain: Domain): App {
   const app: App = new Hono();
-  app.use(bodyOf(MAX_BODY_BYTES, "1 MiB"));
+  app.use((context, next) => {
+    checkLength(context, MAX_BODY_BYTES);
+    return next();
+  });
   app.get("/healthz", (context) => context.text("ok"));
   app.get("/readyz", (context) =>
     context.text(domain.degraded === null ? "ready" : "degraded", domain.degraded === null ? 200 : 503),
@@ -87,13 +84,6 @@ export function createApp(domain: Domain): App {
   return app;
 }
 
-function bodyOf(maxSize: number, most: string): MiddlewareHandler {
-  return bodyLimit({
-    maxSize,
-    onError: () => problem(new CoreError("http.body_too_large", `the request body is over ${most}`)),
-  });
-}
-
 /** The page itself is on its own door only: nobody opens it through a socket. */
 function addPage(app: App, domain: Domain): void {
   const { page } = domain;
@@ -103,7 +93,7 @@ function addPage(app: App, domain: Domain): void {
     const answer = answerAsset(context, page.files.asset(context.req.param("name")));
     return answer ?? context.notFound();
   });
-  app.post("/sign-in", bodyOf(MAX_SIGN_IN_BYTES, "4 KiB"), (context) => signIn(context, domain));
+  app.post("/sign-in", (context) => signIn(context, domain));
 }
 
 /** Whether the connection ended while the request was still being sent: what failed then is no fault of Core's. */
