@@ -117,8 +117,15 @@ function extentOf(json: string): { depth: number; values: number } {
   return { depth: most, values };
 }
 
+/** Searched natively: most of a large value is text. */
 function endOfString(json: string, start: number): number {
-  let at = start + 1;
-  while (json.charCodeAt(at) !== 0x22) at += json.charCodeAt(at) === 0x5c ? 2 : 1;
-  return at;
+  let quote = json.indexOf('"', start + 1);
+  while (isEscaped(json, quote)) quote = json.indexOf('"', quote + 1);
+  return quote;
+}
+
+function isEscaped(json: string, at: number): boolean {
+  let slash = at;
+  while (json.charCodeAt(slash - 1) === 0x5c) slash -= 1;
+  return (at - slash) % 2 === 1;
 }
