@@ -1,7 +1,7 @@
 /** Signing in to the web page and out of it: links, the token, sessions, and what is recorded of them. */
 import { lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
@@ -230,6 +230,26 @@ describe("sessions", () => {
       actor_id: expect.stringContaining(`web:${me.session}`),
       metadata: { session: me.session, reason: "signed_out" },
     });
+  });
+
+  test("what streams ends with the session or the token that opened it", async () => {
+    const [me, other] = [await page.signIn(), await page.signIn()];
+    const follow = async (by: Record<string, string>): Promise<Socket> => {
+      const socket = await page.open();
+      const headers = Object.entries({ host: page.host, ...by }).map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.write(`GET /api/v1/audit/export?follow=true HTTP/1.1\r\n${headers.join("")}\r\n`);
+      await once(socket, "data");
+      return socket.resume();
+    };
+    const bearer = { authorization: `Bearer ${page.token}` };
+    const [mine, others, ofToken] = [await follow(proof(me)), await follow(proof(other)), await follow(bearer)];
+    const ended = once(mine, "close");
+    await page.change("/api/v1/session/sign-out", me);
+    await ended;
+    expect([others.closed, ofToken.closed]).toEqual([false, false]);
+    const bothEnded = Promise.all([once(others, "close"), once(ofToken, "close")]);
+    await home.json(["core", "rotate-token"]);
+    await bothEnded;
   });
 
   test("of one browser follow one another: signing in again ends the one before", async () => {

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { CoreError, EVENT_TOPICS, type EventTopic } from "@opensentience/protocol";
 import type { Asked } from "./acts.ts";
+import { rightOf } from "./request.ts";
 import type { Domain } from "./domain.ts";
 import type { Subscription } from "./event-hub.ts";
 import type { LiveEvents } from "./live-events.ts";
@@ -28,12 +29,7 @@ export function openStream(context: Asked, domain: Domain): Response {
   const { outgoing, caller } = context.env;
   // SECURITY: a stream must not outlive the right to it; pinned by
   // "are many, each with secrets of its own; signing out ends one".
-  const ended =
-    caller.kind === "session"
-      ? caller.session.ended
-      : caller.kind === "token"
-        ? domain.page?.access.tokenEnded
-        : undefined;
+  const ended = rightOf(caller, domain.page?.access.tokenEnded);
   connect(outgoing, live, subscription, domain.instanceId, context.req.header("last-event-id"), ended);
   return RESPONSE_ALREADY_SENT;
 }

@@ -8,7 +8,7 @@ import type { Domain, Page } from "./domain.ts";
 import type { Caller } from "./guard.ts";
 import type { Input } from "./handlers.ts";
 import type { PageFile } from "./page-files.ts";
-import { checkLength, readJson } from "./request-body.ts";
+import { checkLength, readJson } from "./request.ts";
 import type { Session, SessionEnd } from "./sessions.ts";
 
 const COOKIE = "HttpOnly; SameSite=Strict; Path=/";

@@ -14,7 +14,7 @@ import type { Act } from "../audit-log/audit-log.ts";
 import type { Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { Handler, Input } from "./handlers.ts";
-import { readJson, untilItsCallerLeaves } from "./request-body.ts";
+import { endWithItsRight, readJson, untilItsCallerLeaves } from "./request.ts";
 
 /** Of one request. */
 export const MAX_BODY_BYTES: number = 1024 * 1024;
@@ -51,6 +51,7 @@ export async function respond(
     progress: () => {},
     setHeader: (name, value) => context.header(name, value),
   };
+  if (route.lines === true) endWithItsRight(context, domain.page?.access.tokenEnded);
   const wantsLines = (context.env.incoming.headers.accept ?? "").includes(LINES);
   // What such a handler refuses, it refuses before it gives the records, so a refusal is still a proper answer.
   if (route.lines === true)

@@ -25,7 +25,7 @@ import { openApiText } from "./openapi.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import { answerAsset, answerIndex, signIn } from "./page.ts";
 import { problemBody, problemHeaders } from "./problem.ts";
-import { checkLength } from "./request-body.ts";
+import { checkLength } from "./request.ts";
 import { MAX_BODY_BYTES, respond } from "./respond.ts";
 
 export { Access, isToken, newToken } from "./access.ts";

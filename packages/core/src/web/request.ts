@@ -1,9 +1,10 @@
 /**
- * What came with a request, straight from its connection: the Request with its stream that Hono would make of it takes
- * longer than a whole call of a tool.
+ * One request as it came, straight from its connection: its body, and how long its answer is waited for and allowed. The
+ * Request with its stream that Hono would make of it takes a good part of a whole call of a tool.
  */
 import { CoreError } from "@opensentience/protocol";
 import type { Asked } from "./acts.ts";
+import type { Caller } from "./guard.ts";
 
 /** The body as JSON. Throws `usage.invalid`, `http.body_too_large`; rejects when its sender leaves. */
 export async function readJson({ env: { incoming } }: Asked, mostBytes: number): Promise<unknown> {
@@ -54,4 +55,22 @@ export function untilItsCallerLeaves({ env: { outgoing } }: Asked): AbortSignal 
     if (!outgoing.writableFinished) left.abort();
   });
   return left.signal;
+}
+
+/**
+ * Ends the answer with the right to it: the session, or the token. SECURITY: who took one and is thrown out by a sign-out or
+ * a rotation must not go on to read; pinned by "what streams ends with the session or the token that opened it".
+ */
+export function endWithItsRight({ env: { outgoing, caller } }: Asked, tokenEnded: AbortSignal | undefined): void {
+  const ended = rightOf(caller, tokenEnded);
+  if (ended === undefined) return;
+  const end = (): void => void outgoing.destroy();
+  ended.addEventListener("abort", end, { once: true });
+  outgoing.once("close", () => ended.removeEventListener("abort", end));
+}
+
+/** Aborted when that caller may not ask any more. */
+export function rightOf(caller: Caller, tokenEnded: AbortSignal | undefined): AbortSignal | undefined {
+  if (caller.kind === "session") return caller.session.ended;
+  return caller.kind === "token" ? tokenEnded : undefined;
 }
