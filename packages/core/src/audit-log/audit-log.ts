@@ -84,7 +84,6 @@ export class AuditLog {
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
     const found = adopt(deps.storage, deps.checkpoints.read());
-    this.problem = found.problem;
     this.#head = found.head;
     this.#checkpointed = found.checkpointed;
     this.#newestNote = found.newestNote;
@@ -95,18 +94,27 @@ export class AuditLog {
         if (first !== undefined) this.#head = { seq: first.seq - 1, hash: first.prev_hash };
       },
     });
-    if (this.problem === null) this.#replay();
+    this.problem = found.problem ?? this.#replay();
   }
 
-  /** What an earlier Core committed to the journal and was killed before it reached the table. */
-  #replay(): void {
-    const rows = rowsToReplay(this.#deps.journal.lines(), this.#head);
+  /** What an earlier Core committed to the journal and was killed before it reached the table; why that cannot be, or null. */
+  #replay(): string | null {
+    const { storage, journal } = this.#deps;
+    const rows = rowsToReplay(journal.lines(), this.#head);
     const last = rows.at(-1);
-    if (last === undefined) return;
-    this.#deps.storage.transaction((tx) => {
-      for (const row of rows) insertRow(this.#deps.storage, tx, row);
-    });
-    this.#head = { seq: last.seq, hash: last.row_hash };
+    if (last !== undefined) {
+      try {
+        storage.transaction((tx) => {
+          for (const row of rows) insertRow(storage, tx, row);
+        });
+      } catch (error) {
+        if (!isSqliteError(error)) throw error;
+        return "the newest calls stand in state/audit.journal and the database does not take them; free space on the disk, or move that file aside";
+      }
+      this.#head = { seq: last.seq, hash: last.row_hash };
+    }
+    journal.clear();
+    return null;
   }
 
   /**
@@ -289,6 +297,7 @@ export class AuditLog {
     });
     killPoint("audit.erased");
     storage.flushJournal();
+    this.#deps.journal.clear();
     return eventOfRow({ ...row, metadata_json: null, meta_salt: null });
   }
 
@@ -320,6 +329,7 @@ export class AuditLog {
     this.#settle();
     await this.#checkpointQueue;
     if (this.problem === null && this.#head.seq > this.#checkpointed) await this.checkpoint();
+    if (this.problem === null && this.#pending.isEmpty) this.#deps.journal.clear();
   }
 
   #notIntact(): CoreError {

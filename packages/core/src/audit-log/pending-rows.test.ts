@@ -6,7 +6,7 @@ import { runTool } from "../host/child-process.ts";
 import { JournalFile } from "../host/journal-file.ts";
 import { Storage } from "../storage/storage.ts";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT, type AuditEvent } from "./audit-log.ts";
-import { fieldsJsonOf, type AuditRow } from "./chain.ts";
+import { digestMetadata, fieldsJsonOf, hashRow, type AuditRow } from "./chain.ts";
 import { journalLine, rowOfLine } from "./journal-line.ts";
 import { rowsToReplay } from "./pending-rows.ts";
 
@@ -138,6 +138,68 @@ test("only rows that go on from the head are taken", async () => {
   ]) {
     expect(taken(forged(change), b), JSON.stringify(change)).toEqual([]);
   }
+});
+
+test("a line that is no row of a call is none", async () => {
+  const { head } = audit;
+  await audit.recordSoon(call("a"));
+  const [row] = lines() as [AuditRow];
+  /** With the hashes that belong to it. */
+  const made = (change: object): string => {
+    const changed = { ...row, ...change } as AuditRow;
+    changed.meta_digest = digestMetadata(String(changed.meta_salt), String(changed.metadata_json));
+    changed.row_hash = hashRow(changed);
+    return journalLine({ row: changed, fieldsJson: fieldsJsonOf(changed) }).trimEnd();
+  };
+  expect(rowsToReplay([made({ subject_id: "other" })], head)).toHaveLength(1);
+  for (const change of [
+    { event_type: "agent.enabled" },
+    { event_type: "audit.erased" },
+    { severity: "loud" },
+    { outcome: null },
+    { actor_type: "root" },
+    { subject_id: 5 },
+    { correlation_id: {} },
+    { at: null },
+    { metadata_json: "no JSON" },
+    { metadata_json: "[]" },
+    { metadata_json: JSON.stringify({ status: "x".repeat(10_000) }) },
+  ])
+    expect(rowsToReplay([made(change)], head), JSON.stringify(change)).toEqual([]);
+});
+
+test("what the table refuses of a journal is a problem of the log, and stays where it is", async () => {
+  await audit.recordSoon(call("a"));
+  await audit.recordSoon(call("b"));
+  storage.transaction((tx) => {
+    storage.run(tx, "CREATE TRIGGER full BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'full'); END");
+  });
+  audit = await open();
+  expect(audit.problem).toContain("state/audit.journal");
+  expect(() => audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "x" } })).toThrow(
+    expect.objectContaining({ code: "audit.not_intact" }) as Error,
+  );
+  storage.transaction((tx) => storage.run(tx, "DROP TRIGGER full"));
+  audit = await open();
+  expect(audit.problem).toBeNull();
+  expect(inTable()).toEqual(["a", "b"]);
+});
+
+test("nothing of a call stays in the journal behind its erasure, a start and a clean stop", async () => {
+  const text = (): string => readFileSync(join(folder, "journal"), "latin1");
+  await audit.recordSoon(call("call-that-is-erased"));
+  expect(text()).toContain("call-that-is-erased");
+  const [event] = audit.list({}, { limit: 1 }).items;
+  expect(text()).toContain("call-that-is-erased");
+  audit.erase(event?.seq ?? 0, "a name", SYSTEM_ACT);
+  expect(text()).toBe("");
+  await audit.recordSoon(call("a"));
+  audit = await open();
+  expect(text()).toBe("");
+  await audit.recordSoon(call("b"));
+  await audit.close();
+  expect(text()).toBe("");
+  expect(inTable().filter((id) => id === "a" || id === "b")).toEqual(["a", "b"]);
 });
 
 test("a journal is no link and no FIFO, and private", async () => {

@@ -50,10 +50,15 @@ export class PendingRows {
     });
   }
 
+  /** Whether everything is in the table. */
+  get isEmpty(): boolean {
+    return this.#pending.length === 0 && this.#unwritten.length === 0;
+  }
+
   /** Everything goes into the table now. Throws when it cannot; what was in the journal only stays there. */
   flush(): void {
     const unwritten = this.#unwritten;
-    if (this.#pending.length === 0 && unwritten.length === 0) return;
+    if (this.isEmpty) return;
     this.#unwritten = [];
     try {
       this.#deps.insert([...this.#pending, ...unwritten.map(({ made }) => made.row)]);

@@ -4,7 +4,7 @@
  *
  * Lines behind the newest are from before; whoever reads it must be able to tell.
  */
-import { closeSync, constants, fchmodSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 /** Of what an earlier process left, in bytes; it stays far below. */
@@ -54,6 +54,16 @@ export class JournalFile {
 
   /** What was written so far is needed no more. */
   restart(): void {
+    this.#position = 0;
+  }
+
+  /** Nothing of what was ever written stays in the file. */
+  clear(): void {
+    const { size } = fstatSync(this.#file);
+    const nothing = Buffer.alloc(Math.min(size, SCRATCH_BYTES));
+    for (let at = 0; at < size; at += nothing.length)
+      writeSync(this.#file, nothing, 0, Math.min(nothing.length, size - at), at);
+    ftruncateSync(this.#file, 0);
     this.#position = 0;
   }
 
