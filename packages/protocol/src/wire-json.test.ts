@@ -92,6 +92,21 @@ describe("parseWireObject", () => {
   }, 60_000);
 
   test.each([
+    ['{"n":"evil","n":1}', '{"n":1}'],
+    [String.raw`{"n":"evil","\u006e":1}`, '{"n":1}'],
+    ['{"a":[1,{"b":{"c":1,"c":{"d":[]}}}],"e":"}"}', '{"a":[1,{"b":{"c":{"d":[]}}}],"e":"}"}'],
+    ['{ "a": 1.0, "b": {"a": 2}, "c": [{"a":3},{"a":4}] }', '{ "a": 1.0, "b": {"a": 2}, "c": [{"a":3},{"a":4}] }'],
+    ["[]", "[]"],
+    [String.raw`"\":\"n\":"`, String.raw`"\":\"n\":"`],
+  ])("what is forwarded names each member once: %s", (given, expected) => {
+    for (const around of [
+      `{"x":{"n":1},"payload":{"a":{"b":1},"input":${given},"z":1}}`,
+      `{"payload":{"input":${given}},"y":2}`,
+    ])
+      expect(decoder.decode(parsedText(around).payloadBytes("input"))).toBe(expected);
+  });
+
+  test.each([
     ["the last of two", '{"payload":{"input":1,"input":2}}', 2],
     ["the last of two payloads", '{"payload":{"input":1},"payload":{"input":2}}', 2],
     ["a key spelled with escapes", String.raw`{"payload":{"input":1,"inp\u0075t":2}}`, 2],

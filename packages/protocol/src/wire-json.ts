@@ -41,7 +41,32 @@ export function parseWireObject(bytes: Uint8Array): WireObject {
     dropProtoKeys(value);
     return { value, payloadBytes: (member) => serialised(value, member) };
   }
-  return { value, payloadBytes: (member) => scan.spanOf(member) };
+  return { value, payloadBytes: (member) => forwarded(value, member, scan) };
+}
+
+/**
+ * SECURITY: of two members of one name JSON.parse takes the last, which is checked; the next reader may take the first. So
+ * what names a member twice is serialised again. Pinned by "what is forwarded names each member once".
+ */
+function forwarded(value: Record<string, unknown>, member: ForwardedMember, scan: Scan): Uint8Array | undefined {
+  const span = scan.spanOf(member);
+  if (span === undefined) return undefined;
+  return membersIn((value["payload"] as Record<string, unknown>)[member]) === span.names
+    ? span.bytes
+    : serialised(value, member);
+}
+
+/** Members of all objects in it; the depth is bounded by then. */
+function membersIn(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) for (const item of value) count += membersIn(item);
+  else
+    for (const name in value) {
+      count += 1;
+      count += membersIn((value as Record<string, unknown>)[name]);
+    }
+  return count;
 }
 
 function decoded(bytes: Uint8Array): string {
@@ -106,13 +131,16 @@ class Scan {
   /** The same as text, where a byte is a character: searching it is several times faster. */
   readonly #ascii: string | undefined;
   /** Where members of the payload begin and end. */
-  #spans: { member: ForwardedMember; from: number; to: number }[] = [];
+  #spans: { member: ForwardedMember; from: number; to: number; names: number }[] = [];
+  /** Names of members so far. */
+  #names = 0;
   #depth = 0;
   #values = 0;
   /** Whether the object at depth 1 is at its member `payload`. */
   #isPayload = false;
   #member: ForwardedMember | undefined;
   #memberStart = 0;
+  #namesBefore = 0;
 
   constructor(bytes: Uint8Array, text: string) {
     this.#bytes = bytes;
@@ -147,15 +175,21 @@ class Scan {
     if (this.#values > MAX_VALUES) throw invalidFrame(`a frame holds more than ${MAX_VALUES} values`);
   }
 
-  spanOf(member: ForwardedMember): Uint8Array | undefined {
+  /** With how many members are named in it. */
+  spanOf(member: ForwardedMember): { bytes: Uint8Array; names: number } | undefined {
     // The last of two equal keys wins, here as in JSON.parse.
     const span = this.#spans.findLast((one) => one.member === member);
-    return span === undefined ? undefined : this.#bytes.subarray(span.from, span.to);
+    return span === undefined ? undefined : { bytes: this.#bytes.subarray(span.from, span.to), names: span.names };
   }
 
   #endMember(at: number): void {
     if (this.#member === undefined) return;
-    this.#spans.push({ member: this.#member, from: this.#memberStart, to: at });
+    this.#spans.push({
+      member: this.#member,
+      from: this.#memberStart,
+      to: at,
+      names: this.#names - this.#namesBefore,
+    });
     this.#member = undefined;
   }
 
@@ -169,6 +203,7 @@ class Scan {
       if (bytes[next] !== COLON) return next;
     }
     this.#count();
+    this.#names += 1;
     next = this.#afterSpace(next + 1);
     if (this.#depth <= 2 || end - start >= PROTO_LENGTH) this.#key(start + 1, end, next);
     return next;
@@ -203,6 +238,7 @@ class Scan {
     } else if (this.#depth === 2 && this.#isPayload) {
       this.#member = name === "payload" || name === "__proto__" ? undefined : name;
       this.#memberStart = valueStart;
+      this.#namesBefore = this.#names;
     }
   }
 

@@ -101,7 +101,10 @@ export class RunCalls {
         toolId,
         input,
         inputBytes: message.payloadBytes("input") ?? new TextEncoder().encode(JSON.stringify(input)),
-        act: { actor: { type: "agent", id: this.#session.run.agentId }, correlationId: message.correlation_id ?? null },
+        act: {
+          actor: { type: "agent", id: this.#session.run.agentId },
+          correlationId: threadOf(message.correlation_id),
+        },
         callerAgentId: this.#session.run.agentId,
         timeoutMs,
         idempotencyKey,
@@ -140,6 +143,15 @@ function unread(what: string): CoreError {
   return new CoreError("limit.stream", `what it ${what} was not read fast enough`);
 }
 
+/**
+ * An id of Core's own making, or none. SECURITY: what an agent writes there goes into the log as it is, where no redaction
+ * and no erasure reaches it; pinned by "an agent's own correlation id does not reach the log".
+ */
+function threadOf(correlationId: string | undefined): string | null {
+  return correlationId !== undefined && CORES_OWN.test(correlationId) ? correlationId : null;
+}
+
+const CORES_OWN = /^(?:cor|web|call)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const NO_DATA = new TextEncoder().encode("{}");
 
 function onWire(error: CoreError): WireError {
