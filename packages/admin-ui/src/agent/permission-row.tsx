@@ -2,6 +2,7 @@ import type { PermissionJson } from "@opensentience/protocol";
 import { useId } from "react";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
+import type { PermissionStanding } from "./permission-standing.ts";
 
 /** Who holds the agent to it; the words of the command line. */
 const HELD: Record<PermissionJson["enforcement"], { text: string; tone: Tone }> = {
@@ -14,9 +15,7 @@ const HELD: Record<PermissionJson["enforcement"], { text: string; tone: Tone }> 
 type Props = {
   permission: PermissionJson;
   isChosen: boolean;
-  /** Was not in the approval that is now reviewed again. */
-  /** Of one that the approval does not hold. */
-  standing: "new" | "not approved" | undefined;
+  standing: PermissionStanding;
   onToggle: (isOn: boolean) => void;
 };
 
@@ -49,7 +48,9 @@ export function PermissionRow({ permission: { permission, meaning, risk, enforce
       </div>
       <div className="permission-badges">
         {approved && <Badge tone="info">approved now</Badge>}
-        {row.standing !== undefined && <Badge tone={row.standing === "new" ? "bad" : "calm"}>{row.standing}</Badge>}
+        {row.standing !== undefined && (
+          <Badge tone={row.standing === "not approved" ? "calm" : "bad"}>{row.standing}</Badge>
+        )}
         <Badge tone={held.tone}>{held.text}</Badge>
       </div>
     </li>

@@ -6,6 +6,7 @@ import type { Agent } from "./agent-screen.tsx";
 import { ApproveForm } from "./approve-form.tsx";
 import { DriftView } from "./drift-view.tsx";
 import { PermissionRow } from "./permission-row.tsx";
+import { standingOf } from "./permission-standing.ts";
 
 /**
  * The review: what is asked for, in words, and which of it the operator approves. Exactly this state of the agent is
@@ -57,13 +58,7 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
                 key={permission.permission}
                 permission={permission}
                 isChosen={chosen.has(permission.permission)}
-                standing={
-                  agent.approval === null || before.includes(permission.permission)
-                    ? undefined
-                    : agent.drift === null
-                      ? "not approved"
-                      : "new"
-                }
+                standing={standingOf(permission.permission, agent.approval, agent.drift)}
                 onToggle={(isOn) => toggle(permission.permission, isOn)}
               />
             ))}
