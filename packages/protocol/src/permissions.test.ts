@@ -103,6 +103,12 @@ describe("describePermission", () => {
     ["filesystem:read:/home/**", /home/],
     ["filesystem:read:/home/*/**", /home/],
     ["filesystem:read:~/.ssh/id_ed25519", /~\/\.ssh/],
+    ["filesystem:read:/proc/**", /\/proc, where keys/],
+    ["filesystem:read:/proc/*/environ", /\/proc, where keys/],
+    ["filesystem:read:/proc/*", /\/proc, where keys/],
+    ["filesystem:read:/proc/self/environ", /\/proc, where keys/],
+    ["filesystem:read:/proc/kcore", /\/proc, where keys/],
+    ["filesystem:write:/proc/sys/vm/swappiness", /change \/proc, by which the system/],
     ["filesystem:read:/home/ada/.aws/**", /~\/\.aws/],
     ["filesystem:read:~/.*", /~\/\./],
     ["filesystem:write:~/.bashrc", /\.bashrc/],
@@ -142,12 +148,16 @@ describe("describePermission", () => {
     else expect(describePermission(permission).risk).toMatch(risk);
   });
 
-  test.each(["env:read:KEYBOARD_NAME", "env:read:MONKEY", "filesystem:read:/srv/data/*"])(
-    "%s carries none",
-    (permission) => {
-      expect(describePermission(permission).risk).toBeNull();
-    },
-  );
+  test.each([
+    "env:read:KEYBOARD_NAME",
+    "env:read:MONKEY",
+    "filesystem:read:/srv/data/*",
+    "filesystem:read:/proc/meminfo",
+    "filesystem:read:/proc/self/status",
+    "filesystem:read:/sys/class/thermal/**",
+  ])("%s carries none", (permission) => {
+    expect(describePermission(permission).risk).toBeNull();
+  });
 
   test("quotes nothing that could act on a terminal", () => {
     const { meaning } = describePermission(`\u001b[2J\u202e${"x".repeat(5000)}`);

@@ -52,6 +52,11 @@ const SECRET_PLACES = places(
   "~/.password-store ~/.mozilla ~/.opensentience ~/.config/gcloud ~/.config/gh ~/.config/opensentience",
   "~/.local/share/keyrings /etc/shadow /etc/ssh /proc /run/secrets",
 );
+/** Places whose files are the kernel's own settings. */
+const KERNEL_PLACES = places("/proc /sys");
+/** What a process tells of itself without its memory, environment, arguments or open files. */
+const HARMLESS_OF_PROCESS =
+  /^(?:status|stat|statm|limits|cgroup|mounts|mountinfo|mountstats|io|comm|loginuid|sessionid|oom_score|oom_score_adj|sched|schedstat|wchan|net)$/;
 /** Places that the operator's session or the system runs programs from. */
 const STARTUP_PLACES = places(
   "~/.bashrc ~/.bash_profile ~/.profile ~/.zshrc ~/.config/autostart ~/.config/systemd ~/.local/bin",
@@ -72,6 +77,13 @@ function pathPattern(text: string): PathPattern {
   return parsePathPattern(text) ?? { root: "/", segments: [] };
 }
 
+/** Of the kernel as a whole (`/proc/meminfo`), or harmless of a process: neither is where keys are. A wildcard may be any process. */
+function isPlainKernelFact(pattern: string): boolean {
+  const [root, place, first = "*", second = "*"] = pattern.split("/");
+  if (root !== "" || place !== "proc" || first.includes("*") || /^(?:kcore|keys)$/.test(first)) return false;
+  return !/^(?:\d+|self|thread-self)$/.test(first) || HARMLESS_OF_PROCESS.test(second);
+}
+
 function pathRisk(pattern: string, write: boolean): string | null {
   // `/home/ada/.ssh` is judged as `~/.ssh`: whose home it is makes no difference to the warning.
   const inHome = pattern
@@ -84,8 +96,11 @@ function pathRisk(pattern: string, write: boolean): string | null {
   const change = write ? "read and change" : "read";
   if (covers(pathPattern("/**"))) return `It can ${change} every file on this machine that you can.`;
   if (covers(pathPattern("~/**"))) return `It can ${change} every file in your home, keys and logins included.`;
-  const secret = SECRET_PLACES.find(touches);
+  const isPlain = isPlainKernelFact(pattern);
+  const secret = isPlain ? undefined : SECRET_PLACES.find(touches);
   if (secret !== undefined) return `It can ${change} ${secret.name}, where keys or logins are kept.`;
+  const kernel = write ? KERNEL_PLACES.find(touches) : undefined;
+  if (kernel !== undefined) return `It can change ${kernel.name}, by which the system itself is steered.`;
   const startup = write ? STARTUP_PLACES.find(touches) : undefined;
   return startup === undefined ? null : `It can change ${startup.name}, which your own session or the system runs.`;
 }
