@@ -217,7 +217,12 @@ describe("a folder run in place", () => {
       await writeFiles(folder, smallAgent(id));
       const linked = await home.json<AgentDetailJson>(["agents", "install", "--dev", folder]);
       expect(linked).toMatchObject({ status: "local_dev", install_path: folder, source_commit: null });
-      await home.json(["agents", "build", id, "--yes"]);
+      const build = `opensentience agents build ${id}`;
+      for (const verb of ["update", "rollback"]) {
+        const error = await refuse(home, ["agents", verb, id], { code: "install.not_installed", exit: 4, next: build });
+        expect(error.message).toContain(`change the files in ${folder}`);
+      }
+      await typeNextStep(home, build);
       await home.json(["agents", "enable", id, "--all"]);
       await home.json(["agents", "run", id]);
       await home.json(["agents", "stop", id]);
@@ -244,10 +249,12 @@ describe("a folder run in place", () => {
     await smallAgentAt(home, id, "installed");
     const folder = mkdtempSync(join(tmpdir(), "os-dev-"));
     try {
-      await refuse(home, ["agents", "install", "--dev", join(folder, "nothing")], {
-        code: "manifest.missing",
-        exit: 3,
-      });
+      for (const args of [["--dev"], [], ["--allow-local"]]) {
+        const nothing = join(folder, "nothing");
+        const expected = { code: "manifest.missing", exit: 3 } as const;
+        const error = await refuse(home, ["agents", "install", ...args, nothing], expected);
+        expect(error.message).toBe(`there is no folder ${nothing}; check the path`);
+      }
       await writeFiles(folder, smallAgent(id));
       await refuse(home, ["agents", "install", "--dev", folder], { code: "install.already_installed", exit: 6 });
       chmodSync(folder, 0o777);

@@ -296,12 +296,21 @@ test("a call ends at once when its agent goes or loses its approval", { timeout:
   const isOver = async (): Promise<boolean> =>
     (await home.json<AgentDetailJson>(["agents", "info", HELLO])).run?.status === "crashed";
   await eventually(isOver, "the run to be over");
+  // An agent that needs it says so, and the next step is to run the one that is missing, not to read this one's log.
+  const input = JSON.stringify({ tool: `${HELLO}/hello_world`, input: {} });
+  const needing = ["tools", "call", `${CALLER}/ask`, "--input", input];
+  const said = `(tool.agent_unavailable)\nnext: opensentience agents`;
+  expect((await home.cli(needing)).stderr).toContain(`${said} run ${HELLO}\n`);
   expect((await home.fails(["tools", "call", `${HELLO}/hello_world`])).error.code).toBe("tool.agent_unavailable");
 
   await started(HELLO, 5);
   const revoked = await underWay("sleep", { ms: 600_000 });
   await home.json(["agents", "revoke", HELLO]);
   const after = await revoked.end();
+  await eventually(
+    async () => (await home.cli(needing)).stderr.includes(`${said} enable ${HELLO}\n`),
+    "enable to be next",
+  );
   expect(after.code).not.toBe(0);
   expect(JSON.parse(after.lines.join("\n"))).toMatchObject({
     status: expect.stringMatching(/failed|canceled/) as unknown,

@@ -60,6 +60,12 @@ export function canceledCall(toolId: string, durationMs: number): Omit<ToolCallJ
   };
 }
 
+/** The other agent that the called one needed and that was not there, by what it says itself. */
+export function agentNeeded({ tool_id: toolId, error }: ToolCallJson): string | undefined {
+  const named = error?.code === "tool.agent_unavailable" ? error.details["agent_id"] : undefined;
+  return typeof named === "string" && !toolId.startsWith(`${named}/`) ? named : undefined;
+}
+
 /** Where a failed call's cause is found: in the agent's own output, or in what Core's code means. */
 export function stepAfter({ tool_id: toolId, error }: ToolCallJson): string {
   const code = error?.code ?? "tool.failed";

@@ -18,12 +18,10 @@ export class ScanProblems {
 
   /** A root that cannot be resolved or read. */
   onBadRoot(path: string, code: string): void {
-    const isMissing = code === "ENOENT" || code === "ENOTDIR";
-    this.report(
-      path,
-      isMissing ? "discovery.root_missing" : "discovery.unreadable",
-      `the scan root cannot be ${isMissing ? "used" : "read"} (${code})`,
-    );
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      const what = code === "ENOENT" ? "there is no such folder" : "it is no folder";
+      this.report(path, "discovery.root_missing", `${what}; check the path`);
+    } else this.report(path, "discovery.unreadable", `the scan root cannot be read (${code})`);
   }
 
   /** A cap like any other: what was not answered for may still be there. */

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runTool } from "../host/child-process.ts";
 import { scanRoots, type ScanOptions } from "./scanner.ts";
@@ -110,10 +110,22 @@ describe("scanRoots", () => {
       roots: [join(root, "missing"), join(root, "ok"), join(root, "file"), join(root, "file/x")],
     });
     expect(found).toEqual(["ok/agent"]);
+    expect(new Set(problems.map(({ message }) => message))).toEqual(
+      new Set(["it is no folder; check the path", "there is no such folder; check the path"]),
+    );
     expect(problems.map(({ path, code }) => [path.slice(root.length + 1), code])).toEqual([
       ["file", "discovery.root_missing"],
       ["file/x", "discovery.root_missing"],
       ["missing", "discovery.root_missing"],
+    ]);
+  });
+
+  test("a relative root is no root, whatever Core's own folder has", async () => {
+    plant("ok/agent");
+    const { found, problems } = await scan({ roots: [relative(process.cwd(), join(root, "ok"))] });
+    expect([found, problems]).toEqual([
+      [],
+      [expect.objectContaining({ code: "discovery.root_missing", message: expect.stringContaining("absolute path") })],
     ]);
   });
 

@@ -16,7 +16,7 @@
  * Caller: discovery, which reads the manifests and decides what they mean.
  */
 import { realpath } from "node:fs/promises";
-import { sep } from "node:path";
+import { isAbsolute, sep } from "node:path";
 import { answerInTime } from "./answer-in-time.ts";
 import { FolderMemory } from "./folder-memory.ts";
 import { FolderWalk, type WalkLimits } from "./folder-walk.ts";
@@ -76,6 +76,15 @@ export async function scanRoots(options: ScanOptions): Promise<ScanResult> {
 }
 
 async function resolveRoot(root: string, problems: ScanProblems): Promise<string | undefined> {
+  if (!isAbsolute(root)) {
+    // It would be taken from the folder that Core happens to have been started in.
+    problems.report(
+      root,
+      "discovery.root_missing",
+      "a relative path is not taken; name the folder by its absolute path",
+    );
+    return undefined;
+  }
   try {
     const real = await answerInTime(realpath(root), ANSWER_MS, undefined);
     if (real === undefined) problems.onNoAnswer(root, ANSWER_MS);

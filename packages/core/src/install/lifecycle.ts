@@ -98,7 +98,7 @@ export async function readInPlace(folder: string): Promise<ManifestFile> {
   // SECURITY: another user could change what is run as this one; pinned by "refuses to run another user's folder in place".
   const found = await lstat(folder).catch(() => undefined);
   if (found === undefined || !found.isDirectory())
-    throw new CoreError("manifest.missing", "there is no such folder", {
+    throw new CoreError("manifest.missing", `there is no folder ${folder}; check the path`, {
       details: { path: folder },
       nextStep: "opensentience help agents install",
     });
@@ -225,6 +225,12 @@ export function stateOf(agent: AgentRecord | undefined): PreviousState | undefin
 }
 
 export function notInstalledFromGit(agent: AgentRecord): CoreError {
+  if (agent.installPath !== null && agent.commit === null)
+    return new CoreError(
+      "install.not_installed",
+      `${agent.agentId} runs in place, not from git: change the files in ${agent.installPath} and build it`,
+      { nextStep: `opensentience agents build ${agent.agentId}` },
+    );
   return new CoreError("install.not_installed", `${agent.agentId} is not installed from git`, {
     nextStep: `opensentience agents info ${agent.agentId}`,
   });

@@ -148,6 +148,7 @@ export class ToolRouter {
     const session = this.#deps.session(agentId);
     if (session === undefined) {
       throw new CoreError("tool.agent_unavailable", `${agentId} is not running, or offers no tools`, {
+        details: { agent_id: agentId },
         nextStep: `opensentience agents run ${agentId}`,
       });
     }

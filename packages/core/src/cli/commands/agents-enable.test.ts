@@ -91,7 +91,7 @@ test("leaves it to Core to refuse what is not installed, without a question", as
 test("names the flags where nobody can be asked", async () => {
   await expect(enable({}, undefined)).rejects.toMatchObject({
     code: "enablement.choice_required",
-    message: expect.stringMatching(/--all.*--approve/),
+    message: expect.stringMatching(/agents enable com\.example\.echo --all.*--approve/),
   });
 });
 

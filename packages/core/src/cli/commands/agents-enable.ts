@@ -58,7 +58,7 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
   if (prompt === undefined) {
     throw new CoreError(
       "enablement.choice_required",
-      "approving needs a choice: --all, or --approve with the permissions",
+      `approving needs a choice: opensentience agents enable ${agentId} --all, or --approve P,… with some of what it requests`,
       {
         details: { flags: ["--all", "--approve"] },
         nextStep: `opensentience agents info ${agentId}`,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
@@ -18,6 +19,12 @@ export async function run(context: CommandContext): Promise<void> {
     });
   }
   const url = absolute(isUrl ? source : gitUrl);
+  if (url !== undefined && isPath(url) && !existsSync(url)) {
+    throw new CoreError("manifest.missing", `there is no folder ${url}; check the path`, {
+      details: { path: url },
+      nextStep: "opensentience help agents install",
+    });
+  }
   const ref = options.text("ref");
   const body = {
     ...(isUrl ? {} : { agent_id: source }),

@@ -13,6 +13,8 @@ export async function run(context: CommandContext): Promise<void> {
   );
   context.output.result(report, (style) => scanText(style, report));
   if (report.found > 0) context.output.nextStep("opensentience agents list");
+  else if (report.rejected.some(({ code }) => code === "discovery.root_missing"))
+    context.output.nextStep("opensentience help agents scan");
 }
 
 export function scanText(style: Style, report: ScanReportJson): string {

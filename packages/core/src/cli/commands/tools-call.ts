@@ -8,7 +8,7 @@ import type { ControlClient } from "../control-client.ts";
 import type { Output } from "../output.ts";
 import type { RequestOf } from "../routes.ts";
 import { type ToolParams, withTool } from "../tool-id.ts";
-import { callOutcome, callProblem, canceledCall, stepAfter, streamedText } from "../tool-view.ts";
+import { agentNeeded, callOutcome, callProblem, canceledCall, stepAfter, streamedText } from "../tool-view.ts";
 
 const MAX_SECONDS = 86_400;
 const HELP = "opensentience help tools call";
@@ -42,17 +42,26 @@ export async function run(context: CommandContext): Promise<number> {
   });
   if (!(isStreamed && output.json)) output.result(result, () => callOutcome(result));
   if (result.status === "succeeded") return 0;
-  if (!output.json) showProblem(output, result);
+  if (!output.json) showProblem(output, result, await stepForNeeded(client, result));
   return result.status === "canceled" ? 130 : 1;
 }
 
 /** A call that was canceled is no failure, and is not shown as one. */
-function showProblem(output: Output, result: ToolCallJson): void {
+function showProblem(output: Output, result: ToolCallJson, nextStep = stepAfter(result)): void {
   if (result.status === "canceled") return output.note(`canceled: ${callProblem(result)}`);
   output.problem(`${result.status}: ${callProblem(result)}`);
   const lines = result.error === null ? [] : issueLines(result.error);
   output.ask(lines.map((line) => `${line}\n`).join(""));
-  output.nextStep(stepAfter(result));
+  output.nextStep(nextStep);
+}
+
+/** What Core says of the agent that was missing: run it, or first approve it. An agent chose the name, so only a known one counts. */
+async function stepForNeeded(client: ControlClient, result: ToolCallJson): Promise<string | undefined> {
+  const agentId = agentNeeded(result);
+  if (agentId === undefined) return undefined;
+  const agent = await client.call("get_agent", { params: { agent_id: agentId } }).catch(() => undefined);
+  if (agent?.approval?.status === "active" && agent.drift === null) return `opensentience agents run ${agent.agent_id}`;
+  return agent?.next_step ?? undefined;
 }
 
 async function streamed(
