@@ -107,6 +107,25 @@ describe.skipIf(!hasChromium)("the page, read", () => {
     await expect.poll(() => term.innerText()).toBe(said === 0 ? "unknown" : `at least ${Math.floor(said / 1_000)} s`);
   });
 
+  test("what a build printed stays to be read when its dialog is long closed", async () => {
+    const broken = "com.example.breaks";
+    const argv = ["sh", "-c", "echo '<b>looking</b>'; echo 'it breaks here' >&2; exit 3"];
+    await smallAgentAt(home, broken, "installed", { build: { steps: [{ phase: "compile", argv }] } });
+    await home.fails(["agents", "build", broken, "--yes"]);
+    await goTo(page, `/agents/${broken}`);
+    await page.getByRole("link", { name: "What the build printed" }).click();
+    const log = page.getByRole("log");
+    await log.getByText("<b>looking</b>", { exact: true }).waitFor();
+    await log.getByText("it breaks here", { exact: true }).waitFor();
+    await page.getByText("it failed.").waitFor();
+    // Beside the runs of one that did run.
+    await goTo(page, `/agents/${AGENT}/log`);
+    await page.getByText("Ran for").waitFor();
+    await page.getByRole("button", { name: /^Newest build/ }).click();
+    await page.getByText("it succeeded.").waitFor();
+    expect(person.faults.filter((fault) => !fault.includes("ERR_"))).toEqual([]);
+  });
+
   test("on a telephone the chosen tab and tool are in view; on a wide screen the output ends with the window", async () => {
     await home.json(["agents", "run", AGENT]);
     const inView = (selector: string): Promise<boolean> =>

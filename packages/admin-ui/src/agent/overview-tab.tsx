@@ -2,7 +2,7 @@ import { commandText } from "@opensentience/protocol";
 import type { ReactNode } from "react";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
-import { agentPath } from "../shell/hash-location.ts";
+import { agentPath, buildLogPath } from "../shell/hash-location.ts";
 import { Link } from "wouter";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
@@ -19,6 +19,12 @@ export function OverviewTab({ agent }: { agent: Agent }) {
           <div className="notice notice-bad">
             <span>
               <strong>Last error.</strong> <OutsideText text={agent.last_error} />
+              {agent.build_status === "failed" && (
+                <>
+                  {" "}
+                  <Link href={buildLogPath(agent.agent_id)}>What the build printed</Link>
+                </>
+              )}
             </span>
           </div>
         )}

@@ -4,7 +4,7 @@ import { agentRunsQuery } from "../api/queries.ts";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
 import { LogView } from "../log/log-view.tsx";
-import { useQueryState } from "../shell/hash-location.ts";
+import { BUILD_LOG, useQueryState } from "../shell/hash-location.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
@@ -13,7 +13,7 @@ import { TimeChart } from "../ui/time-chart.tsx";
 import { bytes, duration, percent, Time, useNow } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
 
-/** The runs of an agent, and the output of the chosen one (the newest unless the address names another). */
+/** The runs of an agent and its newest build, and the output of the chosen one (the newest run unless the address names another). */
 export function RunsTab({ agent }: { agent: Agent }) {
   const runs = useQuery(agentRunsQuery(agent.agent_id));
   const [query, change] = useQueryState();
@@ -21,31 +21,68 @@ export function RunsTab({ agent }: { agent: Agent }) {
   if (runs.isError) return <ProblemBox problem={runs.error} onRetry={() => void runs.refetch()} />;
   const items = runs.data.items;
   const newest = items[0];
-  if (newest === undefined)
+  const hasBuild = agent.build_last_at !== null;
+  if (newest === undefined && !hasBuild)
     return (
       <EmptyNote icon="log" title="It never ran">
         <p>Its output will be here, live, from the first line of its first run.</p>
       </EmptyNote>
     );
   const wanted = query.get("run");
-  const chosen = items.find((run) => run.run_id === wanted) ?? newest;
+  const run = items.find(({ run_id: id }) => id === wanted) ?? newest;
+  const chosen = hasBuild && wanted === BUILD_LOG ? undefined : run;
   return (
-    <div className={items.length === 1 ? "runs runs-single" : "runs"}>
+    <div className={items.length === 1 && !hasBuild ? "runs runs-single" : "runs"}>
       <RunList
+        agent={agent}
         runs={items}
-        chosen={chosen.run_id}
-        onChoose={(run) => change({ run: run === newest.run_id ? "" : run })}
+        chosen={chosen?.run_id ?? BUILD_LOG}
+        onChoose={(id) => change({ run: id === newest?.run_id ? "" : id })}
       />
-      <div className="stack runs-main">
-        <div className="run-head">
-          <RunFacts run={chosen} readAt={runs.dataUpdatedAt} />
-          {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
+      {chosen === undefined ? (
+        <BuildOutput agent={agent} />
+      ) : (
+        <div className="stack runs-main">
+          <div className="run-head">
+            <RunFacts run={chosen} readAt={runs.dataUpdatedAt} />
+            {isLive(chosen) && chosen.pid !== null && <RunCharts runId={chosen.run_id} />}
+          </div>
+          <LogView key={chosen.run_id} agentId={agent.agent_id} of={{ run: chosen.run_id }} isLive={isLive(chosen)} />
         </div>
-        <LogView key={chosen.run_id} agentId={agent.agent_id} run={chosen} />
-      </div>
+      )}
     </div>
   );
 }
+
+/** What a build prints does not come live: it is read as it stands, and anew when a build begins or ends. */
+function BuildOutput({ agent }: { agent: Agent }) {
+  return (
+    <div className="stack runs-main">
+      <p className="muted">
+        What the newest build printed, step by step; {BUILD_ENDS[agent.build_status ?? "not_built"]}.
+      </p>
+      {agent.build_status === "failed" && agent.last_error !== null && (
+        <p className="notice notice-bad">
+          <OutsideText text={agent.last_error} />
+        </p>
+      )}
+      <LogView
+        key={`${agent.build_status} ${agent.build_last_at}`}
+        agentId={agent.agent_id}
+        of={{ build: true }}
+        isLive={false}
+      />
+    </div>
+  );
+}
+
+type BuildStatus = NonNullable<Agent["build_status"]>;
+const BUILD_ENDS: Record<BuildStatus, string> = {
+  not_built: "these files are not built",
+  building: "it is under way",
+  built: "it succeeded",
+  failed: "it failed",
+};
 
 export function isLive(run: Pick<PsItemJson, "status">): boolean {
   return run.status === "starting" || run.status === "running" || run.status === "stopping";
@@ -59,11 +96,28 @@ const RUN_TONES: Record<PsItemJson["status"], Tone> = {
   crashed: "bad",
 };
 
-type ListProps = { runs: readonly PsItemJson[]; chosen: string; onChoose: (runId: string) => void };
+type ListProps = { agent: Agent; runs: readonly PsItemJson[]; chosen: string; onChoose: (id: string) => void };
 
-function RunList({ runs, chosen, onChoose }: ListProps) {
+function RunList({ agent, runs, chosen, onChoose }: ListProps) {
   return (
-    <ul className="run-list" aria-label="Runs, newest first">
+    <ul className="run-list" aria-label="Newest build, and runs, newest first">
+      {agent.build_last_at !== null && (
+        <li>
+          <button
+            type="button"
+            className="run-choice"
+            aria-current={chosen === BUILD_LOG ? "true" : undefined}
+            onClick={() => onChoose(BUILD_LOG)}
+          >
+            <Badge tone={agent.build_status === "failed" ? "bad" : "calm"} dot>
+              Newest build
+            </Badge>
+            <span className="run-when">
+              <Time at={agent.build_last_at} />
+            </span>
+          </button>
+        </li>
+      )}
       {runs.map((run) => (
         <li key={run.run_id}>
           <button

@@ -1,4 +1,6 @@
 import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { buildLogPath } from "../shell/hash-location.ts";
 import { Icon } from "../ui/icon.tsx";
 import { counted, Time } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
@@ -45,7 +47,7 @@ function built(agent: Agent): Step {
     case "building":
       return { name, state: "busy", text: "Building…" };
     case "failed":
-      return { name, state: "trouble", text: "The last build failed" };
+      return { name, state: "trouble", text: <Link href={buildLogPath(agent.agent_id)}>The last build failed</Link> };
     default:
       return { name, state: "todo", text: "Not built" };
   }

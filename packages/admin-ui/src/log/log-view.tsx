@@ -1,4 +1,3 @@
-import type { PsItemJson } from "@opensentience/protocol";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "../ui/button.tsx";
@@ -9,7 +8,7 @@ import { counted } from "../ui/time.tsx";
 import { filterLines, type LogFilter } from "./log-lines.ts";
 import { LogRow } from "./log-row.tsx";
 import { useFill } from "./use-fill.ts";
-import { useLog } from "./use-log.ts";
+import { type LogOf, useLog } from "./use-log.ts";
 
 const LINE_PX = 20;
 const NEAR_END_PX = 40;
@@ -25,13 +24,12 @@ const STREAMS = [
  * Output as it comes. It follows the end until somebody scrolls up, and follows again when the end is reached; pause
  * keeps the text still while lines go on arriving.
  */
-export function LogView({ agentId, run }: { agentId: string; run: PsItemJson }) {
-  const isLive = run.status === "starting" || run.status === "running" || run.status === "stopping";
+export function LogView({ agentId, of, isLive }: { agentId: string; of: LogOf; isLive: boolean }) {
   const [isPaused, setPaused] = useState(false);
   const [isFollowing, setFollowing] = useState(true);
   const [isWrapped, setWrapped] = useState(true);
   const [filter, setFilter] = useState<LogFilter>({ stream: "", words: "" });
-  const log = useLog(agentId, run, isLive, isPaused);
+  const log = useLog(agentId, of, isLive, isPaused);
   const shown = useMemo(() => filterLines(log.lines, filter), [log.lines, filter]);
   const box = useRef<HTMLDivElement>(null);
   const fillPx = useFill(box);

@@ -1,4 +1,4 @@
-import type { LogRecordJson, PsItemJson } from "@opensentience/protocol";
+import type { LogRecordJson } from "@opensentience/protocol";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { records } from "../api/client.ts";
 import { onEvent, watchRun } from "../live/events.ts";
@@ -6,6 +6,9 @@ import { afterHistory, type LogLine, toLine, withLines } from "./log-lines.ts";
 
 /** Lines of the history that are read at first. */
 const TAIL = 2_000;
+
+/** Whose output: a run's, or that of the agent's newest build. */
+export type LogOf = { run: string } | { build: true };
 
 export type Log = {
   lines: readonly LogLine[];
@@ -17,10 +20,10 @@ export type Log = {
 };
 
 /**
- * The output of a run: its history, then what comes, which the event stream brings. It is listened for before the
+ * The output of a run or of a build: its history, then, of a run, what comes, which the event stream brings. It is listened for before the
  * history is read, so that nothing falls between the two. While paused new lines wait.
  */
-export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive: boolean, isPaused: boolean): Log {
+export function useLog(agentId: string, of: LogOf, isLive: boolean, isPaused: boolean): Log {
   const [lines, setLines] = useState<readonly LogLine[]>([]);
   const [isLoading, setLoading] = useState(true);
   const [problem, setProblem] = useState<unknown>(null);
@@ -28,7 +31,7 @@ export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive:
   const [waiting, setWaiting] = useState(0);
   const held = useRef<LogLine[]>([]);
   const paused = useRef(isPaused);
-  const { run_id: runId } = run;
+  const runId = "run" in of ? of.run : null;
 
   const show = useCallback((): void => {
     setWaiting(paused.current ? held.current.length : 0);
@@ -54,18 +57,19 @@ export function useLog(agentId: string, run: Pick<PsItemJson, "run_id">, isLive:
         show();
       });
     };
-    const off = isLive
-      ? [
-          onEvent("log", (event) => {
-            if (event.run_id !== runId) return;
-            const items = event.skipped === true ? [skippedNote(event.items), ...event.items] : event.items;
-            if (early === undefined) take(items);
-            else early.push(...items);
-          }),
-          onEvent("reset", () => setRound((before) => before + 1)),
-          watchRun(runId),
-        ]
-      : [];
+    const off =
+      isLive && runId !== null
+        ? [
+            onEvent("log", (event) => {
+              if (event.run_id !== runId) return;
+              const items = event.skipped === true ? [skippedNote(event.items), ...event.items] : event.items;
+              if (early === undefined) take(items);
+              else early.push(...items);
+            }),
+            onEvent("reset", () => setRound((before) => before + 1)),
+            watchRun(runId),
+          ]
+        : [];
     setLoading(true);
     setProblem(null);
     readHistory(agentId, runId, abort.signal).then(
@@ -98,9 +102,12 @@ function skippedNote(items: readonly LogRecordJson[]): LogRecordJson {
   return { at, stream: "core", line: "— more was printed here than can be shown live; load the log again to see it —" };
 }
 
-async function readHistory(agentId: string, runId: string, signal: AbortSignal): Promise<LogRecordJson[]> {
+async function readHistory(agentId: string, runId: string | null, signal: AbortSignal): Promise<LogRecordJson[]> {
   const history: LogRecordJson[] = [];
-  const request = { params: { agent_id: agentId }, query: { run: runId, tail: TAIL } };
+  const request = {
+    params: { agent_id: agentId },
+    query: { tail: TAIL, ...(runId === null ? { build: true } : { run: runId }) },
+  };
   for await (const record of records("read_logs", request, signal)) history.push(record);
   return history;
 }

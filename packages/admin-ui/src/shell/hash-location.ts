@@ -53,6 +53,13 @@ export function useQueryState(): [URLSearchParams, (changes: Record<string, stri
   return [query, change];
 }
 
+/** Names the newest build where an address names a run; no run is called so. */
+export const BUILD_LOG = "build";
+
+export function buildLogPath(agentId: string): string {
+  return `${agentPath(agentId, "log")}?run=${BUILD_LOG}`;
+}
+
 export function agentPath(agentId: string, tab = ""): string {
   return `/agents/${encodeURIComponent(agentId)}${tab === "" ? "" : `/${tab}`}`;
 }
