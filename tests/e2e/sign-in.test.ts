@@ -58,8 +58,18 @@ describe.skipIf(!hasChromium)("the page", () => {
       await signedOut(page);
       expect(await stored(page)).toBe(null);
     }
+    // Who did not press it is told what happened; and where to find the token.
+    await one.getByText("You signed out in another tab.").waitFor();
+    await two.getByText("Sign in with a link from your terminal").waitFor();
+    await two.getByText("state/web.token").waitFor();
     await one.reload();
     await one.getByText("Sign in with a link from your terminal").waitFor();
+    // The next session ends in another way, and is not said to have ended in that one.
+    await one.goto(await ada.link());
+    await signedIn(one);
+    await one.evaluate("localStorage.removeItem('opensentience-session')");
+    await one.getByRole("link", { name: "Doctor" }).click();
+    await one.getByText("Your session ended: Core was started anew").waitFor();
     await done(ada);
   });
 

@@ -10,6 +10,11 @@
 /** Its name there; a change of it in one tab is an event in the others. */
 export const PAGE_SECRET_KEY = "opensentience-session";
 
+/** Beside it, where a tab ended the session by an act: which one, for the others to say. */
+export const SESSION_END_KEY = "opensentience-session-end";
+const SESSION_ENDS = ["signed-out", "token-changed"] as const;
+export type SessionEnd = (typeof SESSION_ENDS)[number];
+
 /** Where the browser keeps nothing for this page: holds for this tab, until it is loaded again. */
 let held: string | undefined;
 
@@ -26,6 +31,7 @@ export function pageSecret(): string {
 export function keepPageSecret(secret: string): void {
   try {
     localStorage.setItem(PAGE_SECRET_KEY, secret);
+    localStorage.removeItem(SESSION_END_KEY);
     held = undefined;
   } catch {
     held = secret;
@@ -39,6 +45,24 @@ export function forgetPageSecret(secret: string): void {
     if (localStorage.getItem(PAGE_SECRET_KEY) === secret) localStorage.removeItem(PAGE_SECRET_KEY);
   } catch {
     // There is none, then.
+  }
+}
+
+/** To be told before the secret goes, so that a tab that misses the secret finds it. */
+export function tellSessionEnd(end: SessionEnd): void {
+  try {
+    localStorage.setItem(SESSION_END_KEY, end);
+  } catch {
+    // The other tabs share nothing with this one, then.
+  }
+}
+
+/** Undefined where no tab ended the session: Core did, or the time. */
+export function sessionEnd(): SessionEnd | undefined {
+  try {
+    return SESSION_ENDS.find((end) => end === localStorage.getItem(SESSION_END_KEY));
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,7 +8,16 @@
  */
 import type { SessionJson } from "@opensentience/protocol";
 import { call, findCore, isNoSession, onSessionRefused, requestSession } from "../api/client.ts";
-import { forgetPageSecret, keepPageSecret, PAGE_SECRET_KEY, pageSecret } from "../api/page-secret.ts";
+import {
+  forgetPageSecret,
+  keepPageSecret,
+  PAGE_SECRET_KEY,
+  pageSecret,
+  SESSION_END_KEY,
+  type SessionEnd,
+  sessionEnd,
+  tellSessionEnd,
+} from "../api/page-secret.ts";
 import { Problem, toProblem } from "../api/problem.ts";
 import { Store } from "../live/store.ts";
 import { announce } from "../shell/announcer.tsx";
@@ -16,8 +25,8 @@ import { announce } from "../shell/announcer.tsx";
 export type SessionState =
   | { state: "checking" }
   | { state: "unreachable" }
-  /** `ended`: there was a session in this page before. */
-  | { state: "signed-out"; ended: boolean; problem: Problem | null; busy: boolean }
+  /** `ended`: there was a session in this page before; what ended it, where a tab of this browser did. */
+  | { state: "signed-out"; ended: false | SessionEnd | "unknown"; problem: Problem | null; busy: boolean }
   | { state: "signed-in"; session: SessionJson };
 
 export const sessionStore = new Store<SessionState>({ state: "checking" });
@@ -38,7 +47,7 @@ export function onSession(act: () => void): void {
 export function openSession(): void {
   onSessionRefused(refused);
   window.addEventListener("storage", ({ key }) => {
-    if (key === PAGE_SECRET_KEY || key === null) void checkSession();
+    if (key === PAGE_SECRET_KEY || key === SESSION_END_KEY || key === null) void checkSession();
   });
   window.addEventListener("hashchange", () => {
     const code = takeCode();
@@ -72,7 +81,7 @@ export async function checkSession(): Promise<void> {
     if (problem.code === "page.unreachable") {
       if (sessionStore.get().state !== "signed-in") sessionStore.set({ state: "unreachable" });
       retry = setTimeout(() => void checkSession(), RETRY_MS);
-    } else sessionStore.set({ state: "signed-out", ended: hadSession, problem, busy: false });
+    } else sessionStore.set({ state: "signed-out", ended: endOfSession(), problem, busy: false });
   }
 }
 
@@ -123,6 +132,7 @@ export async function signOut(): Promise<void> {
   const secret = pageSecret();
   await call("sign_out");
   hadSession = false;
+  tellSessionEnd("signed-out");
   forgetPageSecret(secret);
   signedOut();
 }
@@ -131,6 +141,7 @@ export async function signOut(): Promise<void> {
 export async function rotateToken(): Promise<void> {
   const secret = pageSecret();
   await call("rotate_token");
+  tellSessionEnd("token-changed");
   forgetPageSecret(secret);
   signedOut();
 }
@@ -151,5 +162,9 @@ function refused(secret: string): void {
 }
 
 function signedOut(): void {
-  sessionStore.set({ state: "signed-out", ended: hadSession, problem: null, busy: false });
+  sessionStore.set({ state: "signed-out", ended: endOfSession(), problem: null, busy: false });
+}
+
+function endOfSession(): false | SessionEnd | "unknown" {
+  return hadSession && (sessionEnd() ?? "unknown");
 }

@@ -7,6 +7,13 @@ import { Mark } from "../ui/icon.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { type SessionState, signIn } from "./session.ts";
 
+const ENDS: Record<Exclude<Extract<SessionState, { state: "signed-out" }>["ended"], false>, string> = {
+  "signed-out": "You signed out in another tab.",
+  "token-changed": "Your session ended: you changed the token, which ends every session.",
+  unknown:
+    "Your session ended: Core was started anew, the token was changed, the time was up, or another program on this address replaced the cookie.",
+};
+
 type Props = { session: Exclude<SessionState, { state: "signed-in" }> };
 
 export function SignInScreen({ session }: Props) {
@@ -44,10 +51,9 @@ function SignedOut({ session }: { session: Extract<SessionState, { state: "signe
   const [token, setToken] = useState("");
   return (
     <>
-      {session.ended ? (
+      {session.ended !== false ? (
         <p className="sign-in-lead" role="status">
-          Your session ended: Core was started anew, the token was changed, the time was up, or another program on this
-          address replaced the cookie. What you looked at is still here once you are back.
+          {ENDS[session.ended]} What you looked at is still here once you are back.
         </p>
       ) : (
         <p className="sign-in-lead">Sign in with a link from your terminal.</p>
@@ -68,7 +74,19 @@ function SignedOut({ session }: { session: Extract<SessionState, { state: "signe
           if (token.trim() !== "") void signIn({ token: token.trim() });
         }}
       >
-        <TextField label="Or paste Core’s token" type="password" value={token} onChange={setToken} code />
+        <TextField
+          label="Or paste Core’s token"
+          hint={
+            <>
+              It stands in the file <code>state/web.token</code> of Core’s home: <code>~/.opensentience</code>, unless
+              Core was started with another.
+            </>
+          }
+          type="password"
+          value={token}
+          onChange={setToken}
+          code
+        />
         <Button type="submit" kind="primary" icon="key" busy={session.busy}>
           Sign in
         </Button>
