@@ -1,7 +1,7 @@
 /** An approved agent that is no longer what was approved: what the page says of it, and the one way on that it offers. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
+import type { APIResponse, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { goTo, hasChromium, visit, type Visit } from "../support/browser.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
@@ -45,5 +45,36 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     expect(await page.locator(".permission").getByText("new", { exact: true }).count()).toBe(1);
     await page.getByRole("button", { name: "Review change" }).waitFor();
     expect(person.faults).toEqual([]);
+  });
+
+  test("by a file that somebody changed is built, not reviewed; the refusal ends with what it was about", async () => {
+    const changed = "com.example.changed";
+    await smallAgentAt(home, changed, "enabled", { permissions: [READ] });
+    // The page keeps seeing the agent as it was, so that the press comes too late.
+    const place = `**/agents/${changed}`;
+    let before: Promise<APIResponse> | undefined;
+    await page.route(place, async (route) => route.fulfill({ response: await (before ??= route.fetch()) }));
+    await goTo(page, `/agents/${changed}/permissions`);
+    const approve = page.getByRole("button", { name: "Approve 1 of 1" });
+    const build = page.getByRole("button", { name: "Build", exact: true });
+    await approve.waitFor();
+    writeFileSync(join(home.sourceOf(changed), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+    await approve.click();
+    const refusal = page.getByText("enablement.drifted", { exact: true });
+    await refusal.waitFor();
+    await page.unroute(place);
+    await home.fails(["agents", "run", changed]);
+    await page.getByText("Nothing can be approved while its files are not those of the installed commit").waitFor();
+    expect(await approve.isDisabled()).toBe(true);
+    expect(await refusal.count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Review change" }).count()).toBe(0);
+    // One in the head of the agent, one beside what it unlocks.
+    expect(await build.count()).toBe(2);
+    await build.last().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Record the build" }).click();
+    await page.getByText("Drifted", { exact: true }).waitFor({ state: "detached" });
+    expect(await approve.isDisabled()).toBe(false);
+    expect(await refusal.count()).toBe(0);
+    expect(person.faults.filter((fault) => !fault.includes("403"))).toEqual([]);
   });
 });

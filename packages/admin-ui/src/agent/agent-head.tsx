@@ -2,7 +2,7 @@ import { Menu } from "@base-ui/react/menu";
 import { restartNotice } from "@opensentience/protocol";
 import type { AgentAct } from "../acts/agent-act.ts";
 import { StopButton } from "../agents/agent-row.tsx";
-import { nextAct } from "../agents/next-act.ts";
+import { nextAct, nextStepOf } from "../agents/next-act.ts";
 import { agentPath, goTo } from "../shell/hash-location.ts";
 import { Badge, HealthBadge, IsolationBadge, StatusBadge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -16,7 +16,7 @@ type Props = { agent: Agent; onAct: (act: AgentAct) => void };
 export function AgentHead({ agent, onAct }: Props) {
   const { run } = agent;
   const isLive = run !== null && ["starting", "running", "stopping"].includes(run.status);
-  const next = nextAct(agent);
+  const next = nextAct({ next_step: nextStepOf(agent) });
   const isRestart = next !== null && "act" in next && next.act === "restart";
   return (
     <header className="agent-head">

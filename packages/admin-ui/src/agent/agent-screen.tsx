@@ -31,7 +31,7 @@ const TABS: { tab: string; name: string; show: (props: TabProps) => ReactNode }[
   {
     tab: "permissions",
     name: "Permissions",
-    show: ({ agent }) => <PermissionsTab key={reviewKey(agent)} agent={agent} />,
+    show: (props) => <PermissionsTab key={reviewKey(props.agent)} {...props} />,
   },
   { tab: "log", name: "Runs & log", show: ({ agent }) => <RunsTab agent={agent} /> },
   { tab: "tools", name: "Tools", show: ({ agent }) => <ToolsTab agent={agent} /> },

@@ -2,10 +2,12 @@
  * The last step of a review: for how long, and whether it may do without a sandbox. The second is a grant of its own:
  * it needs an end, and a second press in a dialog that says plainly what it means.
  */
+import type { DriftJson } from "@opensentience/protocol";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useId, useState } from "react";
 import { ActDialog } from "../acts/act-dialog.tsx";
-import { useAfterAct } from "../acts/agent-act.ts";
+import { type AgentAct, useAfterAct } from "../acts/agent-act.ts";
+import { hasChangedFiles, nextAct } from "../agents/next-act.ts";
 import { call } from "../api/client.ts";
 import { statusQuery } from "../api/queries.ts";
 import type { RequestOf, ResponseOf } from "../api/routes.ts";
@@ -29,19 +31,24 @@ const EXPIRIES = [
 type Expiry = (typeof EXPIRIES)[number][0];
 const WITH_END = EXPIRIES.filter(([expiry]) => expiry !== FOR_EVER);
 
-type Props = { agent: Agent; chosen: ReadonlySet<string> };
+type Props = { agent: Agent; chosen: ReadonlySet<string>; onAct: (act: AgentAct) => void };
 
-export function ApproveForm({ agent, chosen }: Props) {
+export function ApproveForm({ agent, chosen, onAct }: Props) {
   const asked = agent.requested_permissions.length;
+  const reason = useId();
   const [expires, setExpires] = useState<Expiry>(FOR_EVER);
   const [isUnsandboxed, setUnsandboxed] = useState(false);
   const [isSure, setSure] = useState(false);
   const done = useApproved(agent, chosen);
   const request = approval(agent, chosen, expires, isUnsandboxed);
-  const approve = useMutation({ mutationFn: () => call("enable_agent", request), onSuccess: done });
+  const state = stateOf(agent);
+  // A refusal speaks of the state that it was given for: once the agent is another one, it is over.
+  const approve = useMutation({ mutationFn: (_state: string) => call("enable_agent", request), onSuccess: done });
+  const isChanged = agent.drift !== null && hasChangedFiles(agent.drift);
   return (
     <>
-      {approve.isError && <ProblemBox problem={approve.error} />}
+      {approve.isError && approve.variables === state && <ProblemBox problem={approve.error} />}
+      {agent.drift !== null && isChanged && <ChangedFiles id={reason} drift={agent.drift} onAct={onAct} />}
       <div className="approve">
         <Check
           label="Where no sandbox can be made, let it run without one"
@@ -58,7 +65,9 @@ export function ApproveForm({ agent, chosen }: Props) {
             kind={isUnsandboxed ? "danger" : "primary"}
             icon={isUnsandboxed ? "alert" : "shield"}
             busy={approve.isPending}
-            onClick={() => (isUnsandboxed ? setSure(true) : approve.mutate())}
+            disabled={isChanged}
+            aria-describedby={isChanged ? reason : undefined}
+            onClick={() => (isUnsandboxed ? setSure(true) : approve.mutate(state))}
           >
             {asked === 0 ? "Approve" : `Approve ${chosen.size} of ${asked}`}
             {isUnsandboxed && " without a sandbox…"}
@@ -75,6 +84,37 @@ export function ApproveForm({ agent, chosen }: Props) {
         />
       )}
     </>
+  );
+}
+
+/** All that an approval depends on. */
+function stateOf({
+  manifest_hash: manifest,
+  source_commit: commit,
+  build_last_at: built,
+  approval,
+  drift,
+}: Agent): string {
+  return JSON.stringify([manifest, commit, built, approval, drift]);
+}
+
+type ChangedProps = { id: string; drift: DriftJson; onAct: Props["onAct"] };
+
+/** Why nothing can be approved now, and the act that changes it where this page has one. */
+function ChangedFiles({ id, drift, onAct }: ChangedProps) {
+  const next = nextAct(drift);
+  return (
+    <div className="notice notice-warn">
+      <span id={id}>
+        Nothing can be approved while its files are not those of the installed commit.
+        {next !== null && " A build puts them back."}
+      </span>
+      {next !== null && "act" in next && (
+        <Button small icon={next.icon} onClick={() => onAct(next.act)}>
+          {next.label}
+        </Button>
+      )}
+    </div>
   );
 }
 

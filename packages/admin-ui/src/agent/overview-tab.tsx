@@ -1,5 +1,6 @@
 import { commandText } from "@opensentience/protocol";
 import type { ReactNode } from "react";
+import { nextStepOf } from "../agents/next-act.ts";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
 import { agentPath, buildLogPath } from "../shell/hash-location.ts";
@@ -12,6 +13,7 @@ import { TimeChart } from "../ui/time-chart.tsx";
 import type { Agent } from "./agent-screen.tsx";
 
 export function OverviewTab({ agent }: { agent: Agent }) {
+  const next = nextStepOf(agent);
   return (
     <div className="columns">
       <div className="stack">
@@ -28,10 +30,10 @@ export function OverviewTab({ agent }: { agent: Agent }) {
             </span>
           </div>
         )}
-        {agent.next_step !== null && (
+        {next !== null && (
           <section className="card">
             <h2>What comes next</h2>
-            <NextStep text={agent.next_step} />
+            <NextStep text={next} />
           </section>
         )}
         <section className="card">

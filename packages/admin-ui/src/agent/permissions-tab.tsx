@@ -1,4 +1,5 @@
 import { useState } from "react";
+import type { AgentAct } from "../acts/agent-act.ts";
 import { Button } from "../ui/button.tsx";
 import { EmptyNote } from "../ui/empty-note.tsx";
 import { fullTime, useNow, duration } from "../ui/time.tsx";
@@ -12,7 +13,7 @@ import { standingOf } from "./permission-standing.ts";
  * The review: what is asked for, in words, and which of it the operator approves. Exactly this state of the agent is
  * approved: Core refuses when the manifest or the commit is another one by then.
  */
-export function PermissionsTab({ agent }: { agent: Agent }) {
+export function PermissionsTab({ agent, onAct }: { agent: Agent; onAct: (act: AgentAct) => void }) {
   const wanted = agent.requested_permissions;
   const before = agent.approval?.approved_permissions ?? [];
   // A review starts from what was approved and is still asked for; nothing new is ever chosen beforehand.
@@ -64,7 +65,7 @@ export function PermissionsTab({ agent }: { agent: Agent }) {
             ))}
           </ul>
         )}
-        <ApproveForm agent={agent} chosen={chosen} />
+        <ApproveForm agent={agent} chosen={chosen} onAct={onAct} />
       </section>
     </div>
   );
