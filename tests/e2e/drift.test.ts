@@ -71,7 +71,15 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     // One in the head of the agent, one beside what it unlocks.
     expect(await build.count()).toBe(2);
     await build.last().click();
-    await page.getByRole("dialog").getByRole("button", { name: "Record the build" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("region", { name: "Will be put back" }).getByText("bin/agent").waitFor();
+    await dialog.getByRole("button", { name: "Build", exact: true }).click();
+    await dialog
+      .getByRole("region", { name: /^Put back$/ })
+      .getByText("bin/agent")
+      .waitFor();
+    await dialog.getByRole("button", { name: "Close" }).click();
+    await dialog.waitFor({ state: "detached" });
     await page.getByText("Drifted", { exact: true }).waitFor({ state: "detached" });
     expect(await approve.isDisabled()).toBe(false);
     expect(await refusal.count()).toBe(0);

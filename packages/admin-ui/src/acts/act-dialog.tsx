@@ -26,7 +26,7 @@ export type Act<R> = {
   done: (result: R) => string;
   onClose: () => void;
   /** The dialog is not over when the act is: its caller shows what came of it. */
-  keepOpen?: boolean;
+  keepOpen?: (result: R) => boolean;
   children?: ReactNode;
 };
 
@@ -50,7 +50,7 @@ export function ActDialog<R>(act: Act<R>) {
         abort.signal,
       );
       announce(act.done(result));
-      if (act.keepOpen !== true) act.onClose();
+      if (act.keepOpen?.(result) !== true) act.onClose();
     } catch (problem) {
       if (!abort.signal.aborted) setPhase({ at: "failed", problem });
     }

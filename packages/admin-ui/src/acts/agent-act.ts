@@ -5,7 +5,10 @@ import { agentQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
 
 export type AgentAct = "install" | "build" | "run" | "restart" | "update" | "rollback" | "revoke" | "remove";
-export type ActAgent = Pick<AgentJson, "agent_id" | "name" | "source_git_url" | "source_ref" | "next_step">;
+export type ActAgent = Pick<
+  AgentJson,
+  "agent_id" | "name" | "status" | "source_git_url" | "source_ref" | "source_commit" | "next_step"
+>;
 export type ActProps = { agent: ActAgent; onClose: () => void };
 
 /** The agent after an act takes the place of the one that was read; lists are read again. */

@@ -31,7 +31,7 @@ export function ScanDialog({ onClose }: { onClose: () => void }) {
         setReport(found);
         return summary(found);
       }}
-      keepOpen
+      keepOpen={() => true}
       onClose={onClose}
     >
       <TextField
