@@ -147,6 +147,13 @@ describe("opensentience protocol test", () => {
     expect(stdout).toMatch(/1 passed, 0 failed, 1 not applicable\n$/);
   });
 
+  test("a call that fails where it should succeed is told with its error", async () => {
+    const only = ["--case", "call.success", "--tool", "invalid_input"];
+    const { code, stdout } = await protocolTest(...only, join(EXAMPLES, "hello-tools"));
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/payload\.status is "failed", not "succeeded"; its error is "[a-z_.]+": \S+/);
+  });
+
   test("a tool that the agent does not have is refused, with those it has", async () => {
     const agent = ["--", process.execPath, BREAKS_ONE_RULE, "none, with one tool"];
     const { code, stderr } = await protocolTest("--case", "call.success", "--tool", "nope", ...agent);

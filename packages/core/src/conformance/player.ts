@@ -80,7 +80,7 @@ export class Player {
     const problem =
       mismatch(expected, found.message) ??
       (step.and === undefined ? undefined : mismatch(filled(step.and, this.#values), found.message));
-    if (problem !== undefined) throw new Disappointed(`${described(expected)}: ${problem}`);
+    if (problem !== undefined) throw new Disappointed(`${described(expected)}: ${problem}${ownError(found, problem)}`);
   }
 
   async #absent(pattern: Message, hasBarrier: boolean): Promise<void> {
@@ -166,6 +166,14 @@ function identity(expected: Message): Message {
 function described(message: Message): string {
   const callId: unknown = (message["payload"] as Message | undefined)?.["call_id"];
   return `${typeof message["type"] === "string" ? message["type"] : "something"}${typeof callId === "string" ? ` of call ${shown(callId)}` : ""}`;
+}
+
+/** What a result that should have succeeded says of its failure, for whoever has to mend it. */
+function ownError(heard: Heard, problem: string): string {
+  const error = payloadOf(heard)["error"];
+  if (!problem.startsWith("payload.status ") || typeof error !== "object" || error === null) return "";
+  const { code, message } = error as Message;
+  return `; its error is ${shown(code)}: ${String(message).slice(0, 300)}`;
 }
 
 function payloadOf(heard: Heard): Message {
