@@ -1,5 +1,5 @@
 /** The whole story through the page alone, in a real browser: from the link to a verified audit log. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -180,6 +180,32 @@ describe.skipIf(!hasChromium)("an operator with nothing but the page", () => {
     await inDialog("Revoke");
     await expectSaid(`Revoked the approval of ${AGENT}`);
     await expectText("The approval is revoked");
+  });
+
+  test("is offered for a folder run in place only what can be done with it", async () => {
+    const offered = async (): Promise<string[]> => {
+      await press(/^More acts/);
+      await page.getByRole("menuitem", { name: "Remove…" }).waitFor();
+      return (await page.getByRole("menuitem").allTextContents()).map((name) => name.trim());
+    };
+    // Its approval is revoked.
+    const revoked = await offered();
+    expect(revoked).toContain("Update…");
+    expect(revoked).not.toContain("Run…");
+    await page.keyboard.press("Escape");
+    await home.json(["agents", "install", "--dev", join(home.projects, "found")]);
+    await page.getByRole("link", { name: "Agents", exact: true }).first().click();
+    await page.getByRole("link", { name: /Found one/ }).click();
+    await page.getByRole("heading", { name: /Found one/, level: 1 }).waitFor();
+    const inPlace = await offered();
+    for (const name of ["Update…", "Roll back…", "Run…"]) expect(inPlace).not.toContain(name);
+    await page.getByRole("menuitem", { name: "Remove…" }).click();
+    await expectText(/Leaves its folder as it is.*deletes its own data/);
+    // As on the command line, the data goes unless it is to be kept.
+    expect(await page.getByLabel("Keep its own data").isChecked()).toBe(false);
+    await inDialog("Remove");
+    await expectSaid("Removed what was installed of com.example.found");
+    expect(existsSync(join(home.projects, "found/opensentience.agent.json"))).toBe(true);
   });
 
   test("verifies the audit log and reads one act of it", async () => {

@@ -7,7 +7,7 @@ import type { ResponseOf } from "../api/routes.ts";
 export type AgentAct = "install" | "build" | "run" | "restart" | "update" | "rollback" | "revoke" | "remove";
 export type ActAgent = Pick<
   AgentJson,
-  "agent_id" | "name" | "status" | "source_git_url" | "source_ref" | "source_commit" | "next_step"
+  "agent_id" | "name" | "status" | "source_git_url" | "source_ref" | "source_commit" | "install_path" | "next_step"
 >;
 export type ActProps = { agent: ActAgent; onClose: () => void };
 
@@ -19,6 +19,11 @@ export function useAfterAct(): (agent: ResponseOf<"get_agent">) => void {
     for (const key of [["agents"], ["status"], ["drift", agent.agent_id], ["runs"]])
       void client.invalidateQueries({ queryKey: key });
   };
+}
+
+/** Run from its author's own folder (`install --dev`), which no commit stands for. */
+export function isInPlace({ install_path, source_commit }: Pick<ActAgent, "install_path" | "source_commit">): boolean {
+  return install_path !== null && source_commit === null;
 }
 
 /** A repository on this machine has to be allowed each time. */

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { call } from "../api/client.ts";
 import { Check } from "../ui/field.tsx";
 import { ActDialog } from "./act-dialog.tsx";
-import { type ActProps, useAfterAct } from "./agent-act.ts";
+import { type ActProps, isInPlace, useAfterAct } from "./agent-act.ts";
 
 const REMOVED = {
   agent: "Removed what was installed of",
@@ -12,11 +12,18 @@ const REMOVED = {
 
 export function RemoveDialog({ agent, onClose }: ActProps) {
   const after = useAfterAct();
-  const [isKept, setKept] = useState(true);
+  const [isKept, setKept] = useState(false);
   return (
     <ActDialog
       title={`Remove ${agent.agent_id}`}
-      lead={<p>Takes its installed files away and revokes its approval. What the audit log holds of it stays.</p>}
+      lead={
+        <p>
+          {isInPlace(agent)
+            ? "Leaves its folder as it is, takes it off the list of what is installed"
+            : "Takes its installed files away"}
+          {isKept ? "" : ", deletes its own data"} and revokes its approval. What the audit log holds of it stays.
+        </p>
+      }
       confirm="Remove"
       kind="danger"
       perform={(_, signal) =>

@@ -1,6 +1,6 @@
 import { Menu } from "@base-ui/react/menu";
 import { restartNotice } from "@opensentience/protocol";
-import type { AgentAct } from "../acts/agent-act.ts";
+import { type AgentAct, isInPlace } from "../acts/agent-act.ts";
 import { StopButton } from "../agents/agent-row.tsx";
 import { nextAct, nextStepOf } from "../agents/next-act.ts";
 import { agentPath, goTo } from "../shell/hash-location.ts";
@@ -87,7 +87,15 @@ const MORE: { act: AgentAct; name: string; icon: IconName; isDanger?: boolean }[
   { act: "remove", name: "Remove…", icon: "cross", isDanger: true },
 ];
 
-/** Every act is offered always: Core says in words why one cannot be done now. */
+/**
+ * What may be possible a moment later is offered always: Core says in words why it cannot be done now. What never is,
+ * is not: a folder run in place has no repository behind it, and nothing runs before its approval.
+ */
+function isOffered(act: AgentAct, agent: Agent): boolean {
+  if (act === "update" || act === "rollback") return !isInPlace(agent);
+  return act !== "run" || agent.approval?.status === "active";
+}
+
 function MoreMenu({ agent, onAct }: Props) {
   return (
     <Menu.Root>
@@ -97,7 +105,7 @@ function MoreMenu({ agent, onAct }: Props) {
       <Menu.Portal>
         <Menu.Positioner className="menu-place" align="end" sideOffset={6}>
           <Menu.Popup className="menu">
-            {MORE.map(({ act, name, icon, isDanger }) => (
+            {MORE.filter(({ act }) => isOffered(act, agent)).map(({ act, name, icon, isDanger }) => (
               <Menu.Item
                 key={act}
                 className={isDanger === true ? "menu-item menu-item-danger" : "menu-item"}
