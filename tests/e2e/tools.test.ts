@@ -13,7 +13,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
   let page: Page;
 
   beforeAll(async () => {
-    home = await newHome();
+    home = await newHome({ env: { FORM_LANGUAGE: "english" } });
     await home.json(["agents", "install", (await gitRepository("forms", formAgent(AGENT))).url, "--allow-local"]);
     person = await visit(home);
     page = await person.open(`/agents/${AGENT}`);
@@ -36,8 +36,32 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await home.json(["agents", "enable", AGENT, "--all"]);
     await home.json(["agents", "run", AGENT]);
     const tools = (): Promise<{ items: unknown[] }> => home.json(["tools", "list", "--agent", AGENT]);
-    await eventually(async () => (await tools()).items.length === 4, "the tools");
+    await eventually(async () => (await tools()).items.length === 5, "the tools");
     expect(person.faults).toEqual([]);
+  });
+
+  test("is said to need a permission where that is not approved, and is still chosen when one comes back to it", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    await tool("wait");
+    const choice = (name: string) => page.getByRole("list", { name: "Tools" }).getByRole("button", { name });
+    expect(await choice("locked").getByTitle("Not approved: env:read:NOT_APPROVED").innerText()).toBe(
+      "needs a permission",
+    );
+    expect(await page.getByText("needs a permission").count()).toBe(1);
+    // The act that leads to the log is none where the log is.
+    await page.getByRole("button", { name: "Log", exact: true }).waitFor();
+    await page.getByRole("tab", { name: "Runs & log" }).click();
+    await page.getByRole("log").waitFor();
+    expect(await page.getByRole("button", { name: "Log", exact: true }).count()).toBe(0);
+    await goTo(page, "/bogus");
+    await page.getByText("This address does not exist").waitFor();
+    await goTo(page, `/agents/${AGENT}`);
+    await page.getByRole("tab", { name: "Tools" }).click();
+    await page.getByRole("heading", { name: "wait", exact: true }).waitFor();
+    const seen = await choice("wait").boundingBox();
+    expect(seen?.x).toBeGreaterThanOrEqual(0);
+    expect((seen?.x ?? 360) + (seen?.width ?? 0)).toBeLessThanOrEqual(360);
+    await page.setViewportSize({ width: 1280, height: 860 });
   });
 
   test("shows each channel apart, in its order", async () => {

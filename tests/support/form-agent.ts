@@ -31,10 +31,20 @@ const either = {
     then: { properties: { of_a: text }, required: ["of_a"] },
   },
 };
-const speak = { description: "Speaks on every channel.", inputSchema: { type: "object" } };
+const speak = {
+  description: "Speaks on every channel.",
+  inputSchema: { type: "object" },
+  permissions: ["env:read:FORM_LANGUAGE"],
+};
 const wait = {
   description: "Counts until it is canceled.",
   inputSchema: { type: "object", properties: { pause_ms: { type: "integer" } } },
+};
+
+const locked = {
+  description: "Needs more than is approved.",
+  inputSchema: { type: "object" },
+  permissions: ["env:read:FORM_LANGUAGE", "env:read:NOT_APPROVED"],
 };
 
 defineAgent({
@@ -42,6 +52,7 @@ defineAgent({
   tools: {
     note: tool(note, async (input) => input),
     either: tool(either, async (input) => input),
+    locked: tool(locked, async () => ({})),
     speak: tool(speak, async (_, { stream }) => {
       await stream("first line\\nand ");
       await stream("half a line");
@@ -70,6 +81,7 @@ export function formAgent(agentId: string): Files {
       name: "Form filler",
       description: "Asks for more than a line.",
       entrypoint: { type: "command", value: "node", args: ["main.js"] },
+      permissions: ["env:read:FORM_LANGUAGE"],
       capabilities: ["tools", "streaming", "cancellation"],
       build: { steps: [{ phase: "compile", argv: ["node", "-e", "let a = 'two words'", "a b"] }] },
     }),

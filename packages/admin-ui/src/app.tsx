@@ -1,7 +1,7 @@
 import { type QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { lazy, Suspense, useEffect } from "react";
-import { Redirect, Route, Router, Switch } from "wouter";
+import { Link, Route, Router, Switch } from "wouter";
 import { AgentScreen } from "./agent/agent-screen.tsx";
 import { AgentsScreen } from "./agents/agents-screen.tsx";
 import { useStore } from "./live/store.ts";
@@ -53,7 +53,11 @@ function Screens() {
               <Route path="/doctor" component={DoctorScreen} />
               <Route path="/settings" component={SettingsScreen} />
               <Route>
-                <Redirect to="/" replace />
+                <EmptyNote icon="search" title="This address does not exist">
+                  <p>
+                    The page has no such place. Go to <Link href="/">all agents</Link>.
+                  </p>
+                </EmptyNote>
               </Route>
             </Switch>
           </Suspense>

@@ -13,10 +13,12 @@ import type { Agent } from "./agent-screen.tsx";
 
 type Props = { agent: Agent; onAct: (act: AgentAct) => void };
 
-export function AgentHead({ agent, onAct }: Props) {
+export function AgentHead({ agent, tab, onAct }: Props & { tab: string }) {
   const { run } = agent;
   const isLive = run !== null && ["starting", "running", "stopping"].includes(run.status);
   const next = nextAct({ next_step: nextStepOf(agent) });
+  // Whoever is at the log needs no way to it.
+  const isHere = next !== null && "tab" in next && next.tab === tab;
   const isRestart = next !== null && "act" in next && next.act === "restart";
   return (
     <header className="agent-head">
@@ -58,7 +60,7 @@ export function AgentHead({ agent, onAct }: Props) {
             Restart
           </Button>
         )}
-        {next !== null && (
+        {next !== null && !isHere && (
           <Button
             kind="primary"
             icon={next.icon}

@@ -73,7 +73,7 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
       {error !== null && <ProblemBox problem={error} onRetry={() => void refetch()} />}
       {agent !== undefined && (
         <>
-          <AgentHead agent={agent} onAct={setAct} />
+          <AgentHead agent={agent} tab={shown} onAct={setAct} />
           {agent.pending_permissions !== null && <PendingApproval pending={agent.pending_permissions} />}
           <StepRail agent={agent} />
           <Tabs.Root

@@ -21,7 +21,7 @@ const PLACES: { path: string; name: string; icon: IconName; isHere: (path: strin
 export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const place = PLACES.find(({ isHere }) => isHere(path));
-  useTabState(titleOf(path) ?? place?.name ?? "Agents");
+  useTabState(titleOf(path) ?? place?.name ?? "No such address");
   return (
     <div className="shell">
       <a

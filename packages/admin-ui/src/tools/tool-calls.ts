@@ -32,6 +32,16 @@ const MAX_KEPT = 20;
 
 export const callMarks = new Store<readonly CallMark[]>([]);
 const calls = new Map<string, PageCall>();
+/** By agent the tool that was looked at last: it is shown again where the address names none. */
+const lastLooked = new Map<string, string>();
+
+export function lastTool(agentId: string): string | undefined {
+  return lastLooked.get(agentId);
+}
+
+export function keepLastTool(agentId: string, toolName: string): void {
+  lastLooked.set(agentId, toolName);
+}
 
 class PageCall {
   readonly agentId: string;
@@ -111,6 +121,7 @@ export function useToolCall(agentId: string, toolName: string): { call: PageCall
 export function forgetCalls(): void {
   for (const call of calls.values()) call.cancel();
   calls.clear();
+  lastLooked.clear();
   marksChanged();
 }
 

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import type { Agent } from "../agent/agent-screen.tsx";
 import { toolsQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
@@ -9,7 +9,7 @@ import { Badge, HealthBadge } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
-import { callMarks, type CallMark } from "./tool-calls.ts";
+import { callMarks, type CallMark, keepLastTool, lastTool } from "./tool-calls.ts";
 
 const ToolConsole = lazy(() => import("./tool-console.tsx").then((m) => ({ default: m.ToolConsole })));
 const KeptOutput = lazy(() => import("./tool-console.tsx").then((m) => ({ default: m.KeptOutput })));
@@ -18,16 +18,22 @@ type Tool = ResponseOf<"list_tools">["items"][number];
 /** `tool` is undefined of one that is offered no more, but was called from this page. */
 type Choice = { name: string; tool: Tool | undefined; at: CallMark["at"] };
 
-/** What a running agent offers; the chosen tool stands in the address. */
+/** What a running agent offers; the chosen tool stands in the address, and is the one that was looked at last where that names none. */
 export function ToolsTab({ agent }: { agent: Agent }) {
   const { agent_id: agentId } = agent;
   const tools = useQuery(toolsQuery(agentId));
   const marks = useStore(callMarks).filter((mark) => mark.agentId === agentId);
   const [query, change] = useQueryState();
+  const named = query.get("tool");
+  useEffect(() => {
+    if (named !== null) keepLastTool(agentId, named);
+  }, [agentId, named]);
+  const wanted = named ?? lastTool(agentId);
+  const approved = agent.approval?.status === "active" ? agent.approval.approved_permissions : [];
   if (tools.isPending) return <Skeleton rows={3} label="Loading the tools" />;
   if (tools.isError) return <ProblemBox problem={tools.error} onRetry={() => void tools.refetch()} />;
   const choices = choicesOf(tools.data.items, marks);
-  const chosen = choices.find(({ name }) => name === query.get("tool")) ?? choices[0];
+  const chosen = choices.find(({ name }) => name === wanted) ?? choices[0];
   if (chosen === undefined) return <NoTools agent={agent} />;
   return (
     <div className="tools">
@@ -41,7 +47,7 @@ export function ToolsTab({ agent }: { agent: Agent }) {
               ref={choice === chosen ? intoView : null}
               onClick={() => change({ tool: choice.name })}
             >
-              <ToolMark {...choice} />
+              <ToolMark {...choice} approved={approved} />
             </button>
           </li>
         ))}
@@ -72,7 +78,8 @@ function choicesOf(tools: readonly Tool[], marks: readonly CallMark[]): Choice[]
   return [...offered, ...gone.map((mark) => ({ name: mark.toolName, tool: undefined, at: mark.at }))];
 }
 
-function ToolMark({ name, tool, at }: Choice) {
+function ToolMark({ name, tool, at, approved }: Choice & { approved: readonly string[] }) {
+  const missing = tool?.permissions.filter((permission) => !approved.includes(permission)) ?? [];
   return (
     <>
       <span className="tool-name">
@@ -90,8 +97,10 @@ function ToolMark({ name, tool, at }: Choice) {
       )}
       {tool === undefined && <Badge>not offered now</Badge>}
       {tool !== undefined && tool.health !== "ok" && <HealthBadge health={tool.health} />}
-      {tool !== undefined && tool.permissions.length > 0 && (
-        <Badge title={tool.permissions.join(", ")}>needs a permission</Badge>
+      {missing.length > 0 && (
+        <Badge tone="warn" title={`Not approved: ${missing.join(", ")}`}>
+          needs a permission
+        </Badge>
       )}
     </>
   );
