@@ -57,7 +57,8 @@ describe.skipIf(!hasChromium)("an operator with nothing but the page", () => {
     writeFileSync(join(folder, "opensentience.agent.json"), manifestText("com.example.found", { name: "Found one" }));
     await press("Scan this machine");
     await inDialog("Scan");
-    await expectText("1 agent found: 1 new");
+    await page.getByRole("dialog").getByText("1 agent found: 1 new").waitFor();
+    expect(await page.getByText("1 agent found: 1 new").count()).toBe(1);
     await inDialog("Close");
     const row = page.getByRole("listitem").filter({ hasText: "com.example.found" });
     await row.getByText("Found", { exact: true }).waitFor();

@@ -170,7 +170,18 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
   });
 
   test("keeps what it gave when its agent has stopped", async () => {
-    await home.json(["agents", "stop", AGENT]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.getByRole("button", { name: `Stop ${AGENT}` }).click();
+    const note = page.locator(".note").getByText(`${AGENT} is stopped`);
+    await note.waitFor();
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    // What is said lies over no button of a dialog.
+    const buttons = page.locator(".dialog-buttons");
+    await buttons.waitFor();
+    const [said, below] = [await note.boundingBox(), await buttons.boundingBox()];
+    expect((said?.y ?? 740) + (said?.height ?? 0)).toBeLessThan(below?.y ?? 0);
+    await page.keyboard.press("Escape");
+    await page.setViewportSize({ width: 1280, height: 860 });
     await page.getByText("not offered now").first().waitFor();
     await goTo(page, `/agents/${AGENT}/tools?tool=speak`);
     await streamed().getByText("last line").waitFor();

@@ -22,8 +22,8 @@ export type Act<R> = {
   kind?: ButtonKind;
   canConfirm?: boolean;
   perform: (onProgress: (progress: Progress) => void, signal: AbortSignal) => Promise<R>;
-  /** What is said when it went well. */
-  done: (result: R) => string;
+  /** What is said when it went well; null where what is shown next says it. */
+  done: (result: R) => string | null;
   onClose: () => void;
   /** The dialog is not over when the act is: its caller shows what came of it. */
   keepOpen?: (result: R) => boolean;
@@ -49,7 +49,8 @@ export function ActDialog<R>(act: Act<R>) {
         (step) => setSteps((before) => [...before.slice(1 - SHOWN_STEPS), step]),
         abort.signal,
       );
-      announce(act.done(result));
+      const said = act.done(result);
+      if (said !== null) announce(said);
       if (act.keepOpen?.(result) !== true) act.onClose();
     } catch (problem) {
       if (!abort.signal.aborted) setPhase({ at: "failed", problem });

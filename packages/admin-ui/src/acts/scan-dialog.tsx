@@ -29,7 +29,7 @@ export function ScanDialog({ onClose }: { onClose: () => void }) {
       done={(found) => {
         void client.invalidateQueries({ queryKey: ["agents"] });
         setReport(found);
-        return summary(found);
+        return null;
       }}
       keepOpen={() => true}
       onClose={onClose}
