@@ -72,9 +72,11 @@ describe.skipIf(!hasChromium)("hostile texts are shown as text", () => {
         keywords: ["<b>bold</b>"],
         entrypoint: { type: "command", value: "node", args: ["main.js", MARKUP[1]] },
         capabilities: ["tools"],
+        build: { steps: [{ phase: "compile", argv: ["node", "build.js"] }] },
         "<img src=x onerror=alert(2)>": true,
       }),
       "main.js": PROGRAM,
+      "build.js": `for (const text of JSON.parse(require("fs").readFileSync("texts.json", "utf8"))) console.log("build " + text);`,
       "texts.json": JSON.stringify(TEXTS),
       "opensentience-sdk.js": readFileSync(join(EXAMPLES, "hello-tools/opensentience-sdk.js"), "utf8"),
     });
@@ -108,6 +110,13 @@ describe.skipIf(!hasChromium)("hostile texts are shown as text", () => {
     for (const [, seen] of UNSEEN) await expectText(`err ${seen}`);
     await page.getByLabel("Search the output").fill("<img");
     await page.locator(".log mark").first().waitFor();
+    await expectUntouched(page);
+  });
+
+  test("of a build", async () => {
+    await goTo(page, `/agents/${AGENT}/log?run=build`);
+    for (const text of MARKUP) await expectText(`build ${text}`);
+    for (const [, seen] of UNSEEN) await expectText(`build ${seen}`);
     await expectUntouched(page);
   });
 
