@@ -20,6 +20,7 @@ const SCREENS: Screen[] = [
   { name: "permissions", place: agent("permissions"), shows: "What it asks for" },
   { name: "drift", place: `/agents/${DRIFTED}/permissions`, shows: "What moved since you approved" },
   { name: "log", place: agent("log"), shows: "beat" },
+  { name: "build log", place: `${agent("log")}?run=build`, shows: "it succeeded." },
   { name: "tools", place: agent("tools"), shows: "How far to count." },
   { name: "manifest", place: agent("manifest"), shows: "What Core reads in it" },
   { name: "audit", place: "/audit", shows: "agent.run_started" },
@@ -65,6 +66,7 @@ const SCREENS: Screen[] = [
       await page.getByRole("alertdialog").waitFor();
     },
   },
+  { name: "no such address", place: "/bogus", shows: "This address does not exist" },
   { name: "no such agent", place: "/agents/com.example.nobody", shows: "agent.not_found" },
 ];
 
