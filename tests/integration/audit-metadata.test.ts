@@ -1,5 +1,6 @@
 /** What the events of runs and builds say, what they must not say, and that each intent has what followed from it. */
 import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import type { AuditEventJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
@@ -85,6 +86,7 @@ test("a run that gives up leaves its output out of the audit log", async () => {
 });
 
 test("what a git server answers is not in the audit log", async () => {
+  mkdirSync(`${home.projects}/not-a-repository`);
   await home.fails(["agents", "install", `${home.projects}/not-a-repository`, "--allow-local"]);
   const failed = (await events("--type", "agent.install_failed")).at(-1);
   expect(failed?.metadata).toMatchObject({ code: "install.clone_failed" });

@@ -38,7 +38,7 @@ describe("the events of a lifecycle", () => {
     await home.json(["agents", "revoke", AGENT]);
     await home.fails(["agents", "run", AGENT]);
     await home.fails(["agents", "enable", AGENT, "--approve", "env:read:NOT_REQUESTED"]);
-    await home.fails(["agents", "install", `${repository.url}-that-is-not-there`, "--allow-local"]);
+    await home.fails(["agents", "install", home.projects, "--allow-local"]);
     expect(await threads()).toEqual([
       ["agent.installed unknown requested", "agent.installed unknown intent", "agent.installed ok done"],
       ["agent.build_plan_shown ok", "agent.build_started unknown", "agent.built ok"],

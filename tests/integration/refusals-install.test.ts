@@ -34,8 +34,10 @@ describe("a git URL is judged before anything is spawned:", () => {
     ],
     ["git@example.com:a.git", "install.url_not_allowed", 4, "opensentience core restart --set install.allow_ssh=true"],
     ["file:///tmp/a", "install.url_not_allowed", 4, /--allow-local/],
-    ["/tmp/a", "install.url_not_allowed", 4, /--allow-local/],
-    ["./a", "install.url_not_allowed", 4, /--allow-local/],
+    ["/tmp", "install.url_not_allowed", 4, /--allow-local/],
+    [".", "install.url_not_allowed", 4, /--allow-local/],
+    ["/tmp/a/nowhere", "manifest.missing", 3, HELP],
+    ["./nowhere", "manifest.missing", 3, HELP],
     ["--upload-pack=/bin/true", "install.invalid_url", 2, HELP],
     ["https://example.com", "install.invalid_url", 2, HELP],
     ["https://example.com/a/../b", "install.invalid_url", 2, HELP],
@@ -90,7 +92,9 @@ describe("a git URL is judged before anything is spawned:", () => {
       next: `${again.next.replace(" --", " --ref main --")}`,
     });
     const absent = { code: "install.clone_failed", exit: 1 } as const;
-    await refuse(home, ["agents", "install", `${repository.url}-absent`, "--allow-local"], absent);
+    const nowhere = { code: "manifest.missing", exit: 3, next: HELP } as const;
+    await refuse(home, ["agents", "install", `${repository.url}-absent`, "--allow-local"], nowhere);
+    await refuse(home, ["agents", "install", `file://${repository.url}-absent`, "--allow-local"], absent);
     await refuse(home, ["agents", "install", "https://localhost:1/a.git"], { ...absent, next: /network/ });
   });
 });
