@@ -32,7 +32,7 @@ describe("the events of a lifecycle", () => {
   const AGENT = "record.agent";
 
   test("stand in the promised order, each command a thread of its own", async () => {
-    const repository = await smallAgentAt(home, AGENT, "running", {}, misbehaving("ignores-sigterm.sh"));
+    await smallAgentAt(home, AGENT, "running", {}, misbehaving("ignores-sigterm.sh"));
     await home.json(["agents", "restart", AGENT]);
     await home.json(["agents", "stop", AGENT]);
     await home.json(["agents", "revoke", AGENT]);
