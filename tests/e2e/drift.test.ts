@@ -43,6 +43,9 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await word(FRESH, "new");
     await word(DECLINED, "not approved");
     expect(await page.locator(".permission").getByText("new", { exact: true }).count()).toBe(1);
+    // Whoever is at the review needs no way to it; elsewhere it is the next step.
+    expect(await page.getByRole("button", { name: "Review change" }).count()).toBe(0);
+    await goTo(page, `/agents/${AGENT}`);
     await page.getByRole("button", { name: "Review change" }).waitFor();
     expect(person.faults).toEqual([]);
   });
