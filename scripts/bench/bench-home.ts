@@ -3,7 +3,7 @@
  * and the Node it brings. Nothing of the operator's own is seen or touched; `dispose` stops Core and removes everything.
  */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { networkEnvironment } from "../network-environment.ts";
@@ -70,6 +70,29 @@ export function output(argv: readonly string[], env: Record<string, string>, cwd
       else failed(new Error(`${argv.join(" ")} ended with ${code ?? signal}: ${stderr}${stdout}`));
     });
   });
+}
+
+const SDK = resolve(REPOSITORY, "packages/core/dist/sdk.js");
+
+/** The folder of an agent with the SDK beside it, whose program is this text. */
+export function plantAgent(home: BenchHome, agentId: string, program: string, permissions: readonly string[]): string {
+  const folder = join(home.root, agentId);
+  mkdirSync(folder);
+  cpSync(SDK, join(folder, "opensentience-sdk.js"));
+  writeFileSync(join(folder, "main.js"), program);
+  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  const manifest = {
+    id: agentId,
+    name: "Measured",
+    version: "1.0.0",
+    description: "Takes part in a measurement.",
+    source: { git_url: "https://example.com/agent.git" },
+    entrypoint: { type: "command", value: "node", args: ["main.js"] },
+    permissions,
+    capabilities: ["tools"],
+  };
+  writeFileSync(join(folder, "opensentience.agent.json"), JSON.stringify(manifest));
+  return folder;
 }
 
 /** Installs what lies in that folder, approves all that it asks for, and runs it. */

@@ -3,16 +3,15 @@
  * the audit log. Core's own processor time with the fifty, less that with none under the same load, taken in turns. Each
  * stream has to get each row.
  */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { Agent, request, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type BenchHome, benchHome, runAgent } from "./bench-home.ts";
+import { type BenchHome, benchHome, plantAgent, runAgent } from "./bench-home.ts";
 import { type Figure, median } from "./figure.ts";
 
 const EXAMPLE = resolve(import.meta.dirname, "../../examples/agents/hello-tools");
-const SDK = resolve(import.meta.dirname, "../../packages/core/dist/sdk.js");
 const CALLED = "org.opensentience.examples.hello-tools";
 const CALLER = "com.example.pacer";
 const LISTENERS = 50;
@@ -77,23 +76,9 @@ defineAgent({ version: "1.0.0", tools: { pace: tool({ description: "Calls at a p
 `;
 
 async function runAgents(home: BenchHome): Promise<void> {
-  const [called, caller] = [join(home.root, "hello-tools"), join(home.root, "pacer")];
+  const called = join(home.root, "hello-tools");
   cpSync(EXAMPLE, called, { recursive: true });
-  mkdirSync(caller);
-  cpSync(SDK, join(caller, "opensentience-sdk.js"));
-  writeFileSync(join(caller, "main.js"), PACER);
-  writeFileSync(join(caller, "package.json"), '{"type":"module"}');
-  const manifest = {
-    id: CALLER,
-    name: "Pacer",
-    version: "1.0.0",
-    description: "Calls at a pace.",
-    source: { git_url: "https://example.com/pacer.git" },
-    entrypoint: { type: "command", value: "node", args: ["main.js"] },
-    permissions: [`tool:invoke:${CALLED}/hello_world`],
-    capabilities: ["tools"],
-  };
-  writeFileSync(join(caller, "opensentience.agent.json"), JSON.stringify(manifest));
+  const caller = plantAgent(home, CALLER, PACER, [`tool:invoke:${CALLED}/hello_world`]);
   await home.cli("core", "start", "--set", "runtime.calls_per_minute=1000000", "--set", "runtime.calls_at_once=1000");
   for (const [agentId, source] of [
     [CALLED, called],

@@ -2,17 +2,15 @@
  * What a governed call costs through the control API: from a program that sends HTTP over the control socket to Core, to an
  * agent in its sandbox, and back. The floor is a call that nobody governs, the MCP TypeScript SDK over stdio.
  */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { Agent, request, type IncomingMessage } from "node:http";
 import { once } from "node:events";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type BenchHome, benchHome, runAgent } from "./bench-home.ts";
+import { type BenchHome, benchHome, plantAgent, runAgent } from "./bench-home.ts";
 import { measured, type Speed } from "./calls/measured.ts";
 import { ratioOf, sideBySide, type Figure } from "./figure.ts";
 import { run, withPeers } from "./tool-calls.ts";
 
-const SDK = resolve(import.meta.dirname, "../../packages/core/dist/sdk.js");
 const AGENT = "com.example.echo";
 const [CALLS, BYTES] = [3_000, 200];
 
@@ -49,24 +47,8 @@ export const figure: Figure = {
 };
 
 async function runEcho(home: BenchHome): Promise<void> {
-  const source = join(home.root, "echo");
-  mkdirSync(source);
-  cpSync(SDK, join(source, "opensentience-sdk.js"));
-  writeFileSync(join(source, "main.js"), ECHO);
-  writeFileSync(join(source, "package.json"), '{"type":"module"}');
-  const manifest = {
-    id: AGENT,
-    name: "Echo",
-    version: "1.0.0",
-    description: "Answers with its input.",
-    source: { git_url: "https://example.com/echo.git" },
-    entrypoint: { type: "command", value: "node", args: ["main.js"] },
-    permissions: [],
-    capabilities: ["tools"],
-  };
-  writeFileSync(join(source, "opensentience.agent.json"), JSON.stringify(manifest));
   await home.cli("core", "start", "--set", "runtime.calls_per_minute=1000000");
-  await runAgent(home, AGENT, source);
+  await runAgent(home, AGENT, plantAgent(home, AGENT, ECHO, []));
   while (!(await home.cli("tools", "list", "--json")).includes("echo")) await delay(10);
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newId, newIdAfter, shortId } from "./ids.ts";
+import { isIdOf, newId, newIdAfter, shortId } from "./ids.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -71,4 +71,11 @@ describe("an id", () => {
   test("has a short form of 12 hex digits that can stand in a path", () => {
     expect(shortId(newId("run"))).toMatch(/^[0-9a-f]{12}$/);
   });
+});
+
+test("an id is told by its kind and its whole form", () => {
+  const id = newId("cor");
+  expect(isIdOf(id, "cor", "web")).toBe(true);
+  for (const other of [newId("run"), `${id}x`, ` ${id}`, `${id}\n`, id.toUpperCase(), "cor_", ""])
+    expect(isIdOf(other, "cor", "web"), other).toBe(false);
 });

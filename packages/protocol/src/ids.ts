@@ -74,6 +74,14 @@ export function newIdAfter(prefix: IdPrefix, previous: string | undefined, nowMs
   return newId(prefix, Math.min(afterMs, MAX_TIME_MS));
 }
 
+/** Whether it has the form of an id of one of these kinds; whoever made it. */
+export function isIdOf(text: string, ...prefixes: readonly IdPrefix[]): boolean {
+  const [, prefix] = ID.exec(text) ?? [];
+  return prefixes.some((one) => one === prefix);
+}
+
+const ID = /^([a-z]+)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** The last 12 hex digits: 48 random bits, enough to be unique in one home, short enough for a socket path. */
 export function shortId(id: string): string {
   return id.slice(-12);

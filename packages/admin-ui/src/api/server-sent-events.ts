@@ -1,25 +1,13 @@
 /** Server-sent events of an answer, one after the other. A browser's own reader of them can send no header. */
+import { textPieces } from "./text-pieces.ts";
 
 export type ServerSentEvent = { id: string; name: string; data: string };
 
 /** Whole events only: what a connection that broke left half said is dropped, as the next one brings it again. */
 export async function* serverSentEvents(response: Response): AsyncGenerator<ServerSentEvent> {
-  if (response.body === null) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      const blocks = (rest + value).split(/\r?\n\r?\n/);
-      rest = blocks.pop() ?? "";
-      for (const block of blocks) {
-        const event = eventOf(block);
-        if (event !== undefined) yield event;
-      }
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
+  for await (const block of textPieces(response, /\r?\n\r?\n/, { lastIsWhole: false })) {
+    const event = eventOf(block);
+    if (event !== undefined) yield event;
   }
 }
 

@@ -1,7 +1,8 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useId } from "react";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/field.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
+import { usePausedText } from "../ui/paused-text.ts";
 import { useMedia } from "../ui/use-media.ts";
 import type { AuditFilter } from "./audit-pages.ts";
 import { TypeFilter } from "./type-filter.tsx";
@@ -67,16 +68,7 @@ const PAUSE_MS = 350;
 /** Handed on once nothing was typed for a moment: Core looks for the whole word. */
 function Words({ label, value, onChange }: WordsProps) {
   const id = useId();
-  const [text, setText] = useState(value);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const handedOn = useRef(value);
-  useEffect(() => {
-    // What was typed since must not be taken back by the address catching up.
-    if (value === handedOn.current) return;
-    clearTimeout(timer.current);
-    handedOn.current = value;
-    setText(value);
-  }, [value]);
+  const [text, type] = usePausedText({ value, onChange, pauseMs: PAUSE_MS, handedOn: (typed) => typed.trim() });
   return (
     <div className="field-inline">
       <label htmlFor={id} className="visually-hidden">
@@ -89,15 +81,7 @@ function Words({ label, value, onChange }: WordsProps) {
         value={text}
         spellCheck={false}
         autoComplete="off"
-        onChange={(event) => {
-          const next = event.target.value;
-          setText(next);
-          clearTimeout(timer.current);
-          timer.current = setTimeout(() => {
-            handedOn.current = next.trim();
-            onChange(handedOn.current);
-          }, PAUSE_MS);
-        }}
+        onChange={(event) => type(event.target.value)}
       />
     </div>
   );

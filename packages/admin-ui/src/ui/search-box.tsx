@@ -1,5 +1,6 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useId, useRef } from "react";
 import { Icon } from "./icon.tsx";
+import { usePausedText } from "./paused-text.ts";
 
 type Props = { label: string; value: string; onChange: (value: string) => void; hotkey?: boolean };
 
@@ -9,16 +10,7 @@ const PAUSE_MS = 120;
 export function SearchBox({ label, value, onChange, hotkey = true }: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
-  const [text, setText] = useState(value);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const handedOn = useRef(value);
-  useEffect(() => {
-    // What was typed since must not be taken back by the address catching up.
-    if (value === handedOn.current) return;
-    clearTimeout(timer.current);
-    handedOn.current = value;
-    setText(value);
-  }, [value]);
+  const [text, type] = usePausedText({ value, onChange, pauseMs: PAUSE_MS });
   useEffect(() => {
     if (!hotkey) return;
     const press = (event: KeyboardEvent): void => {
@@ -36,14 +28,6 @@ export function SearchBox({ label, value, onChange, hotkey = true }: Props) {
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
   }, [hotkey]);
-  const type = (next: string): void => {
-    setText(next);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => {
-      handedOn.current = next;
-      onChange(next);
-    }, PAUSE_MS);
-  };
   return (
     <div className="search">
       <Icon name="search" />

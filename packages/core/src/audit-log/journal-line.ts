@@ -2,9 +2,9 @@
  * A row of the audit log as a line of the journal: the fields that its hash covers, as they were hashed, then the others,
  * separated by tabs. None of them holds a tab or a line end: they are JSON or hexadecimal. So nothing is serialised twice.
  */
-import { OUTCOMES } from "@opensentience/protocol";
+import { OUTCOMES, SEVERITIES } from "@opensentience/protocol";
 import { digestMetadata, HASHED_COLUMNS, hashRow, type AuditRow } from "./chain.ts";
-import type { AuditEventType, Severity } from "./events.ts";
+import type { AuditEventType } from "./events.ts";
 import type { NewRow } from "./new-row.ts";
 
 export function journalLine({ row, fieldsJson }: NewRow): string {
@@ -28,7 +28,7 @@ export function rowOfLine(line: string): AuditRow | undefined {
 
 const CALLS: ReadonlySet<unknown> = new Set<AuditEventType>(["tool.call_routed", "tool.call_completed"]);
 const MAY_BE_NULL: ReadonlySet<string> = new Set(["correlation_id", "causation_id"]);
-const SEVERITIES: ReadonlySet<string> = new Set<Severity>(["info", "warn", "error", "security"]);
+const SEVERITY_WORDS: ReadonlySet<string> = new Set(SEVERITIES);
 const ACTORS: ReadonlySet<string> = new Set(["human", "system", "agent"]);
 const OUTCOME_WORDS: ReadonlySet<string> = new Set(OUTCOMES);
 /** More than the metadata of a call ever has, in UTF-16 units. */
@@ -41,7 +41,7 @@ function isOfCall({ seq, ...row }: AuditRow): boolean {
   );
   const { event_type, severity, outcome, actor_type, metadata_json } = row;
   const isKnown =
-    CALLS.has(event_type) && SEVERITIES.has(severity) && ACTORS.has(actor_type) && OUTCOME_WORDS.has(outcome);
+    CALLS.has(event_type) && SEVERITY_WORDS.has(severity) && ACTORS.has(actor_type) && OUTCOME_WORDS.has(outcome);
   if (
     !others ||
     !Number.isSafeInteger(seq) ||

@@ -2,6 +2,7 @@
 import {
   CoreError,
   echoedIds,
+  isIdOf,
   MAX_IN_FLIGHT,
   toCoreError,
   type AgentMessage,
@@ -148,10 +149,9 @@ function unread(what: string): CoreError {
  * and no erasure reaches it; pinned by "an agent's own correlation id does not reach the log".
  */
 function threadOf(correlationId: string | undefined): string | null {
-  return correlationId !== undefined && CORES_OWN.test(correlationId) ? correlationId : null;
+  return correlationId !== undefined && isIdOf(correlationId, "cor", "web", "call") ? correlationId : null;
 }
 
-const CORES_OWN = /^(?:cor|web|call)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const NO_DATA = new TextEncoder().encode("{}");
 
 function onWire(error: CoreError): WireError {

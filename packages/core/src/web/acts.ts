@@ -1,5 +1,5 @@
 /** Who asked for what, as it is recorded: decided by the door and never by the client. */
-import { newId } from "@opensentience/protocol";
+import { isIdOf, newId } from "@opensentience/protocol";
 import type { Context } from "hono";
 import type { Act } from "../audit-log/audit-log.ts";
 import type { Domain } from "./domain.ts";
@@ -8,16 +8,14 @@ import type { Caller } from "./guard.ts";
 
 export type Asked = Context<{ Bindings: DoorBindings }>;
 
-/** A correlation id joins the events of one command; anything else a client sends is replaced. */
-const CORRELATION_ID = /^(cor|web)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** The request is the cause of the first event it leads to; what follows from that one names it. */
 export function actOf(context: Asked, domain: Pick<Domain, "operator">, caller: Caller = context.env.caller): Act {
   const given = context.env.incoming.headers["x-correlation-id"];
   return {
     actor: actorOf(caller, domain),
+    // Joins the events of one command; anything else a client sends is replaced.
     correlationId:
-      typeof given === "string" && CORRELATION_ID.test(given)
+      typeof given === "string" && isIdOf(given, "cor", "web")
         ? given
         : newId(caller.kind === "operator" ? "cor" : "web"),
     causationId: context.env.requestId,
