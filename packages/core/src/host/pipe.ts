@@ -4,13 +4,15 @@
  * Node gives a child one end of a socket pair when asked for a "pipe". A socket cannot be opened again by path, so
  * `echo x > /dev/stdout` in the child fails with ENXIO. A FIFO has no such fault: it is made with mkfifo(1) (Node has
  * no call for it), opened on both ends and removed from its folder at once, so that only the two descriptors remain.
+ * One spawn makes some ahead.
  *
  * Life cycle: the caller owns both ends from the moment the promise resolves. It hands `writeFd` to a spawn and
  * closes it right after, and it destroys `readEnd` when it is done. `readEnd` ends when the last holder of the
  * write end is gone, which may be long after the child itself: nobody waits for that end without a limit.
  *
  * Promises: reading is asynchronous with back-pressure; it begins with the first listener for `data`, and an unread
- * pipe makes its writer wait (64 KiB in the kernel, nothing here). When anything fails, every descriptor and file made so far is gone before the error arrives.
+ * pipe makes its writer wait (64 KiB in the kernel, nothing here). When anything fails, every descriptor and file made
+ * for it is gone before the error arrives. A pipe is handed out once.
  * Refuses: to open anything that is not the FIFO just made. Callers: sandbox. The only user of node:net in host.
  */
 import { closeSync, constants, fstatSync, openSync, rmSync } from "node:fs";
@@ -32,21 +34,45 @@ const CHUNK = Buffer.allocUnsafeSlow(65_536);
 export type OpenPipe = { readEnd: Readable; writeFd: number };
 
 /**
- * Makes `count` pipes with one spawn of mkfifo. `folder` must be private to Core's user.
+ * As many pipes, each used once. `folder` must be private to Core's user.
  * Fails with `core.tool_missing` (no mkfifo) or `launcher.start_failed` (folder not writable, no descriptors left).
  */
 export async function openPipes(folder: string, count: number): Promise<OpenPipe[]> {
+  while (stock.length < count) {
+    if (making === undefined) await makeMore(folder, Math.max(BATCH, count - stock.length));
+    // Another's fault, in another's folder: the next turn tries in this one.
+    else await making.catch(() => {});
+  }
+  return stock.splice(0, count).map(({ readFd, writeFd }) => ({ readEnd: readEndOf(readFd), writeFd }));
+}
+
+type Ends = { readFd: number; writeFd: number };
+
+/**
+ * Open at both ends and nowhere in the file system. A spawn of mkfifo costs a start as much as three of its mounts, and
+ * makes many as fast as two.
+ */
+const stock: Ends[] = [];
+const BATCH = 16;
+let making: Promise<void> | undefined;
+
+function makeMore(folder: string, count: number): Promise<void> {
+  making = makeFifos(folder, count).finally(() => (making = undefined));
+  return making;
+}
+
+async function makeFifos(folder: string, count: number): Promise<void> {
   const paths = Array.from({ length: count }, () => join(folder, `pipe-${randomUUID()}`));
-  const opened: OpenPipe[] = [];
+  const opened: Ends[] = [];
   try {
-    await makeFifos(paths);
+    await mkfifo(paths);
     killPoint("pipes.made");
     for (const path of paths) opened.push(openFifo(path));
-    return opened;
+    stock.push(...opened);
   } catch (error) {
-    for (const pipe of opened) {
-      closeSync(pipe.writeFd);
-      pipe.readEnd.destroy();
+    for (const { readFd, writeFd } of opened) {
+      closeSync(writeFd);
+      closeSync(readFd);
     }
     if (error instanceof CoreError) throw error;
     throw new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause: error });
@@ -56,7 +82,7 @@ export async function openPipes(folder: string, count: number): Promise<OpenPipe
   }
 }
 
-async function makeFifos(paths: string[]): Promise<void> {
+async function mkfifo(paths: readonly string[]): Promise<void> {
   const env = { PATH: "/usr/bin:/bin", LC_ALL: "C" };
   const made = await runTool(["mkfifo", "-m", "600", "--", ...paths], { env, timeoutMs: 10_000, maxBytes: 4096 });
   if (made.exitCode === 0) return;
@@ -65,24 +91,25 @@ async function makeFifos(paths: string[]): Promise<void> {
   });
 }
 
-function openFifo(path: string): OpenPipe {
+function openFifo(path: string): Ends {
   // The read end first and without waiting: opening a FIFO otherwise blocks until the other side is there.
   const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  let writeFd: number | undefined;
   try {
     if (!fstatSync(readFd).isFIFO()) throw new Error(`${path} is not a FIFO`);
-    writeFd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
-    const callback = (length: number): boolean => readEnd.emit("data", CHUNK.subarray(0, length));
-    const readEnd = new Socket({ fd: readFd, readable: true, writable: false, onread: { buffer: CHUNK, callback } });
-    // Bytes that nobody listens to would be lost.
-    readEnd.pause();
-    readEnd.on("newListener", (event) => void (event === "data" && readEnd.resume()));
-    // A read error also closes the stream, which is what readers watch; without a listener it would end Core.
-    readEnd.on("error", () => {});
-    return { readEnd, writeFd };
+    return { readFd, writeFd: openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW) };
   } catch (error) {
     closeSync(readFd);
-    if (writeFd !== undefined) closeSync(writeFd);
     throw error;
   }
+}
+
+function readEndOf(readFd: number): Readable {
+  const callback = (length: number): boolean => readEnd.emit("data", CHUNK.subarray(0, length));
+  const readEnd = new Socket({ fd: readFd, readable: true, writable: false, onread: { buffer: CHUNK, callback } });
+  // Bytes that nobody listens to would be lost.
+  readEnd.pause();
+  readEnd.on("newListener", (event) => void (event === "data" && readEnd.resume()));
+  // A read error also closes the stream, which is what readers watch; without a listener it would end Core.
+  readEnd.on("error", () => {});
+  return readEnd;
 }

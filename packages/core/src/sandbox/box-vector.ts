@@ -67,11 +67,16 @@ function system(view: SystemView, network: BoxNetwork): string[] {
     ...view.folders.flatMap((path) => ["--ro-bind", path, path]),
     ...view.links.flatMap(({ path, target }) => ["--symlink", target, path]),
     ...files.flatMap(({ path, source }) => ["--ro-bind", source, path]),
-    ...["--ro-bind-data", String(BOX_FDS.passwd), "/etc/passwd"],
-    ...["--ro-bind-data", String(BOX_FDS.group), "/etc/group"],
-    ...["--ro-bind-data", String(BOX_FDS.nsswitch), "/etc/nsswitch.conf"],
-    ...(network === "open" ? [] : ["--ro-bind-data", String(BOX_FDS.hosts), "/etc/hosts"]),
+    ...madeUp(BOX_FDS.passwd, "/etc/passwd"),
+    ...madeUp(BOX_FDS.group, "/etc/group"),
+    ...madeUp(BOX_FDS.nsswitch, "/etc/nsswitch.conf"),
+    ...(network === "open" ? [] : madeUp(BOX_FDS.hosts, "/etc/hosts")),
   ];
+}
+
+/** A file in the box's own root, which is read-only in the end, and not a mount: each costs a start a fifth of a millisecond. */
+function madeUp(fd: number, path: string): string[] {
+  return ["--perms", "0644", "--file", String(fd), path];
 }
 
 function granted(place: Place, fd: number, features: BoxFeatures): string[] {

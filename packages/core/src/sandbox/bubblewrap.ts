@@ -197,7 +197,7 @@ async function findInside(
   let gone = false;
   void exited.then(() => (gone = true));
   const initPid = await readInitPid(outer.stdio[STATUS_FD] as Readable);
-  const leader = await pollUntil(() => gone || readyLeader(initPid), { everyMs: 2, timeoutMs: PATIENCE_MS });
+  const leader = await pollUntil(() => gone || readyLeader(initPid), { everyMs: 1, timeoutMs: PATIENCE_MS });
   const init = readProcess(initPid);
   if (typeof leader !== "object" || !init)
     throw new Error("bubblewrap ended before the agent's first process was there");

@@ -18,12 +18,10 @@ const ETC = [
   "/etc/crypto-policies",
   "/etc/alternatives",
   "/etc/localtime",
-  "/etc/services",
-  "/etc/protocols",
 ];
 
-/** For boxes that have the machine's own network. */
-const ETC_NETWORK = ["/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf"];
+/** For boxes that have the machine's own network: each costs a start a fifth of a millisecond. */
+const ETC_NETWORK = ["/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf", "/etc/services", "/etc/protocols"];
 
 /** What a /proc of its own still tells of the whole machine. */
 const PROC_MASKED = ["/proc/keys", "/proc/key-users"];
@@ -52,10 +50,10 @@ const KERNEL_READ_ONLY = ["/sys"];
 
 export type SystemView = {
   folders: readonly string[];
-  /** Where a folder is a link into another (/bin -> usr/bin). */
+  /** Into a folder that the box shows: /bin -> usr/bin, /etc/localtime. A link costs a start nothing. */
   links: readonly { path: string; target: string }[];
-  files: readonly { path: string; source: string }[];
-  networkFiles: readonly { path: string; source: string }[];
+  files: readonly Found[];
+  networkFiles: readonly Found[];
   procReadOnly: readonly string[];
   procMasked: readonly string[];
   /** For boxes without a policy. */
@@ -67,12 +65,18 @@ let known: SystemView | undefined;
 /** Looked at once: what of the system is there does not change while Core runs. */
 export function systemView(): SystemView {
   const isRoot = process.geteuid?.() === 0;
-  known ??= {
-    folders: FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true),
-    links: FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true).map(
-      (path) => ({ path, target: readlinkSync(path) }),
-    ),
-    files: found(ETC),
+  if (known !== undefined) return known;
+  const folders = FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true);
+  const linked = FOLDERS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true);
+  const etc = found(ETC);
+  const isInSystem = ({ source }: Found): boolean => folders.some((folder) => source.startsWith(`${folder}/`));
+  known = {
+    folders,
+    links: [
+      ...linked.map((path) => ({ path, target: readlinkSync(path) })),
+      ...etc.filter(isInSystem).map(({ path, source }) => ({ path, target: source })),
+    ],
+    files: etc.filter((file) => !isInSystem(file)),
     networkFiles: found(ETC_NETWORK),
     procReadOnly: (isRoot ? PROC_ROOTS_READ_ONLY : []).filter((path) => existsSync(path)),
     procMasked: [...PROC_MASKED, ...(isRoot ? PROC_ROOTS_MASKED : [])].filter((path) => existsSync(path)),
@@ -81,8 +85,10 @@ export function systemView(): SystemView {
   return known;
 }
 
-/** Links (/etc/localtime, /etc/resolv.conf) lead to places that the box does not have. */
-function found(paths: readonly string[]): { path: string; source: string }[] {
+type Found = { path: string; source: string };
+
+/** A link (/etc/resolv.conf) may lead to a place that the box does not have. */
+function found(paths: readonly string[]): Found[] {
   return paths.filter((path) => existsSync(path)).map((path) => ({ path, source: realpathSync(path) }));
 }
 
