@@ -44,8 +44,8 @@ async function killCore(): Promise<void> {
 }
 
 /** A process of the operator that has nothing to do with Core. */
-function stranger(): { pid: number; startTime: string; end: () => Promise<unknown> } {
-  const child = spawnProcess(["/bin/sleep", "1000"], { cwd: "/", env: {}, stdio: "ignore" });
+function stranger(env: Record<string, string> = {}): { pid: number; startTime: string; end: () => Promise<unknown> } {
+  const child = spawnProcess(["/bin/sleep", "1000"], { cwd: "/", env, stdio: "ignore" });
   const over = whenExited(child);
   const pid = child.pid ?? 0;
   return {
@@ -105,6 +105,22 @@ const runEvents = (agentId: string): { phase: unknown; subject: string }[] =>
   auditRows(home)
     .filter(({ type, metadata }) => type.startsWith("agent.run_") && metadata["agent_id"] === agentId)
     .map(({ subject, metadata }) => ({ phase: metadata["phase"], subject }));
+
+test("13 what a lost Core had started for a run and could not record is ended, by the run's id alone", async () => {
+  await enabled("never.recorded", {});
+  await home.json(["core", "stop"]);
+  await home.json(["core", "start"], { env: { OPENSENTIENCE_KILL_POINT: "run.intent_written" } });
+  await home.cli(["agents", "run", "never.recorded"]);
+  const runId = auditRows(home, "agent.run_started").at(-1)?.subject ?? "";
+  const [started, foreign] = [stranger({ OPENSENTIENCE_RUN_ID: runId }), stranger({ OPENSENTIENCE_RUN_ID: "other" })];
+  try {
+    await home.json(["core", "start"]);
+    expect([isAlive(started), isAlive(foreign)]).toEqual([false, true]);
+    expect(await newest("never.recorded")).toMatchObject({ status: "crashed", reason: "core_lost" });
+  } finally {
+    await Promise.all([started.end(), foreign.end()]);
+  }
+});
 
 test("14 Core gets SIGTERM during a start", async () => {
   await enabled("term.start", misbehaving("refuses-to-die.sh"));

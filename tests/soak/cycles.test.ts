@@ -10,6 +10,7 @@ import { auditRows } from "../support/audit-rows.ts";
 import { controlOf, enableAgent, liveRun, runToEnd, startRun, stopRun } from "../support/control-calls.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
 import { found, randomNumbers, seed, times } from "../support/counts.ts";
+import { descriptors } from "../support/descriptors.ts";
 import { program } from "../support/run-trees.ts";
 
 const MEBI = 2 ** 20;
@@ -117,13 +118,6 @@ async function cycles(from: number, to: number): Promise<number> {
   return events;
 }
 
-/** Both ends of the pipes that Core keeps open for the next starts; a run that left one would leave many. */
-const MADE_AHEAD = 32;
-
-function descriptors(): number {
-  return readdirSync(`/proc/${core}/fd`).length;
-}
-
 /** Core's own memory, without the pages of files that the kernel may drop. */
 function memory(): number {
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${core}/status`, "latin1"))?.[1]) * 1024;
@@ -158,7 +152,7 @@ test("leave nothing behind: no process, descriptor, file, row, log or memory, an
   const warmUp = Math.max(Math.ceil(CYCLES / 10), TURNS.length);
   let events = await cycles(0, warmUp);
   await expectQuietHome();
-  const atFirst = { descriptors: descriptors(), files: filesOfHome() };
+  const atFirst = { descriptors: descriptors(core), files: filesOfHome() };
 
   // The least of each window: what is left after a collection, however far the next one is.
   const windows = 8;
@@ -175,7 +169,7 @@ test("leave nothing behind: no process, descriptor, file, row, log or memory, an
 
   await expectQuietHome();
   // The connection that asks /proc is not Core's; a timer's or a stream's descriptor may close a moment later.
-  await expect.poll(descriptors, { timeout: 5_000 }).toBeLessThanOrEqual(atFirst.descriptors + MADE_AHEAD);
+  await expect.poll(() => descriptors(core), { timeout: 5_000 }).toBeLessThanOrEqual(atFirst.descriptors);
   expect(filesOfHome()).toEqual(atFirst.files);
   // A run that was stopped before its first word has no file.
   for (const agentId of LANES) expect(runLogs(agentId).length, agentId).toBeLessThanOrEqual(KEEP_RUNS);
@@ -187,14 +181,14 @@ test("leave nothing behind: no process, descriptor, file, row, log or memory, an
   const minutes = (performance.now() - startedAt) / 60_000;
   found(
     `${CYCLES} cycles of start and stop, crash, restart, stop during the start`,
-    `in ${minutes.toFixed(1)} minutes: nothing left behind, ${descriptors()} descriptors before and after, Core's memory ${(growth / MEBI).toFixed(1)} MiB, ${events} events of runs in an intact log`,
+    `in ${minutes.toFixed(1)} minutes: nothing left behind, ${descriptors(core)} descriptors before and after, Core's memory ${(growth / MEBI).toFixed(1)} MiB, ${events} events of runs in an intact log`,
   );
 });
 
 test(`${AT_ONCE} agents started at once and stopped at once run side by side, and nothing is left`, async () => {
   const agentIds = Array.from({ length: AT_ONCE }, (_, index) => `once.agent-${index}`);
   for (const agentId of agentIds) await enableAgent(control, agentId, PROGRAM);
-  const before = { events: ofRuns(), descriptors: descriptors() };
+  const before = { events: ofRuns(), descriptors: descriptors(core) };
   const random = randomNumbers();
   const rounds = times({ suite: 1, soak: 10 });
   let [startMs, stopMs] = [0, 0];
@@ -213,7 +207,7 @@ test(`${AT_ONCE} agents started at once and stopped at once run side by side, an
     await expectQuietHome();
   }
   expect(ofRuns() - before.events, `seed ${seed}`).toBe(4 * AT_ONCE * rounds);
-  await expect.poll(descriptors, { timeout: 5_000 }).toBeLessThanOrEqual(before.descriptors + MADE_AHEAD);
+  await expect.poll(() => descriptors(core), { timeout: 5_000 }).toBeLessThanOrEqual(before.descriptors);
   expect(await control.call("verify_audit", { body: {} })).toMatchObject({ status: "intact" });
   found(
     `${AT_ONCE} agents started at once and stopped at once, ${rounds} times`,

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // A stand-in for Core that is going to be killed: starts one box, says what it knows, and waits.
-// argv: "held" | "released" | "stopping", "sandbox" | "pid_namespace", the run id, a folder for the pipes, then the program of the box.
+// argv: "made" (its bubblewrap stands still at its first instruction) | "held" | "released" | "stopping", "sandbox" | "pid_namespace", the run id, a folder for the pipes, then the program of the box.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { closeInheritedFds } from "../../../packages/core/src/host/child-process.ts";
 import { probeSandbox, startBoxed, UNCONFINED } from "../../../packages/core/src/sandbox/sandbox.ts";
 
@@ -10,6 +12,11 @@ const probe = await probeSandbox("/usr/local/bin:/usr/bin:/bin");
 const own = [{ path: pipeFolder, source: pipeFolder, write: true, kind: "folder" }];
 const sandbox = { granted: [], hidden: [], own, tools: [import.meta.dirname], network: "none", limits: {} };
 const policy = kind === "sandbox" ? sandbox : UNCONFINED;
+if (moment === "made") {
+  const halted = join(pipeFolder, "halted-bwrap");
+  writeFileSync(halted, `#!/bin/sh\nkill -STOP $$\nexec ${probe.bwrapPath} "$@"\n`, { mode: 0o700 });
+  probe.bwrapPath = halted;
+}
 const box = await startBoxed({ probe, argv, cwd: "/", env: { PATH: "/usr/bin:/bin" }, pipeFolder, marker, policy });
 const say = (event) => process.stdout.write(`${JSON.stringify({ event, pid: box.pid })}\n`);
 box.stdout.on("data", (chunk) => {

@@ -34,16 +34,24 @@ const CHUNK = Buffer.allocUnsafeSlow(65_536);
 export type OpenPipe = { readEnd: Readable; writeFd: number };
 
 /**
- * As many pipes, each used once. `folder` must be private to Core's user.
+ * As many pipes, each used once. `folder` must be private to Core's user. The last `unbroken` of them can be read through
+ * `writeFd` too: whoever holds it may write (64 KiB) although Core is gone, which otherwise ends a program.
  * Fails with `core.tool_missing` (no mkfifo) or `launcher.start_failed` (folder not writable, no descriptors left).
  */
-export async function openPipes(folder: string, count: number): Promise<OpenPipe[]> {
+export async function openPipes(folder: string, count: number, unbroken = 0): Promise<OpenPipe[]> {
   while (stock.length < count) {
     if (making === undefined) await makeMore(folder, Math.max(BATCH, count - stock.length));
     // Another's fault, in another's folder: the next turn tries in this one.
     else await making.catch(() => {});
   }
-  return stock.splice(0, count).map(({ readFd, writeFd }) => ({ readEnd: readEndOf(readFd), writeFd }));
+  const ends = stock.splice(0, count);
+  try {
+    for (const one of ends.slice(count - unbroken)) one.writeFd = readableToo(one.writeFd);
+  } catch (cause) {
+    closeBoth(ends);
+    throw notOpened(cause);
+  }
+  return ends.map(({ readFd, writeFd }) => ({ readEnd: readEndOf(readFd), writeFd }));
 }
 
 type Ends = { readFd: number; writeFd: number };
@@ -53,7 +61,7 @@ type Ends = { readFd: number; writeFd: number };
  * makes many as fast as two.
  */
 const stock: Ends[] = [];
-const BATCH = 16;
+const BATCH = 24;
 let making: Promise<void> | undefined;
 
 function makeMore(folder: string, count: number): Promise<void> {
@@ -70,12 +78,8 @@ async function makeFifos(folder: string, count: number): Promise<void> {
     for (const path of paths) opened.push(openFifo(path));
     stock.push(...opened);
   } catch (error) {
-    for (const { readFd, writeFd } of opened) {
-      closeSync(writeFd);
-      closeSync(readFd);
-    }
-    if (error instanceof CoreError) throw error;
-    throw new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause: error });
+    closeBoth(opened);
+    throw error instanceof CoreError ? error : notOpened(error);
   } finally {
     for (const path of paths) rmSync(path, { force: true });
     killPoint("pipes.opened");
@@ -101,6 +105,24 @@ function openFifo(path: string): Ends {
     closeSync(readFd);
     throw error;
   }
+}
+
+/** Linux opens a pipe again by its descriptor; only its sandbox asks for one. */
+function readableToo(writeFd: number): number {
+  const both = openSync(`/proc/self/fd/${writeFd}`, constants.O_RDWR);
+  closeSync(writeFd);
+  return both;
+}
+
+function closeBoth(ends: readonly Ends[]): void {
+  for (const { readFd, writeFd } of ends) {
+    closeSync(writeFd);
+    closeSync(readFd);
+  }
+}
+
+function notOpened(cause: unknown): CoreError {
+  return new CoreError("launcher.start_failed", "the output pipes could not be opened", { cause });
 }
 
 function readEndOf(readFd: number): Readable {

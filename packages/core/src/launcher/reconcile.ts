@@ -8,7 +8,7 @@ import type { RestartPolicy } from "@opensentience/protocol";
 import { SYSTEM_ACT, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
-import { endLeftover } from "../sandbox/sandbox.ts";
+import { endLeftover, endUnrecorded } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
 import * as store from "./store.ts";
 
@@ -109,7 +109,7 @@ export function awaitsRestart(
 
 /** By pid, start time and boot, and by the run's id in the environment of strays; never by a pid alone. */
 async function endLeftovers(run: store.RunRow): Promise<{ found: number; leaked: number[] }> {
-  if (run.pid === null || run.pid_start_time === null || run.boot_id === null) return { found: 0, leaked: [] };
+  if (run.pid === null || run.pid_start_time === null || run.boot_id === null) return endUnrecorded(run.run_id);
   const { found, leaked } = await endLeftover({
     pid: run.pid,
     pidStartTime: run.pid_start_time,

@@ -7,7 +7,10 @@
  * whatever forked, called setsid or cleared its environment is gone too. That is what "stopped" rests on.
  *
  * Death of Core: bwrap and its init ask the kernel for SIGKILL when their parent dies, which reaches them even while
- * stopped. Before the go byte the shim ends by itself.
+ * stopped. Before the go byte the shim ends by itself. Before bwrap has asked, it must not end of Core's death in any
+ * other way either: what becomes its init waits for a word of it, and would wait for ever. So its report goes into a
+ * pipe that it can read itself (a pipe that nobody reads would end it). Between its asking and its word, an instant
+ * later, nothing helps; the next start of Core ends that init by the run's id.
  *
  * Stop: bwrap exits with the leader, and init then dies of its parent's death, which would take the other members'
  * grace away. So the outer bwrap is stopped (SIGSTOP) first; every process below init gets SIGTERM; init ends by
@@ -108,12 +111,14 @@ export function feedBox(child: ChildProcess, input: BoxInput): void {
 export async function startInNamespace(bwrapPath: string, options: BoxOptions): Promise<BoxedProcess> {
   const wayOut = wayOutOf(options);
   const input = inputOf(options);
-  let pipes: [OpenPipe, OpenPipe] | undefined;
+  let pipes: OpenPipe[] = [];
+  let writeFds: number[] = [];
   let child: ChildProcess | undefined;
   let listener: Promise<Server> | undefined;
   try {
-    pipes = (await openPipes(options.pipeFolder, 2)) as [OpenPipe, OpenPipe];
-    const [stdout, stderr] = pipes;
+    pipes = await openPipes(options.pipeFolder, 3, 1);
+    writeFds = pipes.map((pipe) => pipe.writeFd);
+    const [stdout, stderr, report] = pipes as [OpenPipe, OpenPipe, OpenPipe];
     const limits = { ...("confined" in options.policy ? {} : options.policy.limits), ...processLimit(options) };
     const listeners = wayOut === undefined ? [] : listenerArguments();
     const status = ["--json-status-fd", String(STATUS_FD)];
@@ -122,8 +127,10 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     child = spawnProcess(argv, {
       cwd: "/",
       env: boxEnvironment(options),
-      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", "pipe", fifth, ...boxStdio(input)],
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd, "pipe", report.writeFd, fifth, ...boxStdio(input)],
     });
+    // Now, so that bwrap's end is the end of its report.
+    closeSync(writeFds.pop() ?? -1);
     const exited = whenExited(child);
     if (wayOut !== undefined) listener = receiveListener(child, PATIENCE_MS);
     // Written to or read from after the box is gone, these fail with EPIPE; the exit says all there is to say.
@@ -132,7 +139,8 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     child.on("error", () => {});
     feedBox(child, input);
     killPoint("box.spawned");
-    const { init, leader } = await findInside(child, exited);
+    const { init, leader } = await findInside(report.readEnd, exited);
+    report.readEnd.destroy();
     if (listener !== undefined) await wayOut?.(await listener);
     // Its shim still waits for the go, so all that comes is born in the group.
     const group = groupOf(options, [init.pid, leader.pid]);
@@ -143,18 +151,17 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     child?.kill("SIGKILL");
     closeExtraStreams(child);
     void listener?.then((one) => one.close()).catch(() => {});
-    if (pipes === undefined) throw cause;
-    const [stdout, stderr] = pipes;
+    const stderr = pipes[1];
+    if (stderr === undefined) throw cause;
     const said = await lastWords(stderr.readEnd);
-    stdout.readEnd.destroy();
-    stderr.readEnd.destroy();
+    for (const pipe of pipes) pipe.readEnd.destroy();
     throw new CoreError("launcher.start_failed", "bubblewrap could not make the box", {
       ...(said ? { details: { reason: said } } : {}),
       nextStep: "opensentience core status",
       cause,
     });
   } finally {
-    for (const pipe of pipes ?? []) closeSync(pipe.writeFd);
+    for (const fd of writeFds) closeSync(fd);
     for (const fd of input.placeFds) closeSync(fd);
   }
 }
@@ -192,12 +199,12 @@ function inputOf({ policy, cwd, probe }: BoxOptions): BoxInput {
 
 /** Waits for bwrap's word on its init and for the leader to appear below it. */
 async function findInside(
-  outer: ChildProcess,
+  report: Readable,
   exited: Promise<Exit>,
 ): Promise<{ init: ProcessIdentity; leader: ProcessInfo }> {
   let gone = false;
   void exited.then(() => (gone = true));
-  const initPid = await readInitPid(outer.stdio[STATUS_FD] as Readable);
+  const initPid = await readInitPid(report);
   const leader = await pollUntil(() => gone || readyLeader(initPid), { everyMs: 1, timeoutMs: PATIENCE_MS });
   const init = readProcess(initPid);
   if (typeof leader !== "object" || !init)
@@ -218,8 +225,8 @@ function readyLeader(initPid: number): ProcessInfo | undefined {
   return listDescendants(initPid).find((info) => info.ppid === initPid);
 }
 
-/** The first line that bwrap writes: `{ "child-pid": N, … }`. N is as Core sees it. Later lines are read and dropped. */
-function readInitPid(status: Readable): Promise<number> {
+/** The first line that bwrap writes: `{ "child-pid": N, … }`. N is as Core sees it. Later lines nobody needs. */
+function readInitPid(report: Readable): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     const giveUp = (): void => reject(new Error("bubblewrap did not report its init"));
     const timer = setTimeout(giveUp, PATIENCE_MS);
@@ -228,12 +235,12 @@ function readInitPid(status: Readable): Promise<number> {
       resolve(pid);
     };
     let text = "";
-    status.once("close", giveUp).on("data", (chunk: Buffer) => {
+    report.once("close", giveUp).on("data", (chunk: Buffer) => {
       if (text.length < 4096) text += chunk.toString("latin1");
       const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
       if (pid !== undefined) settle(Number(pid));
     });
-    status.once("close", () => clearTimeout(timer));
+    report.once("close", () => clearTimeout(timer));
   });
 }
 

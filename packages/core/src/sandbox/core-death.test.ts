@@ -1,4 +1,5 @@
 /** What holds of one backend only, and what is left when Core itself is killed. */
+import { once } from "node:events";
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi, onTestFinished } from "vitest";
@@ -17,7 +18,7 @@ import {
 } from "../../../../tests/support/boxes.ts";
 import { spawnProcess } from "../host/child-process.ts";
 import { bootId, isAlive, listDescendants, pollUntil, readProcess } from "../host/process-tree.ts";
-import { endLeftover } from "./sandbox.ts";
+import { endLeftover, endUnrecorded } from "./sandbox.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -92,6 +93,18 @@ describe("a leftover of an earlier Core", () => {
     });
   });
 
+  test("is found by its run's id when no process was recorded, and nothing else is touched", async () => {
+    const [marker, other] = [newMarker(), newMarker()];
+    for (const id of [marker, other]) {
+      const stray = spawnProcess(["/bin/sleep", "1000"], { env: { OPENSENTIENCE_RUN_ID: id }, stdio: "ignore" });
+      onTestFinished(() => void stray.kill("SIGKILL"));
+    }
+    await pollUntil(() => survivors(marker).length + survivors(other).length === 2, SOON);
+    expect(await endUnrecorded(marker)).toEqual({ found: 1, leaked: [] });
+    expect([survivors(marker).length, survivors(other).length]).toEqual([0, 1]);
+    expect(await endUnrecorded("no-such-run")).toEqual({ found: 0, leaked: [] });
+  });
+
   test("a leftover's pid that went to a stranger is not touched", async () => {
     const stranger = spawnProcess(["/bin/sleep", "1000"], { env: {}, stdio: "ignore" });
     onTestFinished(() => void stranger.kill("SIGKILL"));
@@ -122,7 +135,7 @@ describe.each(["sandbox", "pid_namespace"])("kill -9 of Core, its agent in a %s"
     closeSync(leak);
     let text = "";
     core.stdout?.on("data", (chunk) => (text += String(chunk)));
-    await pollUntil(() => text.includes(moment === "held" ? "started" : "ready"), SOON);
+    if (moment !== "made") await pollUntil(() => text.includes(moment === "held" ? "started" : "ready"), SOON);
     const pid = Number(/"pid":(\d+)/.exec(text)?.[1]);
     return { core, marker, pid, text: () => text };
   }
@@ -137,6 +150,18 @@ describe.each(["sandbox", "pid_namespace"])("kill -9 of Core, its agent in a %s"
     const { core, marker } = await parent("held", ["/bin/sh", "-c", `echo ran > ${trace}`]);
     expect(survivors(marker).length).toBeGreaterThan(0);
     core.kill("SIGKILL");
+    expect(await gone(marker)).toEqual([]);
+    expect(readdirSync(folder)).not.toContain("it-ran");
+  });
+
+  test("kill -9 of Core before bubblewrap has asked to die with it leaves no bubblewrap that waits for ever", async () => {
+    const trace = join(folder, "it-ran");
+    const { core, marker } = await parent("made", ["/bin/sh", "-c", `echo ran > ${trace}`]);
+    const halted = (): number | undefined => survivors(marker).find((pid) => readProcess(pid)?.state === "T");
+    const bwrap = (await pollUntil(halted, SOON)) ?? 0;
+    core.kill("SIGKILL");
+    await once(core, "exit");
+    process.kill(bwrap, "SIGCONT");
     expect(await gone(marker)).toEqual([]);
     expect(readdirSync(folder)).not.toContain("it-ran");
   });

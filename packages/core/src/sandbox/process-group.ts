@@ -33,6 +33,8 @@ import { GroupMembers } from "./group-members.ts";
 const POLL_MS = 25;
 /** How long SIGKILL is repeated before what is left is called leaked. */
 const KILL_MS = 5_000;
+/** No process has this number. */
+const NOBODY = -1;
 
 /** Starts the group up to the shim. Fails with `launcher.start_failed`; then nothing of it is left. */
 export async function startInGroup(options: BoxOptions): Promise<BoxedProcess> {
@@ -155,6 +157,13 @@ export type RecordedProcess = { pid: number; pidStartTime: string; bootId: strin
 export async function endLeftover(recorded: RecordedProcess): Promise<{ found: number; leaked: number[] }> {
   if (recorded.bootId === "" || recorded.bootId !== bootId()) return { found: 0, leaked: [] };
   const members = new GroupMembers({ pid: recorded.pid, startTime: recorded.pidStartTime }, recorded.marker, false);
+  const found = members.living().length;
+  return { found, leaked: found === 0 ? [] : await killAll(members) };
+}
+
+/** Ends whatever was started with the id of a run whose processes nobody came to record. Answers as `endLeftover`. */
+export async function endUnrecorded(marker: string): Promise<{ found: number; leaked: number[] }> {
+  const members = new GroupMembers({ pid: NOBODY, startTime: "0" }, marker, false);
   const found = members.living().length;
   return { found, leaked: found === 0 ? [] : await killAll(members) };
 }

@@ -14,6 +14,7 @@ import {
   startReleased,
   survivors,
 } from "../../../../tests/support/boxes.ts";
+import { descriptors } from "../../../../tests/support/descriptors.ts";
 import { runTool, spawnProcess } from "../host/child-process.ts";
 import { listDescendants, pollUntil, readProcess } from "../host/process-tree.ts";
 import { boxPrefix, describeHeld, probeSandbox } from "./sandbox.ts";
@@ -265,7 +266,6 @@ describe.each([
       box.stderr.destroy();
     };
     await cycle(0);
-    const descriptors = (): number => readdirSync("/proc/self/fd").length;
     await pollUntil(() => listDescendants(process.pid).length === 0, SOON);
     const before = descriptors();
     for (let round = 0; round < 50; round += 1) await cycle(round);

@@ -8,7 +8,7 @@
  * Life cycle of a box: `checkProgram` says early what cannot work; `startBoxed` brings the box up to a small shim
  * that waits; the caller records pid and start time durably; `release()` lets the agent's first instruction happen;
  * `ended` resolves when the whole tree is gone. Between start and release nothing of the agent has run, so an agent
- * is never alive without a record of it. A Core that starts ends what an earlier one left with `endLeftover`.
+ * is never alive without a record of it. A Core that starts ends what an earlier one left with `endLeftover` and `endUnrecorded`.
  *
  * `probeSandbox` finds out what this machine can hold by running boxes, because version numbers and kernel settings do
  * not tell: permissions and the tree (bubblewrap), the tree alone (bubblewrap with everything open), or a process
@@ -33,7 +33,7 @@ export { buildPolicy, gitPolicy, runPolicy, shownAs, type CoreFolders } from "./
 export type { BoxLimits, BoxNetwork, BoxPolicy, Place } from "./policy.ts";
 export { probeSandbox } from "./probe.ts";
 export { egressPatterns, PROXY_URL, proxyVariables } from "./proxy-variables.ts";
-export { endLeftover, type RecordedProcess } from "./process-group.ts";
+export { endLeftover, endUnrecorded, type RecordedProcess } from "./process-group.ts";
 export { checkInside, checkProgram } from "./program.ts";
 export { WAY_OUT_PORT } from "./way-out.ts";
 
