@@ -1,8 +1,20 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GitSource, sandboxedGit } from "../../../../tests/support/git-source.ts";
+import { runTool } from "../host/child-process.ts";
 import { type FetchOptions, fetchRepository, type GitProgram, parseGitUrl, resolveRef } from "./git.ts";
+import { readHead } from "./repository-files.ts";
 
 let source: GitSource;
 let git: GitProgram;
@@ -95,6 +107,29 @@ describe.each([
       await source.run(["update-ref", `refs/heads/${"e".repeat(40)}`, other]);
       await fetch();
       await expect(resolve("e".repeat(40))).rejects.toMatchObject({ code: "install.ref_not_found" });
+    });
+
+    test("what a git put in the place of HEAD is replaced, never followed", async () => {
+      const commit = await source.commit({ a: "1" });
+      await fetch();
+      const [head, elsewhere] = [join(source.repoFolder, "HEAD"), join(source.root, "elsewhere")];
+      writeFileSync(elsewhere, "ref: refs/heads/main\n");
+      for (const put of [
+        async () => symlinkSync(elsewhere, head),
+        () => runTool(["mkfifo", head], { env: { PATH: "/usr/bin:/bin" }, timeoutMs: 10_000, maxBytes: 1_024 }),
+        async () => mkdirSync(join(head, "refs"), { recursive: true }),
+        async () => writeFileSync(head, "ref: ../elsewhere\n"),
+        async () => writeFileSync(head, `${commit}\n`),
+        async () => writeFileSync(head, "ref: refs/heads/main\nref: refs/heads/other\n"),
+      ]) {
+        rmSync(head, { recursive: true });
+        await put();
+        expect(await readHead(source.repoFolder)).toBeUndefined();
+        await fetch();
+        expect(await resolve()).toEqual({ commit, ref: "main" });
+        expect(readFileSync(head, "utf8")).toBe("ref: refs/heads/main\n");
+      }
+      expect(readFileSync(elsewhere, "utf8")).toBe("ref: refs/heads/main\n");
     });
 
     test("refs named like options are fetched as names and never asked for", async () => {

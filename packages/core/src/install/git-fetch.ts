@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { lstat, mkdir, open, readdir, realpath, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CoreError } from "@opensentience/protocol";
@@ -7,6 +6,7 @@ import type { ToolResult } from "../host/child-process.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { gitMessage, runGit, safeLines, timeLimitExceeded, type GitCall, type GitProgram } from "./git-command.ts";
 import { parseRef, remoteOf, type GitUrl } from "./git-url.ts";
+import { prepareFiles, writeHead } from "./repository-files.ts";
 
 export type FetchOptions = {
   git: GitProgram;
@@ -68,7 +68,8 @@ export async function fetchRepository(options: FetchOptions): Promise<void> {
     sshAuthSocket: options.sshAuthSocket,
   });
   try {
-    await prepareRepository(options.repoFolder, call);
+    await removeLeftovers(options.repoFolder);
+    await prepareFiles(options.repoFolder);
     killPoint("install.repository_prepared");
     const { operand, folder } = await checkSource(options.url);
     if (folder !== undefined && options.git.sandbox !== undefined) await refuseElsewhere(folder);
@@ -77,33 +78,13 @@ export async function fetchRepository(options: FetchOptions): Promise<void> {
     const onStderr = progressReader(options.onProgress);
     const refspecs = head === DETACHED_HEAD ? [...BRANCHES_AND_TAGS, `+HEAD:${DETACHED_HEAD}`] : BRANCHES_AND_TAGS;
     checkFetched(await runGit([...FETCH, operand, ...refspecs], { ...reached(), writes: true, onStderr }));
-    checkFetched(await runGit(["symbolic-ref", "--", "HEAD", head], { ...call("none"), writes: true }));
+    await writeHead(options.repoFolder, head);
     await checkSize(options);
   } catch (error) {
     await (isNew ? rm(options.repoFolder, { recursive: true, force: true }) : removeLeftovers(options.repoFolder));
     throw error;
   } finally {
     stopWatching();
-  }
-}
-
-/** An empty repository, or the config of an older one put back, so that nothing written into it since can count. */
-async function prepareRepository(repoFolder: string, call: (transport: "none") => GitCall): Promise<void> {
-  await removeLeftovers(repoFolder);
-  const isThere = await lstat(join(repoFolder, "HEAD")).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere)
-    checkFetched(
-      await runGit(["init", "--bare", "--quiet", "--template=", "--", repoFolder], { ...call("none"), writes: true }),
-    );
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const config = await open(join(repoFolder, "config"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
-  try {
-    await config.writeFile("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n");
-  } finally {
-    await config.close();
   }
 }
 

@@ -2,6 +2,7 @@ import { CoreError, safeText } from "@opensentience/protocol";
 import { gitMessage, runGit, type GitCall, type GitProgram } from "./git-command.ts";
 import { DETACHED_HEAD } from "./git-fetch.ts";
 import { isCommitId, parseRef } from "./git-url.ts";
+import { readHead } from "./repository-files.ts";
 
 export type Repository = { git: GitProgram; repoFolder: string };
 
@@ -32,9 +33,8 @@ export async function resolveRef(repository: Repository, ref: string | undefined
 }
 
 async function resolveHead(repository: Repository): Promise<ResolvedRef> {
-  const result = await runGit(["symbolic-ref", "--quiet", "--", "HEAD"], localCall(repository));
-  const name = result.stdout.toString("utf8").trim();
-  if (result.exitCode !== 0 || !name.startsWith("refs/")) throw await refNotFound(repository, "HEAD");
+  const name = await readHead(repository.repoFolder);
+  if (name === undefined) throw await refNotFound(repository, "HEAD");
   const commit = await commitOf(repository, name, "HEAD");
   return { commit, ref: name === DETACHED_HEAD ? null : name.replace(/^refs\/heads\//, "") };
 }
