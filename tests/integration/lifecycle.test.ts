@@ -57,7 +57,8 @@ const EXAMPLE_AGENTS = [
 
 let home: CoreHome;
 beforeAll(async () => {
-  home = await newHome({ env: { LANG_HINT: "ja" } });
+  // A virtual machine that is still starting hears a stop only when it is up, which takes a busy machine its time.
+  home = await newHome({ env: { LANG_HINT: "ja" }, settings: { "launcher.stop_grace_ms": 30_000 } });
 });
 afterAll(() => home.dispose());
 
