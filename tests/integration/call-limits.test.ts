@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ToolCallJson } from "@opensentience/protocol";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
-import { controlOf } from "../support/control-calls.ts";
+import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
 import { answer, Speaker } from "../support/core-transcript.ts";
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCoreMark } from "../../packages/core/src/host/core-mark.ts";
 import { isAlive, readProcess } from "../../packages/core/src/host/process-tree.ts";
 import { type AuditRow, auditRows } from "../support/audit-rows.ts";
-import { controlOf } from "../support/control-calls.ts";
+import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
 import { answer, Speaker } from "../support/core-transcript.ts";
 

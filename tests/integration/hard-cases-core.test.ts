@@ -10,6 +10,7 @@ import { runTool, spawnProcess, whenExited } from "../../packages/core/src/host/
 import { bootId, isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/host/process-tree.ts";
 import { actsIn, type Run } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
+import { controlOf } from "../support/control-of.ts";
 import { BINARY, type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { marked, membersOf, misbehaving, program, stillAlive } from "../support/run-trees.ts";
 
@@ -35,7 +36,7 @@ beforeEach(async () => {
 });
 afterEach(() => home.dispose());
 
-const { enabled, run, stop, info, newest, ended, runsOf, logs, said, eventsOf } = actsIn(() => home);
+const { enabled, run, stop, newest, ended, runsOf, logs, said, eventsOf } = actsIn(() => home);
 
 async function killCore(): Promise<void> {
   const core = readProcess(await home.corePid()) as ProcessInfo;
@@ -223,11 +224,10 @@ test("19 Core's descriptors are as many after dozens of restarts as before", asy
   await home.fails(["agents", "run", "fd.loop"]);
   const before = open();
   await home.fails(["agents", "run", "fd.loop", "--restart", "always"]);
-  await eventually(
-    async () => (await info("fd.loop")).last_error?.startsWith("gave up after 30"),
-    "30 restarts",
-    40_000,
-  );
+  const control = await controlOf(home);
+  const lastError = async (): Promise<string | null> =>
+    (await control.call("get_agent", { params: { agent_id: "fd.loop" } })).last_error;
+  await eventually(async () => (await lastError())?.startsWith("gave up after 30"), "30 restarts", 40_000);
   // A connection of the command before may be closing still.
   await eventually(
     () => open() <= before,

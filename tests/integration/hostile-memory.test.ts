@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
 import { encodeFrame, MAX_FRAME_BYTES } from "../../packages/protocol/src/frame.ts";
 import { auditRows } from "../support/audit-rows.ts";
-import { controlOf } from "../support/control-calls.ts";
+import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { answer, Speaker } from "../support/core-transcript.ts";
 

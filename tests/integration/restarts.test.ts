@@ -5,6 +5,7 @@ import type { RunJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
+import { controlOf } from "../support/control-of.ts";
 import { refuse } from "../support/refuse.ts";
 import { misbehaving, program, say } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
@@ -33,11 +34,14 @@ async function runsOf(where: CoreHome, agentId: string): Promise<RunJson[]> {
 type Agent = { status: string; last_error: string | null; restart_policy: string; run: RunJson };
 const info = (where: CoreHome, agentId: string): Promise<Agent> => where.json<Agent>(["agents", "info", agentId]);
 const isLive = (run: RunJson | undefined): boolean => run?.status === "running";
-const restarted = (where: CoreHome, agentId: string, times: number): Promise<RunJson[]> =>
-  eventually(async () => {
-    const runs = await runsOf(where, agentId);
-    return runs.length > times && isLive(runs.at(-1)) ? runs : undefined;
+async function restarted(where: CoreHome, agentId: string, times: number): Promise<RunJson[]> {
+  const control = await controlOf(where);
+  await eventually(async () => {
+    const { items } = await control.call("list_runs", { query: { agent: agentId, all: true } });
+    return items.length > times && isLive(items[0]);
   }, `${agentId} to be started again`);
+  return await runsOf(where, agentId);
+}
 
 describe("an agent that crashes again and again", () => {
   test("21 a restart storm", async () => {

@@ -10,7 +10,7 @@ import type { ControlClient } from "../../packages/core/src/cli/control-client.t
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
 import { encodeFrame } from "../../packages/protocol/src/frame.ts";
 import { auditRows } from "../support/audit-rows.ts";
-import { controlOf } from "../support/control-calls.ts";
+import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
 import { Speaker } from "../support/core-transcript.ts";
 import { found, randomNumbers, seed, times } from "../support/counts.ts";

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
 import type { ControlClient } from "../../packages/core/src/cli/control-client.ts";
 import { encodeFrame } from "../../packages/protocol/src/frame.ts";
-import { controlOf } from "../support/control-calls.ts";
+import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, eventually, EXAMPLES, gitRepository, newHome } from "../support/core-home.ts";
 import { answer as expectAnswer, Speaker } from "../support/core-transcript.ts";
 import { found, times } from "../support/counts.ts";

@@ -1,7 +1,11 @@
-/** What a test of runs does again and again in one home, each through the command line. */
+/**
+ * What a test of runs does again and again in one home, each through the command line. Only who looks until something
+ * is there looks on the control socket: a process for each look keeps the machine too busy for what is waited for.
+ */
 import type { LogRecordJson, RunJson } from "@opensentience/protocol";
 import { auditRows } from "./audit-rows.ts";
 import { type CoreHome, eventually, type Files } from "./core-home.ts";
+import { controlOf } from "./control-of.ts";
 import { smallAgentAt } from "./small-agent.ts";
 
 export type Run = RunJson & { pid: number };
@@ -40,18 +44,27 @@ export function actsIn(home: () => CoreHome): AgentActs {
     stop: (agentId) => home().json<Run>(["agents", "stop", agentId]),
     info,
     newest,
-    ended: (agentId) =>
-      eventually(async () => {
-        const run = await newest(agentId);
-        return run.status === "stopped" || run.status === "crashed" ? run : undefined;
-      }, `the run of ${agentId} to be over`),
+    ended: async (agentId) => {
+      const control = await controlOf(home());
+      await eventually(async () => {
+        const { run } = await control.call("get_agent", { params: { agent_id: agentId } });
+        return run?.status === "stopped" || run?.status === "crashed";
+      }, `the run of ${agentId} to be over`);
+      return await newest(agentId);
+    },
     runsOf: async (agentId) => {
       const { items } = await home().json<{ items: Run[] }>(["agents", "ps", "--all"]);
       return items.filter((one) => one.agent_id === agentId).toReversed();
     },
     logs,
-    said: (agentId, line) =>
-      eventually(async () => (await logs(agentId)).includes(line), `${agentId} to say "${line}"`),
+    said: async (agentId, line) => {
+      const control = await controlOf(home());
+      return await eventually(async () => {
+        for await (const record of control.lines("read_logs", { params: { agent_id: agentId }, query: {} }))
+          if (record.line === line) return true;
+        return false;
+      }, `${agentId} to say "${line}"`);
+    },
     eventsOf: (runId) =>
       auditRows(home())
         .filter(({ subject }) => subject === runId)

@@ -1,18 +1,10 @@
-/** The control API without a process per call, for what is done a thousand times: the CLI's own client on Core's socket. */
+/** Acts on Core's control socket (control-of.ts) that are done a thousand times. */
 import type { RunJson } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
-import { ControlClient } from "../../packages/core/src/cli/control-client.ts";
-import { pathsOf } from "../../packages/core/src/host/paths.ts";
+import type { ControlClient } from "../../packages/core/src/cli/control-client.ts";
 import type { Run } from "./agent-acts.ts";
-import { type CoreHome, eventually, type Files, gitRepository } from "./core-home.ts";
+import { eventually, type Files, gitRepository } from "./core-home.ts";
 import { smallAgent } from "./small-agent.ts";
-
-/** One caller; Core must run already. */
-export async function controlOf(home: CoreHome): Promise<ControlClient> {
-  const uid = process.geteuid?.() ?? 0;
-  const paths = await pathsOf(home.folder, undefined, uid);
-  return new ControlClient({ paths, uid, signal: new AbortController().signal });
-}
 
 /** Takes a small agent from git to where it may run. */
 export async function enableAgent(control: ControlClient, agentId: string, files: Files): Promise<void> {

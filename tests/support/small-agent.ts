@@ -1,4 +1,5 @@
 /** The smallest agent there is: a manifest and a shell program that says hello and stays. */
+import { controlOf } from "./control-of.ts";
 import type { CoreHome, Files, GitRepository } from "./core-home.ts";
 import { gitRepository } from "./core-home.ts";
 
@@ -33,7 +34,10 @@ export function manifestText(agentId: string, changes: Record<string, unknown> =
   return `${JSON.stringify(manifestOf(agentId, changes), null, 2)}\n`;
 }
 
-/** Takes a small agent to the named stage of its life, each by its command. */
+/**
+ * Takes a small agent to the named stage of its life. These are the acts of `agents install`, `build`, `enable` and `run`, whose
+ * commands have tests of their own: here each is one request, for a process each costs more than the act.
+ */
 export async function smallAgentAt(
   home: CoreHome,
   agentId: string,
@@ -42,12 +46,17 @@ export async function smallAgentAt(
   files: Files = {},
 ): Promise<GitRepository> {
   const repository = await gitRepository("small", smallAgent(agentId, changes, files));
-  await home.json(["agents", "install", repository.url, "--allow-local"]);
+  const params = { agent_id: agentId };
+  if (!(await (await controlOf(home)).isAnswering())) await home.json(["core", "start"]);
+  // A caller of its own for each, as each command is one.
+  await (await controlOf(home)).call("install_agent", { body: { git_url: repository.url, allow_local: true } });
   if (stage === "installed") return repository;
-  await home.json(["agents", "build", agentId, "--yes"]);
+  const builder = await controlOf(home);
+  const { digest } = await builder.call("plan_build", { params });
+  await builder.call("build_agent", { params, body: { expected_plan: digest } });
   if (stage === "built") return repository;
-  await home.json(["agents", "enable", agentId, "--all"]);
+  await (await controlOf(home)).call("enable_agent", { params, body: { all: true } });
   if (stage === "enabled") return repository;
-  await home.json(["agents", "run", agentId]);
+  await (await controlOf(home)).call("run_agent", { params, body: {} });
   return repository;
 }
