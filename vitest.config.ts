@@ -38,8 +38,8 @@ export default defineConfig({
           include: ["tests/e2e/**/*.test.ts"],
           // Pictures are made when they are asked for, with `npm run pictures`.
           exclude: process.env["PAGE_PICTURES"] === undefined ? ["tests/e2e/pictures.test.ts"] : [],
-          // Each file starts a browser and a Core.
-          maxWorkers: 1,
+          // Each file starts a browser and a Core. As many as of the others, so that all three share one queue.
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
