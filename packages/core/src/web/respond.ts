@@ -14,6 +14,7 @@ import type { Act } from "../audit-log/audit-log.ts";
 import type { Asked } from "./acts.ts";
 import type { Domain } from "./domain.ts";
 import type { Handler, Input } from "./handlers.ts";
+import { jsonLines } from "./json-lines.ts";
 import { endWithItsRight, readJson, untilItsCallerLeaves } from "./request.ts";
 
 /** Of one request. */
@@ -125,28 +126,10 @@ async function* withProgress(domain: Domain, handler: Handler, input: Input, con
 }
 
 function lines(domain: Domain, records: AsyncIterable<unknown> | Iterable<unknown>, context: Asked): Response {
-  const iterator = iterate(records);
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { value, done } = await iterator.next();
-        if (done === true) return controller.close();
-        controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
-      } catch (thrown) {
-        domain.onFault(`${context.env.requestId}: ${context.req.method} ${context.req.path}, while streaming`, thrown);
-        controller.enqueue(encoder.encode(`${JSON.stringify(errorToJson(domain.toError(thrown)))}\n`));
-        controller.close();
-      }
-    },
-    async cancel() {
-      await iterator.return(undefined);
-    },
+  const where = `${context.env.requestId}: ${context.req.method} ${context.req.path}, while streaming`;
+  const body = jsonLines(records, {
+    toError: domain.toError,
+    onFault: (thrown) => domain.onFault(where, thrown),
   });
   return new Response(body, { headers: { "content-type": LINES } });
-}
-
-async function* iterate(records: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<unknown, undefined> {
-  yield* records;
-  return undefined;
 }
