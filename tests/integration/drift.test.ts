@@ -280,7 +280,7 @@ test("a changed file is put right at the approved commit, though a wider version
   const next = `opensentience agents build ${id}`;
   await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4, next, about: id });
   expect((await driftOf(id))?.next_step).toBe(next);
-  expect(await home.json(["agents", "info", id])).toMatchObject({ next_step: `opensentience agents diff ${id}` });
+  expect(await home.json(["agents", "info", id])).toMatchObject({ next_step: next, repair_step: next });
   expect(await typeNextStep(home, next)).toMatch(/put back 1 changed file: bin\/agent\n/);
   const agent = await home.json<AgentDetailJson>(["agents", "info", id]);
   expect(agent).toMatchObject({ version: "1.0.0", source_commit: approved, drift: null });
@@ -292,8 +292,33 @@ test("a changed file is put right at the approved commit, though a wider version
   expect(stdout).toMatch(/^put back 11 changed files: planted-0.*, planted-\S+ and 1 more\nbuilt\n/);
   expect(stdout).not.toContain("\u001b");
   writeFileSync(join(home.sourceOf(id), "bin/agent"), "");
-  expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: ["bin/agent"] });
-  expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: [] });
+  writeFileSync(join(home.sourceOf(id), MANIFEST), manifestText(id, { name: "Other" }));
+  const plan = ["agents", "build", id, "--plan"];
+  expect(await home.json(plan)).toMatchObject({ put_back: ["bin/agent", MANIFEST], put_back_count: 2 });
+  // The plan that was shown is that of the manifest as somebody changed it.
+  const { error: refused } = await home.fails(["agents", "build", id, "--yes"]);
+  expect(refused).toMatchObject({
+    code: "build.plan_changed",
+    message: expect.stringContaining("changed files were put back"),
+    details: { put_back: ["bin/agent", MANIFEST] },
+  });
+  expect(await home.json(plan)).toMatchObject({ put_back: [], put_back_count: 0 });
+  expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: [], put_back_count: 0 });
+});
+
+test("a changed file of an agent that is not approved leads to its build before any approval", async () => {
+  const id = "com.example.unapproved";
+  await smallAgentAt(home, id, "built");
+  expect(await home.json(["agents", "info", id])).toMatchObject({ repair_step: null });
+  writeFileSync(join(home.sourceOf(id), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+  const next = `opensentience agents build ${id}`;
+  const info = await home.cli(["agents", "info", id]);
+  expect(info.stdout).toMatch(/files +not those of the installed commit/);
+  expect(info.stderr).toContain(next);
+  expect(await home.json(["agents", "info", id])).toMatchObject({ next_step: next, repair_step: next, drift: null });
+  await refuse(home, ["agents", "enable", id, "--all"], { code: "enablement.drifted", exit: 4, next, about: id });
+  await typeNextStep(home, next);
+  expect(await home.json(["agents", "enable", id, "--all"])).toMatchObject({ repair_step: null });
 });
 
 test("an approval is bound to its commit: the same one again needs a build and no approval", async () => {

@@ -14,6 +14,8 @@ import {
 const timestamp = z.string().describe("RFC 3339, UTC");
 const nullableText = z.string().nullable();
 
+const putBackCount = z.number().int().describe("of all of them; of very many put_back names the first");
+
 const pendingRestart = {
   restart_at: timestamp.nullable().describe("when Core starts it again by itself; null where no restart is pending"),
   restart_attempt: z.number().int().nullable().describe("which restart in a row that will be"),
@@ -138,12 +140,16 @@ export const agentDetailJson = agentJson.extend({
   approval: approvalJson.nullable(),
   drift: driftJson.nullable(),
   run: runJson.nullable(),
+  repair_step: nullableText.describe(
+    "the command that makes the installed files those of their commit again; null where they are. Until then nothing can be approved",
+  ),
   held: z.string().describe("how a run is held on this machine, one sentence"),
   unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
 });
 
 export const builtAgentJson = agentDetailJson.extend({
   put_back: z.array(z.string()).describe("files that were not those of the commit and were put back before the build"),
+  put_back_count: putBackCount,
 });
 
 export const updatedAgentJson = agentDetailJson.extend({
@@ -224,6 +230,12 @@ export const buildPlanJson = z.object({
     }),
   ),
   digest: z.string(),
+  put_back: z
+    .array(z.string())
+    .describe(
+      "files that are neither the commit's nor what the last build left: a build begins with putting them back",
+    ),
+  put_back_count: putBackCount,
 });
 
 export const auditEventJson = z.object({

@@ -30,13 +30,14 @@ import {
 } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
-import { diffTrees, hashEntries, hashTree, loadEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
+import { diffTrees, hashTree, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
 import { recordBuilt, recordFailure, recordStart } from "./build-record.ts";
 import { recordedPlan } from "./plan-record.ts";
+import { changedSince, NOTHING, type PutBack, wholeList } from "./put-back.ts";
 import { runStep, type BuildEgress } from "./step.ts";
-import { refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
+import { planChanged, refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
 
 export type BuildDeps = {
   audit: AuditLog;
@@ -68,6 +69,7 @@ export type BuildDeps = {
       buildHome: string;
       trackedEntries: string;
       builtEntries: string;
+      treeCache: string;
     };
   };
 };
@@ -79,9 +81,6 @@ export type BuildOptions = {
   progress?: (phase: string, text: string) => void;
 };
 
-/** Of the files that were put back. */
-const MAX_NAMES = 1_000;
-
 export class Build {
   readonly #deps: BuildDeps;
 
@@ -89,17 +88,18 @@ export class Build {
     this.#deps = deps;
   }
 
-  /** The plan, recorded as shown. Throws agent.not_found, install.not_installed, manifest.*. */
+  /** The plan, recorded as shown, and what would be put back first. Throws agent.not_found, install.not_installed, manifest.*. */
   async plan(agentId: string, act: Act): Promise<BuildPlanJson> {
     const agent = this.#installed(agentId);
     const { steps, digest } = await this.#plan(agent);
+    const { names, count } = await this.#wouldPutBack(agent);
     this.#deps.audit.record({
       type: "agent.build_plan_shown",
       act,
       subject: { type: "agent", id: agentId },
       metadata: { commit: agent.commit, ...recordedPlan(steps, this.#deps.redactor) },
     });
-    return { steps, digest };
+    return { steps, digest, put_back: names, put_back_count: count };
   }
 
   /**
@@ -108,7 +108,7 @@ export class Build {
    * install.limit_exceeded; once it was begun the failure is recorded and `build_status` is `failed`. `putBack` names the
    * files that were not those of the commit, so that a change by somebody else is not undone unseen.
    */
-  async build(agentId: string, act: Act, options: BuildOptions = {}): Promise<{ putBack: string[] }> {
+  async build(agentId: string, act: Act, options: BuildOptions = {}): Promise<{ putBack: PutBack }> {
     const release = this.#deps.catalog.claim(agentId);
     const startedMs = performance.now();
     const span = { startedMs, deadlineMs: startedMs + this.#deps.settings.timeoutMs, signal: options.signal };
@@ -118,11 +118,8 @@ export class Build {
       const putBack = await this.#startFromCommit(agent, span);
       const { steps, digest } = await this.#plan(agent);
       // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
-      if (options.expectedPlan !== undefined && options.expectedPlan !== digest)
-        throw new CoreError("build.plan_changed", "the plan is no longer the one that was shown; look at it again", {
-          nextStep: `opensentience agents build ${agentId} --plan`,
-        });
-      const causationId = recordStart(this.#deps, agent, steps, putBack, act);
+      if (options.expectedPlan !== undefined && options.expectedPlan !== digest) throw planChanged(agentId, putBack);
+      const causationId = recordStart(this.#deps, agent, steps, putBack.names, act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
       const hosts = new Set<string>();
@@ -164,7 +161,7 @@ export class Build {
     return interrupted.length;
   }
 
-  async #plan(agent: AgentRecord): Promise<BuildPlanJson> {
+  async #plan(agent: AgentRecord): Promise<Pick<BuildPlanJson, "steps" | "digest">> {
     const source = sourceOf(agent);
     const file = await readManifest(source);
     const steps = await planBuild(source, file.manifest, this.#reach());
@@ -187,29 +184,32 @@ export class Build {
    * SECURITY: a file that was planted in the source would be executed by the build and then counted as built by it;
    * pinned by "a build starts from the commit, whatever was planted". Names what was put back.
    */
-  async #startFromCommit(agent: AgentRecord, span: Span): Promise<string[]> {
-    if (agent.commit === null) return [];
+  async #startFromCommit(agent: AgentRecord, span: Span): Promise<PutBack> {
+    if (agent.commit === null) return NOTHING;
     const tracked = await this.#tracked(agent);
     const found = await this.#hash(agent, span).catch((error: unknown) => unreadable(error));
-    if (tracked !== undefined && found.hash === agent.treeHash) return [];
+    if (tracked !== undefined && found.hash === agent.treeHash) return NOTHING;
+    const changed = await changedSince(agent, found, tracked, this.#filesOf(agent).builtEntries);
     await this.#deps.restoreSource(agent, span.signal);
-    if (agent.buildStatus === "built" && found.hash === agent.builtTreeHash) return [];
-    const expected = (await this.#built(agent)) ?? tracked ?? [];
-    const { added, removed, changed } = diffTrees(expected, found.entries);
-    return names([...added, ...removed, ...changed]);
+    return changed;
   }
 
-  /** The list of the commit's files, when it is the one that was installed: its own hash alone proves nothing. */
-  async #tracked(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
-    const entries = await loadEntries(this.#deps.folders.agent(agent.agentId).trackedEntries);
-    return entries !== undefined && hashEntries(entries) === agent.treeHash ? entries : undefined;
+  /** Of a build that began now. Read by the stat cache: it is shown, and believed by nobody. */
+  async #wouldPutBack(agent: AgentRecord): Promise<PutBack> {
+    if (agent.commit === null) return NOTHING;
+    const { maxBytes, maxFiles } = this.#deps.settings;
+    const { treeCache: cachePath, builtEntries } = this.#filesOf(agent);
+    const found = await hashTree(sourceOf(agent), { maxBytes, maxFiles, cachePath }).catch(unreadable);
+    return changedSince(agent, found, await this.#tracked(agent), builtEntries);
   }
 
-  /** What the last build left, when it ended well: its files were not put there by anybody else. */
-  async #built(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
-    if (agent.buildStatus !== "built") return undefined;
-    const entries = await loadEntries(this.#deps.folders.agent(agent.agentId).builtEntries);
-    return entries !== undefined && hashEntries(entries) === agent.builtTreeHash ? entries : undefined;
+  /** The list of the commit's files, when it is the one that was installed. */
+  #tracked(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
+    return wholeList(this.#filesOf(agent).trackedEntries, agent.treeHash);
+  }
+
+  #filesOf({ agentId }: AgentRecord): ReturnType<BuildDeps["folders"]["agent"]> {
+    return this.#deps.folders.agent(agentId);
   }
 
   /** Never from the cache: this is what will be trusted. Throws build.canceled and build.timeout. */
@@ -301,11 +301,6 @@ export class Build {
     if (agent.installPath !== null) return agent;
     throw notInstalled(agent);
   }
-}
-
-/** The rest is only counted, in the last entry. */
-function names(list: string[]): string[] {
-  return list.length <= MAX_NAMES ? list : [...list.slice(0, MAX_NAMES), `… and ${list.length - MAX_NAMES} more`];
 }
 
 /** A folder that is run in place is built in place. */

@@ -2,6 +2,7 @@
 import { CoreError } from "@opensentience/protocol";
 import type { AgentRecord } from "../catalog/catalog.ts";
 import { changeableLinks, type TreeEntry } from "../tree/tree.ts";
+import type { PutBack } from "./put-back.ts";
 
 /** How long this build may still take, and whether somebody gave it up. */
 export type Span = { startedMs: number; deadlineMs: number; signal: AbortSignal | undefined };
@@ -15,6 +16,15 @@ export function refuseOver(agent: AgentRecord, { signal, deadlineMs }: Span): vo
   if (performance.now() < deadlineMs) return;
   throw new CoreError("build.timeout", "the build was ended: it took longer than build.timeout_ms", {
     nextStep: "opensentience core status",
+  });
+}
+
+/** What was shown may have been the plan of changed files: those are the commit's again, and it is another one for that. */
+export function planChanged(agentId: string, { names, count }: PutBack): CoreError {
+  const why = count === 0 ? "" : "changed files were put back, and ";
+  return new CoreError("build.plan_changed", `${why}the plan is no longer the one that was shown; look at it again`, {
+    ...(count === 0 ? {} : { details: { put_back: names.slice(0, 20) } }),
+    nextStep: `opensentience agents build ${agentId} --plan`,
   });
 }
 

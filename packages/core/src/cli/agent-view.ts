@@ -67,10 +67,15 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
       "approval",
       agent.approval === null
         ? "none"
-        : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${agent.drift === null ? "" : "; drifted, review it again"}`,
+        : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${movedText(agent)}`,
     ],
     ["pending", pendingText(agent)],
   ]);
+}
+
+function movedText({ drift, repair_step: repair }: AgentDetailJson): string {
+  if (repair !== null) return "; its files were changed";
+  return drift === null ? "" : "; drifted, review it again";
 }
 
 /** What the run that is under way does not know yet. */
@@ -99,6 +104,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["source", sourceText(agent)],
       ["manifest", agent.manifest_path === null ? null : `${agent.manifest_path} (${shortHash(agent.manifest_hash)})`],
       ["installed in", agent.install_path],
+      ["files", agent.repair_step === null ? null : { text: "not those of the installed commit", color: "red" }],
       ["found in", agent.discovered_path],
       [
         "missing since",

@@ -79,14 +79,22 @@ test("an early exit shows run, pid, log, end and last lines, whatever their form
 });
 
 test("a build plan shows phase, reach and where arguments begin", () => {
+  const nothing = { digest: "", put_back: [], put_back_count: 0 };
   const plan = {
     steps: [
       { phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true, reach: "public_hosts" as const },
     ],
-    digest: "",
+    ...nothing,
   };
   expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network: public hosts): npm ci 'a b' 'it'\''s'`);
-  expect(planText(plain, { steps: [], digest: "" })).toContain("nothing to build");
+  expect(planText(plain, { steps: [], ...nothing })).toContain("nothing to build");
+  const back = { ...plan, put_back: ["a", "b\u001b[2J"], put_back_count: 2 };
+  expect(planText(plain, back)).toMatch(/^ {2}first puts back 2 changed files: a, b\S+\n {2}1\. fetch/);
+  // Of very many Core names the first and counts all.
+  const many = { ...plan, put_back: Array.from({ length: 1_001 }, (_, n) => `f${n}`), put_back_count: 5_000 };
+  expect(planText(plain, many)).toContain(
+    "first puts back 5000 changed files: f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 4990 more",
+  );
 });
 
 test("a scan names what was rejected and ignored", () => {

@@ -95,9 +95,12 @@ export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: 
   const layers = drift?.layers ?? ["commit"];
   // The review of `enable` begins with the difference, and takes one key when nothing more is asked for.
   const review = drift?.narrowing === true ? "enable" : "diff";
+  const notItsCommit = "its files are not those of the installed commit";
   return new CoreError(
     "enablement.drifted",
-    `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? "; its files are not those of the installed commit" : ""}`,
+    drift === undefined && isTampered
+      ? `${agent.agentId} cannot be approved: ${notItsCommit}`
+      : `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? `; ${notItsCommit}` : ""}`,
     {
       details: { layers, diff: drift?.diff ?? { files: disk.files } },
       nextStep: isTampered ? repairCommand(agent) : `opensentience agents ${review} ${agent.agentId}`,

@@ -13,12 +13,12 @@
  */
 import { CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
-import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { notInstalled, repairCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { ApprovedNow, notEnabled } from "./approved-now.ts";
 import { approvable, chosenPermissions, drifted, termsOf, type EnableRequest, type Terms } from "./choice.ts";
-import { compare, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
+import { compare, filesMoved, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { RecordedDrift } from "./recorded-drift.ts";
 import * as store from "./store.ts";
 
@@ -30,6 +30,7 @@ export type Runnable = {
   /** Where no sandbox can be made it may run without one. */
   isUnsandboxed: boolean;
 };
+export type Inspected = { manifest: ManifestFile | undefined; drift: DriftJson | null; repairStep: string | null };
 const CORE_LOST = { code: "core_lost", message: "Core ended before the approval was recorded" };
 
 /** How the disk is read: by the stat cache where it helps (views, early refusals), or every byte (what is trusted). */
@@ -86,15 +87,20 @@ export class Enablement {
 
   /**
    * What an approval given now would be for: the manifest as it is on disk (undefined when nothing is installed or it
-   * cannot be read), and the drift. The catalog may be behind the disk until the next scan. Throws `agent.not_found`.
+   * cannot be read), the drift, and the command that has to come first where files were changed, approved or not. The
+   * catalog may be behind the disk until the next scan. Throws `agent.not_found`.
    */
-  async inspect(agentId: string): Promise<{ manifest: ManifestFile | undefined; drift: DriftJson | null }> {
+  async inspect(agentId: string): Promise<Inspected> {
     const agent = this.#catalog.get(agentId);
-    if (agent.installPath === null) return { manifest: undefined, drift: null };
+    if (agent.installPath === null) return { manifest: undefined, drift: null, repairStep: null };
     const disk = await this.#disk(agent, CACHE);
     const approval = store.activeApproval(this.#storage, agentId);
     const drift = approval === undefined ? undefined : compare(agent, approval, disk);
-    return { manifest: disk.manifest, drift: drift ?? null };
+    return {
+      manifest: disk.manifest,
+      drift: drift ?? null,
+      repairStep: filesMoved(disk) ? repairCommand(agent) : null,
+    };
   }
 
   /**

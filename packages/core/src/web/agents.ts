@@ -15,6 +15,7 @@ import {
   type UpdatedAgentJson,
 } from "@opensentience/protocol";
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
+import type { Inspected } from "../enablement/enablement.ts";
 import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
 import { readManifest, readManifestText } from "../manifest/manifest.ts";
@@ -44,7 +45,7 @@ function agentSummary(domain: Domain, services: Services, agent: AgentRecord): A
     restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
     ...services.launcher.pendingRestart(agent.agentId),
     pending_permissions: pending,
-    next_step: nextStep(agent, isEnabled(services, agent), null, pending !== null),
+    next_step: nextStep(agent, isEnabled(services, agent), UNSEEN, pending !== null),
   };
 }
 
@@ -74,7 +75,7 @@ export async function updatedAgent(domain: Domain, services: Services, before: A
 
 /** Throws `agent.not_found`. */
 export async function agentDetail(domain: Domain, services: Services, agentId: string): Promise<AgentDetailJson> {
-  const { manifest: file, drift } = await services.enablement.inspect(agentId);
+  const { manifest: file, drift, repairStep } = await services.enablement.inspect(agentId);
   const agent = asOnDisk(services.catalog.get(agentId), file);
   const approval = services.enablement.newest(agentId);
   const run = services.launcher.find(agentId);
@@ -84,7 +85,7 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     ...summary,
     next_step:
       summary.restart_at === null
-        ? nextStep(agent, approval?.status === "active", drift, summary.pending_permissions !== null)
+        ? nextStep(agent, approval?.status === "active", { drift, repairStep }, summary.pending_permissions !== null)
         : `opensentience agents logs ${agentId} -f`,
     entrypoint: {
       type: manifest.entrypoint.type,
@@ -96,6 +97,7 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     approval,
     drift,
     run: run as RunJson | null,
+    repair_step: repairStep,
     held: domain.held.sentence,
     unknown_fields: unknownFields(manifest),
   };
@@ -149,13 +151,22 @@ export async function manifestText({ catalog }: Services, agentId: string): Prom
   return { path, text, sha256: manifestHash };
 }
 
+type Moved = Pick<Inspected, "drift" | "repairStep">;
+/** Of an agent in a list, whose files are not read. */
+const UNSEEN: Moved = { drift: null, repairStep: null };
+
 /** One obvious next action: install → build → enable → run; of a run that an approval has overtaken, its restart. */
-function nextStep(agent: AgentRecord, isApproved: boolean, drift: DriftJson | null, isOvertaken: boolean): string {
+function nextStep(agent: AgentRecord, isApproved: boolean, { drift, repairStep }: Moved, isOvertaken: boolean): string {
   const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
   if (agent.installPath === null) return reinstallCommand(agent);
   // A restart of what has drifted would be refused.
-  if (agent.status === "running") return command(!isOvertaken ? "logs" : drift === null ? "restart" : "diff");
+  if (agent.status === "running") {
+    if (!isOvertaken) return command("logs");
+    return repairStep ?? command(drift === null ? "restart" : "diff");
+  }
   if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
+  // Files that were changed in place are no case for a review: nothing can be approved until they are put back.
+  if (repairStep !== null) return repairStep;
   if (drift !== null) return command("diff");
   if (!isApproved) return command("enable");
   return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");

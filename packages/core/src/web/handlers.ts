@@ -155,7 +155,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
       signal: input.signal,
       progress: input.progress,
     });
-    return { ...(await detail(domain, input)), put_back: putBack };
+    return { ...(await detail(domain, input)), put_back: putBack.names, put_back_count: putBack.count };
   },
   enable_agent: async (domain, input) => {
     const request = input.body as {

@@ -28,7 +28,7 @@ export async function run(context: CommandContext): Promise<number> {
       client.call("build_agent", { params, body: { expected_plan: plan.digest } }, onProgress),
     ),
   );
-  output.result(agent, (style) => `${putBackText(agent.put_back)}built\n${agentState(style, agent)}`);
+  output.result(agent, (style) => `${putBackText("put back", agent)}built\n${agentState(style, agent)}`);
   output.nextStep(agent.next_step);
   return 0;
 }
@@ -59,12 +59,14 @@ async function isConfirmed(context: CommandContext, agentId: string, plan: Build
   return prompt.confirm("Build now?");
 }
 
+type PutBack = Pick<BuildPlanJson, "put_back" | "put_back_count">;
+
 /** Somebody had changed them: whoever repairs an agent wants to know what. */
-function putBackText(files: readonly string[]): string {
-  if (files.length === 0) return "";
+function putBackText(verb: string, { put_back: files, put_back_count: count }: PutBack): string {
+  if (count === 0) return "";
   const named = files.slice(0, MOST_NAMES).map(oneLine).join(", ");
-  const more = files.length > MOST_NAMES ? ` and ${files.length - MOST_NAMES} more` : "";
-  return `put back ${counted(files.length, "changed file")}: ${named}${more}\n`;
+  const more = count > MOST_NAMES ? ` and ${count - MOST_NAMES} more` : "";
+  return `${verb} ${counted(count, "changed file")}: ${named}${more}\n`;
 }
 
 const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
@@ -74,10 +76,11 @@ const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
 };
 
 export function planText(style: Style, plan: BuildPlanJson): string {
-  if (plan.steps.length === 0) return "  nothing to build: no step would run";
+  const first = putBackText("  first puts back", plan);
+  if (plan.steps.length === 0) return `${first}  nothing to build: no step would run`;
   const steps = plan.steps.map(({ phase, argv, reach }, index) => {
     const shown = style.paint(reach === "none" ? "dim" : "yellow", REACH[reach]);
     return `  ${index + 1}. ${phase} (${shown}): ${commandText(argv)}`;
   });
-  return steps.join("\n");
+  return `${first}${steps.join("\n")}`;
 }
