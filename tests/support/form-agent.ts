@@ -17,6 +17,17 @@ const note = {
       about: { ...text, description: "As many lines as you like." },
       body: { ...text, maxLength: 100, contentMediaType: "text/markdown" },
       meta: { description: "Anything at all." },
+      to: {
+        anyOf: [
+          { title: "An address", ...text, minLength: 5 },
+          {
+            title: "A host",
+            type: "object",
+            properties: { host: text, port: { type: "integer", minimum: 1 } },
+            required: ["host", "port"],
+          },
+        ],
+      },
       rows: { type: "array", items: { type: "object", properties: { count: { type: "integer", minimum: 1 } } } },
     },
     required: ["name"],

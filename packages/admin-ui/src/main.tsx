@@ -11,8 +11,9 @@ import { Problem } from "./api/problem.ts";
 import { App } from "./app.tsx";
 import { applyEvents } from "./live/apply-events.ts";
 import { openEvents } from "./live/events.ts";
-import { openMetrics } from "./live/metrics.ts";
-import { openSession } from "./session/session.ts";
+import { forgetMetrics, openMetrics } from "./live/metrics.ts";
+import { onSignedOut, openSession } from "./session/session.ts";
+import { forgetCalls } from "./tools/tool-calls.ts";
 import { applyTheme, themeStore } from "./shell/theme.ts";
 
 /** A reload that did not help is not done again. */
@@ -42,6 +43,11 @@ window.addEventListener("vite:preloadError", (event) => {
 
 applyTheme(themeStore.get());
 applyEvents(client);
+onSignedOut(() => {
+  forgetCalls();
+  forgetMetrics();
+  client.clear();
+});
 openMetrics();
 openEvents();
 openSession();

@@ -6,10 +6,12 @@ import { Dialog } from "@base-ui/react/dialog";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Progress } from "../api/client.ts";
 import { announce } from "../shell/announcer.tsx";
+import { Breakable } from "../ui/breakable.tsx";
 import { Button, type ButtonKind } from "../ui/button.tsx";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
+import { withStep } from "./progress-steps.ts";
 
 export type Act<R> = {
   title: string;
@@ -32,8 +34,6 @@ export type Act<R> = {
 
 type Phase = { at: "asking" } | { at: "acting" } | { at: "failed"; problem: unknown };
 
-const SHOWN_STEPS = 200;
-
 export function ActDialog<R>(act: Act<R>) {
   const [phase, setPhase] = useState<Phase>({ at: "asking" });
   const [steps, setSteps] = useState<readonly Progress[]>([]);
@@ -45,10 +45,7 @@ export function ActDialog<R>(act: Act<R>) {
     setSteps([]);
     setPhase({ at: "acting" });
     try {
-      const result = await act.perform(
-        (step) => setSteps((before) => [...before.slice(1 - SHOWN_STEPS), step]),
-        abort.signal,
-      );
+      const result = await act.perform((step) => setSteps((before) => withStep(before, step)), abort.signal);
       const said = act.done(result);
       if (said !== null) announce(said);
       if (act.keepOpen?.(result) !== true) act.onClose();
@@ -62,7 +59,9 @@ export function ActDialog<R>(act: Act<R>) {
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog" role={act.thirdParty === true ? "alertdialog" : "dialog"}>
-          <Dialog.Title className="dialog-title">{act.title}</Dialog.Title>
+          <Dialog.Title className="dialog-title">
+            <Breakable text={act.title} />
+          </Dialog.Title>
           <Dialog.Description render={<div />} className="dialog-lead">
             {act.thirdParty === true && <ThirdParty />}
             {act.lead}

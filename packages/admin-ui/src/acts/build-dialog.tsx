@@ -1,12 +1,13 @@
 import { Dialog } from "@base-ui/react/dialog";
-import { commandText, type DriftJson } from "@opensentience/protocol";
+import { type BuildPlanJson, commandText } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { useDrift } from "../agents/drift.tsx";
 import { callWithProgress } from "../api/client.ts";
+import { toProblem } from "../api/problem.ts";
 import { planQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
 import { Badge } from "../ui/badge.tsx";
+import { Breakable } from "../ui/breakable.tsx";
 import { Button } from "../ui/button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
@@ -19,9 +20,9 @@ export function BuildDialog({ agent, onClose }: ActProps) {
   const after = useAfterAct();
   const plan = useQuery(planQuery(agent.agent_id));
   const isEmpty = plan.data?.steps.length === 0;
-  const toPutBack = changedFiles(useDrift(agent, 0));
-  const [putBack, setPutBack] = useState<readonly string[]>();
-  if (putBack !== undefined) return <BuiltReport agentId={agent.agent_id} putBack={putBack} onClose={onClose} />;
+  const toPutBack = plan.data?.put_back_count ?? 0;
+  const [built, setBuilt] = useState<PutBack>();
+  if (built !== undefined) return <BuiltReport agentId={agent.agent_id} files={built} onClose={onClose} />;
   return (
     <ActDialog
       title={`Build ${agent.agent_id}`}
@@ -38,30 +39,30 @@ export function BuildDialog({ agent, onClose }: ActProps) {
           )}
         </>
       }
-      confirm={isEmpty && toPutBack.length === 0 ? "Record the build" : "Build"}
+      confirm={isEmpty && toPutBack === 0 ? "Record the build" : "Build"}
       icon="build"
       canConfirm={plan.data !== undefined}
-      perform={(onProgress, signal) =>
-        callWithProgress(
-          "build_agent",
-          {
-            params: { agent_id: agent.agent_id },
-            body: plan.data === undefined ? {} : { expected_plan: plan.data.digest },
-          },
-          onProgress,
-          signal,
-        )
-      }
-      done={(built) => {
-        after(built);
-        const back = built.put_back.length;
-        if (back > 0) setPutBack(built.put_back);
+      perform={async (onProgress, signal) => {
+        const params = { agent_id: agent.agent_id };
+        const body = plan.data === undefined ? {} : { expected_plan: plan.data.digest };
+        try {
+          return await callWithProgress("build_agent", { params, body }, onProgress, signal);
+        } catch (thrown) {
+          // The next press is for the plan that there is now.
+          if (toProblem(thrown).code === "build.plan_changed") void plan.refetch();
+          throw thrown;
+        }
+      }}
+      done={(agentNow) => {
+        after(agentNow);
+        const { put_back_count: back } = agentNow;
+        if (back > 0) setBuilt(agentNow);
         return `Built ${agent.agent_id}${back === 0 ? "" : `; ${counted(back, "changed file")} put back first`}`;
       }}
-      keepOpen={(built) => built.put_back.length > 0}
+      keepOpen={({ put_back_count: back }) => back > 0}
       onClose={onClose}
     >
-      {toPutBack.length > 0 && <FileList title="Will be put back" paths={toPutBack} />}
+      {plan.data !== undefined && toPutBack > 0 && <FileList title="Will be put back" files={plan.data} />}
       {plan.isPending && <p className="muted">Reading the plan…</p>}
       {plan.isError && <ProblemBox problem={plan.error} onRetry={() => void plan.refetch()} />}
       {plan.data !== undefined && !isEmpty && <Plan plan={plan.data} />}
@@ -69,29 +70,28 @@ export function BuildDialog({ agent, onClose }: ActProps) {
   );
 }
 
-/** Those that a build undoes, as far as the drift tells; what it did put back, it says itself. */
-function changedFiles(drift: DriftJson | null): string[] {
-  if (drift === null) return [];
-  const { added, removed, changed } = drift.diff.files;
-  return [...changed, ...removed, ...added];
-}
+/** Of very many files Core names the first and counts all. */
+type PutBack = Pick<BuildPlanJson, "put_back" | "put_back_count">;
+const SHOWN_FILES = 50;
 
-type ReportProps = { agentId: string; putBack: readonly string[]; onClose: () => void };
+type ReportProps = { agentId: string; files: PutBack; onClose: () => void };
 
 /** Somebody had changed them: whoever repairs an agent wants to know what, for longer than a passing word. */
-function BuiltReport({ agentId, putBack, onClose }: ReportProps) {
+function BuiltReport({ agentId, files, onClose }: ReportProps) {
   return (
     <Dialog.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className="dialog">
-          <Dialog.Title className="dialog-title">Built {agentId}</Dialog.Title>
+          <Dialog.Title className="dialog-title">
+            <Breakable text={`Built ${agentId}`} />
+          </Dialog.Title>
           <Dialog.Description className="dialog-lead">
             These files were not those of the installed commit any more. They were put back before the build; what
             somebody had added was taken away.
           </Dialog.Description>
           <div className="dialog-body">
-            <FileList title="Put back" paths={putBack} />
+            <FileList title="Put back" files={files} />
           </div>
           <div className="dialog-buttons">
             <Button kind="primary" onClick={onClose}>
@@ -104,8 +104,10 @@ function BuiltReport({ agentId, putBack, onClose }: ReportProps) {
   );
 }
 
-function FileList({ title, paths }: { title: string; paths: readonly string[] }) {
+function FileList({ title, files }: { title: string; files: PutBack }) {
   const id = useId();
+  const paths = files.put_back.slice(0, SHOWN_FILES);
+  const more = files.put_back_count - paths.length;
   return (
     <section aria-labelledby={id}>
       <h3 id={id} className="small-title">
@@ -119,6 +121,7 @@ function FileList({ title, paths }: { title: string; paths: readonly string[] })
             </code>
           </li>
         ))}
+        {more > 0 && <li className="muted">and {more.toLocaleString()} more</li>}
       </ul>
     </section>
   );

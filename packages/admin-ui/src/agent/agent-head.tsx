@@ -2,7 +2,7 @@ import { Menu } from "@base-ui/react/menu";
 import { restartNotice } from "@opensentience/protocol";
 import { type AgentAct, isInPlace } from "../acts/agent-act.ts";
 import { StopButton } from "../agents/agent-row.tsx";
-import { nextAct, nextStepOf } from "../agents/next-act.ts";
+import { nextAct } from "../agents/next-act.ts";
 import { agentPath, goTo } from "../shell/hash-location.ts";
 import { Badge, HealthBadge, IsolationBadge, StatusBadge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -16,7 +16,7 @@ type Props = { agent: Agent; onAct: (act: AgentAct) => void };
 export function AgentHead({ agent, tab, onAct }: Props & { tab: string }) {
   const { run } = agent;
   const isLive = run !== null && ["starting", "running", "stopping"].includes(run.status);
-  const next = nextAct({ next_step: nextStepOf(agent) });
+  const next = nextAct(agent);
   // Whoever is at the log needs no way to it.
   const isHere = next !== null && "tab" in next && next.tab === tab;
   const isRestart = next !== null && "act" in next && next.act === "restart";
@@ -45,6 +45,7 @@ export function AgentHead({ agent, tab, onAct }: Props & { tab: string }) {
           )}
           {agent.pending_permissions !== null && <Badge tone="warn">Approval pending</Badge>}
           {agent.drift !== null && <Badge tone="bad">Drifted</Badge>}
+          {agent.drift === null && agent.repair_step !== null && <Badge tone="bad">Files changed</Badge>}
           {agent.missing_since !== null && <Badge tone="warn">Gone from disk</Badge>}
           {isLive && run.logs_degraded && <Badge tone="warn">Output is not being kept</Badge>}
           {run !== null && run.leaked_pids.length > 0 && (

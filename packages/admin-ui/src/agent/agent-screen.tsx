@@ -9,9 +9,9 @@ import type { ResponseOf } from "../api/routes.ts";
 import { agentPath, goTo } from "../shell/hash-location.ts";
 import { useStore } from "../live/store.ts";
 import { callMarks } from "../tools/tool-calls.ts";
+import { Breakable } from "../ui/breakable.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { Icon } from "../ui/icon.tsx";
-import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { AgentHead } from "./agent-head.tsx";
 import { OverviewTab } from "./overview-tab.tsx";
@@ -43,6 +43,10 @@ function reviewKey(agent: Agent): string {
   return [agent.manifest_hash, agent.source_commit, agent.approval?.approval_id, agent.approval?.status].join();
 }
 
+function hasMoved({ drift, repair_step: repair }: Agent): boolean {
+  return drift !== null || repair !== null;
+}
+
 /** On a narrow screen the tabs are wider than it: the chosen one, and that there is more on its sides, has to be seen. */
 function showTab(tab: string): void {
   const chosen = document.querySelector<HTMLElement>(`.tab[data-tab="${tab}"]`);
@@ -54,30 +58,30 @@ function showTab(tab: string): void {
 export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) {
   const { data: agent, error, isPending, refetch } = useQuery(agentQuery(agentId));
   const [act, setAct] = useState<AgentAct>();
-  const shown = TABS.some((one) => one.tab === tab) ? tab : "overview";
+  const isKnown = TABS.some((one) => one.tab === tab);
   const isThere = agent !== undefined;
   const calls = useStore(callMarks).filter((mark) => mark.agentId === agentId && mark.at === "running").length;
   useEffect(() => {
-    if (isThere) showTab(shown);
-  }, [shown, isThere]);
+    if (isThere) showTab(tab);
+  }, [tab, isThere]);
   return (
     <>
       <nav className="crumbs" aria-label="Where you are">
         <Link href="/">Agents</Link>
         <Icon name="right" size={12} />
         <span>
-          <OutsideText text={agentId} />
+          <Breakable text={agentId} />
         </span>
       </nav>
       {isPending && <Skeleton rows={5} label="Loading the agent" />}
       {error !== null && <ProblemBox problem={error} onRetry={() => void refetch()} />}
       {agent !== undefined && (
         <>
-          <AgentHead agent={agent} tab={shown} onAct={setAct} />
+          <AgentHead agent={agent} tab={tab} onAct={setAct} />
           {agent.pending_permissions !== null && <PendingApproval pending={agent.pending_permissions} />}
           <StepRail agent={agent} />
           <Tabs.Root
-            value={shown}
+            value={isKnown ? tab : null}
             onValueChange={(value) => goTo(agentPath(agentId, value === "overview" ? "" : String(value)))}
           >
             <Tabs.List className="tabs" aria-label="About this agent">
@@ -90,7 +94,7 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
                       <span className="visually-hidden"> under way</span>
                     </span>
                   )}
-                  {one.tab === "permissions" && agent.drift !== null && <span className="tab-dot" title="Drifted" />}
+                  {one.tab === "permissions" && hasMoved(agent) && <span className="tab-dot" title="Drifted" />}
                 </Tabs.Tab>
               ))}
             </Tabs.List>
@@ -102,6 +106,14 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
               </Tabs.Panel>
             ))}
           </Tabs.Root>
+          {!isKnown && (
+            <EmptyNote icon="search" title="This address does not exist">
+              <p>
+                An agent has no such part. Choose one above, or go to its{" "}
+                <Link href={agentPath(agentId)}>overview</Link>.
+              </p>
+            </EmptyNote>
+          )}
           {act !== undefined && <AgentActDialog act={act} agent={agent} onClose={() => setAct(undefined)} />}
         </>
       )}

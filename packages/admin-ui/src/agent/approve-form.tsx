@@ -2,18 +2,19 @@
  * The last step of a review: for how long, and whether it may do without a sandbox. The second is a grant of its own:
  * it needs an end, and a second press in a dialog that says plainly what it means.
  */
-import type { DriftJson } from "@opensentience/protocol";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { ActDialog } from "../acts/act-dialog.tsx";
 import { type AgentAct, useAfterAct } from "../acts/agent-act.ts";
-import { hasChangedFiles, nextAct } from "../agents/next-act.ts";
+import { StopButton } from "../agents/agent-row.tsx";
+import { nextAct } from "../agents/next-act.ts";
 import { call } from "../api/client.ts";
-import { statusQuery } from "../api/queries.ts";
+import { agentQuery, statusQuery } from "../api/queries.ts";
 import type { RequestOf, ResponseOf } from "../api/routes.ts";
 import { announce } from "../shell/announcer.tsx";
 import { Button } from "../ui/button.tsx";
 import { Check, Choice } from "../ui/field.tsx";
+import { Icon } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { counted } from "../ui/time.tsx";
@@ -43,12 +44,18 @@ export function ApproveForm({ agent, chosen, onAct }: Props) {
   const request = approval(agent, chosen, expires, isUnsandboxed);
   const state = stateOf(agent);
   // A refusal speaks of the state that it was given for: once the agent is another one, it is over.
-  const approve = useMutation({ mutationFn: (_state: string) => call("enable_agent", request), onSuccess: done });
-  const isChanged = agent.drift !== null && hasChangedFiles(agent.drift);
+  const client = useQueryClient();
+  const approve = useMutation({
+    mutationFn: (_state: string) => call("enable_agent", request),
+    onSuccess: done,
+    // What is refused is mostly not what is on the screen any more, and of changed files no event tells.
+    onError: () => void client.invalidateQueries({ queryKey: agentQuery(agent.agent_id).queryKey }),
+  });
+  const { repair_step: repair } = agent;
   return (
     <>
       {approve.isError && approve.variables === state && <ProblemBox problem={approve.error} />}
-      {agent.drift !== null && isChanged && <ChangedFiles id={reason} drift={agent.drift} onAct={onAct} />}
+      {repair !== null && <ChangedFiles id={reason} agent={agent} repair={repair} onAct={onAct} />}
       <div className="approve">
         <Check
           label="Where no sandbox can be made, let it run without one"
@@ -65,8 +72,8 @@ export function ApproveForm({ agent, chosen, onAct }: Props) {
             kind={isUnsandboxed ? "danger" : "primary"}
             icon={isUnsandboxed ? "alert" : "shield"}
             busy={approve.isPending}
-            disabled={isChanged}
-            aria-describedby={isChanged ? reason : undefined}
+            disabled={repair !== null}
+            aria-describedby={repair === null ? undefined : reason}
             onClick={() => (isUnsandboxed ? setSure(true) : approve.mutate(state))}
           >
             {asked === 0 ? "Approve" : `Approve ${chosen.size} of ${asked}`}
@@ -94,21 +101,25 @@ function stateOf({
   build_last_at: built,
   approval,
   drift,
+  repair_step: repair,
 }: Agent): string {
-  return JSON.stringify([manifest, commit, built, approval, drift]);
+  return JSON.stringify([manifest, commit, built, approval, drift, repair]);
 }
 
-type ChangedProps = { id: string; drift: DriftJson; onAct: Props["onAct"] };
+type ChangedProps = { id: string; agent: Agent; repair: string; onAct: Props["onAct"] };
 
-/** Why nothing can be approved now, and the act that changes it where this page has one. */
-function ChangedFiles({ id, drift, onAct }: ChangedProps) {
-  const next = nextAct(drift);
+/** Why nothing can be approved now, and the one act that comes first. */
+function ChangedFiles({ id, agent, repair, onAct }: ChangedProps) {
+  const isRunning = agent.status === "running";
+  const next = nextAct({ next_step: repair });
   return (
-    <div className="notice notice-warn">
+    <div className="notice notice-warn approve-first">
+      <Icon name="alert" />
       <span id={id}>
-        Nothing can be approved while its files are not those of the installed commit.
-        {next !== null && " A build puts them back."}
+        Nothing can be approved while its files are not those of the installed commit.{" "}
+        {isRunning ? "A build puts them back, once it is stopped." : next !== null && "A build puts them back."}
       </span>
+      {isRunning && <StopButton agentId={agent.agent_id} labelled small />}
       {next !== null && "act" in next && (
         <Button small icon={next.icon} onClick={() => onAct(next.act)}>
           {next.label}

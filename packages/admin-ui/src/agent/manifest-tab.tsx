@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { manifestQuery } from "../api/queries.ts";
+import { Breakable } from "../ui/breakable.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { Skeleton } from "../ui/empty-note.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
@@ -50,12 +51,14 @@ function ManifestFile({ agent }: { agent: Agent }) {
             <dt>Path</dt>
             <dd>
               <code>
-                <OutsideText text={file.data.path} />
+                <Breakable text={file.data.path} />
               </code>
             </dd>
             <dt>SHA-256</dt>
             <dd>
-              <code className="hash">{file.data.sha256}</code>
+              <code className="hash">
+                <Breakable text={file.data.sha256} />
+              </code>
               <CopyButton text={file.data.sha256} label="Copy the hash" />
             </dd>
           </dl>

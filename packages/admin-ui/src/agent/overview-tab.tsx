@@ -1,10 +1,10 @@
 import { commandText } from "@opensentience/protocol";
 import type { ReactNode } from "react";
-import { nextStepOf } from "../agents/next-act.ts";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
 import { agentPath, buildLogPath } from "../shell/hash-location.ts";
 import { Link } from "wouter";
+import { Breakable } from "../ui/breakable.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { NextStep } from "../ui/problem-box.tsx";
@@ -13,7 +13,7 @@ import { TimeChart } from "../ui/time-chart.tsx";
 import type { Agent } from "./agent-screen.tsx";
 
 export function OverviewTab({ agent }: { agent: Agent }) {
-  const next = nextStepOf(agent);
+  const next = agent.next_step;
   return (
     <div className="columns">
       <div className="stack">
@@ -22,10 +22,9 @@ export function OverviewTab({ agent }: { agent: Agent }) {
             <span>
               <strong>Last error.</strong> <OutsideText text={agent.last_error} />
               {agent.build_status === "failed" && (
-                <>
-                  {" "}
-                  <Link href={buildLogPath(agent.agent_id)}>What the build printed</Link>
-                </>
+                <Link className="notice-link" href={buildLogPath(agent.agent_id)}>
+                  What the build printed
+                </Link>
               )}
             </span>
           </div>
@@ -138,8 +137,10 @@ function Fact({ name, value, code = false, copy = false }: FactProps) {
     <Row name={name}>
       {code ? (
         <code>
-          <OutsideText text={value} />
+          <Breakable text={value} />
         </code>
+      ) : copy ? (
+        <Breakable text={value} />
       ) : (
         <OutsideText text={value} />
       )}

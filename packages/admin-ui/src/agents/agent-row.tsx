@@ -87,8 +87,10 @@ function NextButton({ agent, drift, onAct }: NextProps) {
   );
 }
 
+type StopProps = { agentId: string; labelled?: boolean; small?: boolean };
+
 /** Ends the whole process tree. Asks nothing: the agent can be run again at once. */
-export function StopButton({ agentId, labelled = false }: { agentId: string; labelled?: boolean }) {
+export function StopButton({ agentId, labelled = false, small = !labelled }: StopProps) {
   const stop = useMutation({
     mutationFn: () => call("stop_agent", { params: { agent_id: agentId } }),
     onSuccess: (run) =>
@@ -100,7 +102,7 @@ export function StopButton({ agentId, labelled = false }: { agentId: string; lab
   });
   return (
     <Button
-      small={!labelled}
+      small={small}
       icon="stop"
       busy={stop.isPending}
       aria-label={`Stop ${agentId}`}

@@ -8,14 +8,14 @@ const FRESH_MS = 5 * 60_000;
 
 /**
  * Whether an approved agent is still what was approved. Core hashes its files for the answer, so only rows in view ask,
- * two at a time, and an answer holds until an event speaks of the agent. `freshMs`: how old an answer may be at first.
+ * two at a time, and an answer holds until an event speaks of the agent.
  */
-export function useDrift(agent: Pick<AgentJson, "agent_id" | "status">, freshMs = FRESH_MS): DriftJson | null {
+export function useDrift(agent: Pick<AgentJson, "agent_id" | "status">): DriftJson | null {
   const { data } = useQuery({
     queryKey: ["drift", agent.agent_id],
     queryFn: ({ signal }) => inTurn(() => call("diff_agent", { params: { agent_id: agent.agent_id } }, signal)),
     enabled: REVIEWED.has(agent.status),
-    staleTime: freshMs,
+    staleTime: FRESH_MS,
     retry: false,
   });
   return data?.drift ?? null;

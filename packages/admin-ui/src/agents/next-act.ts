@@ -1,4 +1,4 @@
-import type { AgentJson, DriftJson } from "@opensentience/protocol";
+import type { AgentJson } from "@opensentience/protocol";
 import type { AgentAct } from "../acts/agent-act.ts";
 import type { IconName } from "../ui/icon.tsx";
 
@@ -19,21 +19,6 @@ const BY_VERB: Record<string, NextAct> = {
 export function nextAct(agent: Pick<AgentJson, "next_step">): NextAct | null {
   const verb = verbOf(agent.next_step);
   return (verb === undefined ? undefined : BY_VERB[verb]) ?? null;
-}
-
-/**
- * What comes next for an agent that is seen with its drift. Files that were changed in place are no case for a review:
- * Core would refuse to approve them, and says itself what puts them back.
- */
-export function nextStepOf({ next_step: own, drift }: Seen): string | null {
-  return drift !== null && hasChangedFiles(drift) && verbOf(own) === "diff" ? drift.next_step : own;
-}
-
-type Seen = Pick<AgentJson, "next_step"> & { drift: DriftJson | null };
-
-/** The installed files are not those of the commit, so nothing can be approved until they are. */
-export function hasChangedFiles({ diff: { files } }: Pick<DriftJson, "diff">): boolean {
-  return files.added.length + files.removed.length + files.changed.length > 0;
 }
 
 function verbOf(step: string | null): string | undefined {

@@ -6,6 +6,7 @@ import { call } from "../api/client.ts";
 import type { ResponseOf } from "../api/routes.ts";
 import { agentPath } from "../shell/hash-location.ts";
 import { Badge } from "../ui/badge.tsx";
+import { Breakable } from "../ui/breakable.tsx";
 import { Button } from "../ui/button.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { Skeleton } from "../ui/empty-note.tsx";
@@ -33,7 +34,7 @@ export function AuditDetail({ eventId, onClose }: { eventId: string; onClose: ()
         <Dialog.Popup className="drawer">
           <div className="drawer-head">
             <Dialog.Title className="dialog-title">
-              {event === undefined ? "Audit event" : <OutsideText text={event.event_type} />}
+              {event === undefined ? "Audit event" : <Breakable text={event.event_type} />}
             </Dialog.Title>
             <Button kind="quiet" icon="cross" aria-label="Close the event" onClick={onClose} />
           </div>
@@ -100,7 +101,9 @@ function EventFacts({ event }: { event: AuditEvent }) {
         </dd>
         <dt>Hash</dt>
         <dd>
-          <code className="hash">{event.row_hash}</code>
+          <code className="hash">
+            <Breakable text={event.row_hash} />
+          </code>
         </dd>
       </dl>
       <h3 className="small-title">Recorded with it</h3>

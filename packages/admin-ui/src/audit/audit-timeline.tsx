@@ -3,6 +3,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { call } from "../api/client.ts";
 import { Skeleton } from "../ui/empty-note.tsx";
+import { Breakable } from "../ui/breakable.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { clockTime, milliseconds } from "../ui/time.tsx";
@@ -39,7 +40,7 @@ export function AuditTimeline({ correlationId, current }: { correlationId: strin
               {event === events[0] ? clockTime(event.at) : `+${milliseconds(Date.parse(event.at) - start)}`}
             </span>
             <Link href={`/audit/${event.event_id}`}>
-              <OutsideText text={event.event_type} />
+              <Breakable text={event.event_type} />
             </Link>
             <OutcomeBadge outcome={event.outcome} />
             {auditWhy(event) !== null && (

@@ -17,6 +17,10 @@ export function openMetrics(): void {
   });
 }
 
+export function forgetMetrics(): void {
+  metricsStore.set([]);
+}
+
 async function loadHistory(): Promise<void> {
   try {
     add((await call("metrics_history")).items);

@@ -43,6 +43,13 @@ export function onSession(act: () => void): void {
   whenSignedIn.add(act);
 }
 
+const whenSignedOut = new Set<() => void>();
+
+/** Calls `act` each time that the person ended the session, in whichever tab: nothing that was read may stay behind the sign-in. */
+export function onSignedOut(act: () => void): void {
+  whenSignedOut.add(act);
+}
+
 /** Once, when the page starts. */
 export function openSession(): void {
   onSessionRefused(refused);
@@ -134,7 +141,7 @@ export async function signOut(): Promise<void> {
   hadSession = false;
   tellSessionEnd("signed-out");
   forgetPageSecret(secret);
-  signedOut();
+  signedOut("signed-out");
 }
 
 /** Ends every session, this one too; the answer is of no use to a page. */
@@ -143,7 +150,7 @@ export async function rotateToken(): Promise<void> {
   await call("rotate_token");
   tellSessionEnd("token-changed");
   forgetPageSecret(secret);
-  signedOut();
+  signedOut("token-changed");
 }
 
 function signedIn(session: SessionJson): void {
@@ -161,8 +168,11 @@ function refused(secret: string): void {
   else void checkSession();
 }
 
-function signedOut(): void {
-  sessionStore.set({ state: "signed-out", ended: endOfSession(), problem: null, busy: false });
+/** `by`: what the person did in this tab; what was done in another one stands in the storage. */
+function signedOut(by?: SessionEnd): void {
+  const ended = endOfSession();
+  sessionStore.set({ state: "signed-out", ended, problem: null, busy: false });
+  if (by !== undefined || ended === "signed-out" || ended === "token-changed") for (const act of whenSignedOut) act();
 }
 
 function endOfSession(): false | SessionEnd | "unknown" {

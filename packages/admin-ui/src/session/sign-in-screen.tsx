@@ -8,10 +8,11 @@ import { ProblemBox } from "../ui/problem-box.tsx";
 import { type SessionState, signIn } from "./session.ts";
 
 const ENDS: Record<Exclude<Extract<SessionState, { state: "signed-out" }>["ended"], false>, string> = {
-  "signed-out": "You signed out in another tab.",
-  "token-changed": "Your session ended: you changed the token, which ends every session.",
+  "signed-out": "You signed out in another tab. This one keeps its place, and nothing that it showed.",
+  "token-changed":
+    "Your session ended: you changed the token, which ends every session. The page keeps its place, and nothing that it showed.",
   unknown:
-    "Your session ended: Core was started anew, the token was changed, the time was up, or another program on this address replaced the cookie.",
+    "Your session ended: Core was started anew, the token was changed, the time was up, or another program on this address replaced the cookie. What you looked at is still here once you are back.",
 };
 
 type Props = { session: Exclude<SessionState, { state: "signed-in" }> };
@@ -53,7 +54,7 @@ function SignedOut({ session }: { session: Extract<SessionState, { state: "signe
     <>
       {session.ended !== false ? (
         <p className="sign-in-lead" role="status">
-          {ENDS[session.ended]} What you looked at is still here once you are back.
+          {ENDS[session.ended]}
         </p>
       ) : (
         <p className="sign-in-lead">Sign in with a link from your terminal.</p>

@@ -7,7 +7,6 @@ import { statusQuery } from "../api/queries.ts";
 import { useStore } from "../live/store.ts";
 import { rotateToken, sessionStore, signOut } from "../session/session.ts";
 import { announce } from "../shell/announcer.tsx";
-import { forgetCalls } from "../tools/tool-calls.ts";
 import { Badge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
 import { Skeleton } from "../ui/empty-note.tsx";
@@ -96,10 +95,7 @@ function Session() {
         <dd>{expiresAt === null ? "–" : fullTime(expiresAt)}</dd>
       </dl>
       <div className="row-buttons">
-        <Button
-          icon="exit"
-          onClick={() => void signOut().then(forgetCalls, (thrown: unknown) => announce(String(thrown)))}
-        >
+        <Button icon="exit" onClick={() => void signOut().catch((thrown: unknown) => announce(String(thrown)))}>
           Sign out
         </Button>
         <Button icon="key" onClick={() => setRotating(true)}>

@@ -17,7 +17,7 @@ export type CallState =
   | { at: "idle" }
   | { at: "running"; chunks: readonly Chunk[]; dropped: number; startedAt: number }
   | { at: "ended"; chunks: readonly Chunk[]; dropped: number; result: ToolCallJson }
-  | { at: "canceled"; chunks: readonly Chunk[]; dropped: number }
+  | { at: "canceled"; chunks: readonly Chunk[]; dropped: number; durationMs: number }
   | { at: "failed"; chunks: readonly Chunk[]; dropped: number; problem: unknown };
 
 /** What other screens need to know of a call: not its output. */
@@ -43,6 +43,15 @@ export function keepLastTool(agentId: string, toolName: string): void {
   lastLooked.set(agentId, toolName);
 }
 
+/** When somebody signs out, in whichever tab: whoever comes next finds no input and no output of theirs. */
+export function forgetCalls(): void {
+  const all = [...calls.values()];
+  calls.clear();
+  lastLooked.clear();
+  for (const call of all) call.forget();
+  marksChanged();
+}
+
 class PageCall {
   readonly agentId: string;
   readonly toolName: string;
@@ -52,6 +61,7 @@ class PageCall {
   /** How often it is on the screen. */
   shown = 0;
   #running: AbortController | undefined;
+  #isForgotten = false;
 
   constructor(agentId: string, toolName: string) {
     this.agentId = agentId;
@@ -63,6 +73,13 @@ class PageCall {
   }
 
   cancel = (): void => this.#running?.abort();
+
+  forget(): void {
+    this.#isForgotten = true;
+    this.cancel();
+    this.input = {};
+    this.state.set({ at: "idle" });
+  }
 
   start = async (input: Input): Promise<void> => {
     if (this.isRunning) return;
@@ -79,6 +96,7 @@ class PageCall {
     show();
     const end = (state: CallState): void => {
       cancelAnimationFrame(frame);
+      if (this.#isForgotten) return;
       this.#set(state);
       if (this.shown === 0) announce(`${this.toolName} of ${this.agentId} ${endInWords(state)}`);
     };
@@ -95,7 +113,12 @@ class PageCall {
       }
       throw new Error("the answer ended before its result");
     } catch (problem) {
-      end(abort.signal.aborted ? { at: "canceled", chunks, dropped } : { at: "failed", chunks, dropped, problem });
+      const durationMs = Date.now() - startedAt;
+      end(
+        abort.signal.aborted
+          ? { at: "canceled", chunks, dropped, durationMs }
+          : { at: "failed", chunks, dropped, problem },
+      );
     }
   };
 
@@ -115,14 +138,6 @@ export function useToolCall(agentId: string, toolName: string): { call: PageCall
     return () => void (call.shown -= 1);
   }, [call]);
   return { call, state };
-}
-
-/** When somebody signs out: whoever comes next finds no output of theirs. */
-export function forgetCalls(): void {
-  for (const call of calls.values()) call.cancel();
-  calls.clear();
-  lastLooked.clear();
-  marksChanged();
 }
 
 function callOf(agentId: string, toolName: string): PageCall {

@@ -21,13 +21,8 @@ export function ToolOutput({ state }: { state: CallState }) {
       <div className="card-head" role="status">
         <h2>Output</h2>
         {state.at === "running" && <Running startedAt={state.startedAt} />}
-        {state.at === "canceled" && <Badge tone="warn">Canceled</Badge>}
-        {state.at === "ended" && (
-          <span className="card-head-facts">
-            <Badge tone={ENDS[state.result.status].tone}>{ENDS[state.result.status].text}</Badge>
-            <span className="muted">in {milliseconds(state.result.duration_ms)}</span>
-          </span>
-        )}
+        {state.at === "canceled" && <End status="canceled" durationMs={state.durationMs} />}
+        {state.at === "ended" && <End status={state.result.status} durationMs={state.result.duration_ms} />}
       </div>
       <Chunks chunks={state.chunks} dropped={state.dropped} />
       {state.at === "failed" && <ProblemBox problem={state.problem} />}
@@ -55,6 +50,17 @@ export function ToolOutput({ state }: { state: CallState }) {
         </p>
       )}
     </section>
+  );
+}
+
+function End({ status, durationMs }: { status: keyof typeof ENDS; durationMs: number | null }) {
+  return (
+    <span className="card-head-facts">
+      <Badge tone={ENDS[status].tone}>{ENDS[status].text}</Badge>
+      <span className="muted">
+        {status === "canceled" ? "after" : "in"} {milliseconds(durationMs)}
+      </span>
+    </span>
   );
 }
 

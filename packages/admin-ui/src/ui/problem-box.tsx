@@ -1,4 +1,5 @@
 import { toProblem } from "../api/problem.ts";
+import { Breakable } from "./breakable.tsx";
 import { Button } from "./button.tsx";
 import { CopyButton } from "./copy-button.tsx";
 import { Icon } from "./icon.tsx";
@@ -40,19 +41,21 @@ export function ProblemBox({ problem: thrown, onRetry }: { problem: unknown; onR
 /** What moves the reader on: mostly a command, to copy. */
 export function NextStep({ text }: { text: string }) {
   const isCommand = /^(opensentience|sudo|kill|ls|mv|apt-get|export)\b/.test(text);
+  if (!isCommand)
+    return (
+      <p>
+        <span className="muted">Next:</span> <OutsideText text={text} />
+      </p>
+    );
   return (
     <p className="next-step">
       <span className="muted">Next:</span>
-      {isCommand ? (
-        <>
-          <code>
-            <OutsideText text={text} />
-          </code>
-          <CopyButton text={text} label="Copy the command" />
-        </>
-      ) : (
-        <OutsideText text={text} />
-      )}
+      <span className="next-command">
+        <code>
+          <Breakable text={text} />
+        </code>
+        <CopyButton text={text} label="Copy the command" />
+      </span>
     </p>
   );
 }

@@ -7,7 +7,6 @@ import {
   type AgentDetailJson,
   type AgentJson,
   type ApprovalJson,
-  type DriftJson,
   type Manifest,
   type ManifestTextJson,
   type PermissionJson,
