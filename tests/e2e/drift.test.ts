@@ -88,4 +88,45 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     expect(await refusal.count()).toBe(0);
     expect(person.faults.filter((fault) => !fault.includes("403"))).toEqual([]);
   });
+
+  test("or that nobody approved is built first too: all that a build puts back is named, and the plan that it leads to", async () => {
+    const fresh = "com.example.fresh";
+    await smallAgentAt(home, fresh, "built", { permissions: [READ] });
+    await goTo(page, `/agents/${fresh}/permissions`);
+    const approve = page.getByRole("button", { name: /^Approve \d of 1$/ });
+    await approve.waitFor();
+    writeFileSync(join(home.sourceOf(fresh), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+    writeFileSync(join(home.sourceOf(fresh), MANIFEST), manifestText(fresh, { permissions: [READ], name: "Other" }));
+    await approve.click();
+    const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved while its files are not those" });
+    await notice.waitFor();
+    expect(await approve.isDisabled()).toBe(true);
+    // It stands apart from the edges of its card.
+    const [inner, outer] = [await notice.boundingBox(), await page.locator(".card", { has: notice }).boundingBox()];
+    expect((inner?.x ?? 0) - (outer?.x ?? 0)).toBeGreaterThan(8);
+    await notice.getByRole("button", { name: "Build", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    const list = dialog.getByRole("region", { name: "Will be put back" });
+    expect(await list.getByRole("listitem").allInnerTexts()).toEqual(["bin/agent", MANIFEST]);
+    await dialog.getByRole("button", { name: "Build", exact: true }).click();
+    await dialog.getByText("changed files were put back, and the plan is no longer the one that was shown").waitFor();
+    await list.waitFor({ state: "detached" });
+    await dialog.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".note").getByText(`Built ${fresh}`, { exact: true }).waitFor();
+    await notice.waitFor({ state: "detached" });
+    expect(await approve.isDisabled()).toBe(false);
+  });
+
+  test("while it runs is stopped first", async () => {
+    const runs = "com.example.runs";
+    await smallAgentAt(home, runs, "running", { permissions: [READ] });
+    writeFileSync(join(home.sourceOf(runs), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+    await goTo(page, `/agents/${runs}/permissions`);
+    const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved" });
+    await notice.getByText("A build puts them back, once it is stopped.").waitFor();
+    await notice.getByRole("button", { name: `Stop ${runs}` }).click();
+    await notice.getByRole("button", { name: "Build", exact: true }).waitFor();
+    expect(await notice.getByRole("button", { name: `Stop ${runs}` }).count()).toBe(0);
+    expect(person.faults.filter((fault) => !fault.includes("403"))).toEqual([]);
+  });
 });

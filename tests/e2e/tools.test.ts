@@ -55,6 +55,9 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     expect(await page.getByRole("button", { name: "Log", exact: true }).count()).toBe(0);
     await goTo(page, "/bogus");
     await page.getByText("This address does not exist").waitFor();
+    await goTo(page, `/agents/${AGENT}/bogus`);
+    await page.getByText("An agent has no such part").waitFor();
+    expect(await page.getByRole("tab", { selected: true }).count()).toBe(0);
     await goTo(page, `/agents/${AGENT}`);
     await page.getByRole("tab", { name: "Tools" }).click();
     await page.getByRole("heading", { name: "wait", exact: true }).waitFor();
@@ -105,6 +108,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await expect.poll(async () => (await streamed().innerText()).length).toBeGreaterThan(before);
     await page.getByRole("button", { name: "Cancel the call" }).click();
     await page.getByText("Canceled", { exact: true }).waitFor();
+    await page.getByText(/^after [\d.]+ m?s$/).waitFor();
     const ended = async (): Promise<boolean> => {
       const { items } = await home.json<{ items: { metadata: { status: string } }[] }>([
         "audit",
@@ -186,5 +190,17 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await goTo(page, `/agents/${AGENT}/tools?tool=speak`);
     await streamed().getByText("last line").waitFor();
     expect(person.faults).toEqual([]);
+  });
+
+  test("leaves nothing of its output in any tab once somebody signed out in one", async () => {
+    const other = await person.open("/settings");
+    await other.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("You signed out in another tab.").waitFor();
+    await page.goto(await person.link());
+    await page.getByRole("navigation", { name: "Screens" }).waitFor();
+    await goTo(page, `/agents/${AGENT}/tools`);
+    await page.getByText("It does not run", { exact: true }).waitFor();
+    expect(await page.getByText("not offered now").count()).toBe(0);
+    expect(person.faults.filter((fault) => !fault.includes("401"))).toEqual([]);
   });
 });
