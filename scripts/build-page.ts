@@ -39,6 +39,8 @@ export async function buildPage(): Promise<BuiltPage> {
         reportCompressedSize: false,
         chunkSizeWarningLimit: 1024,
         rolldownOptions: {
+          // A busy machine is no fault of the page.
+          checks: { bundlerTimings: false },
           onLog(level, log, handler) {
             // What packages say to servers that render components; here nothing does.
             if (log.code === "MODULE_LEVEL_DIRECTIVE") return;

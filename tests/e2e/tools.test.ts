@@ -144,6 +144,20 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     expect(await fault.count()).toBe(1);
     expect(await page.locator(".rjsf-field-error", { has: about }).count()).toBe(0);
     await name.fill("a name");
+    // Of a value that fits no alternative the member that is wrong says so itself.
+    const alternative = page.getByLabel("Kind of to");
+    await alternative.selectOption({ label: "A host" });
+    await page.getByLabel("port").fill("0");
+    await call();
+    const port = page.locator(".rjsf-field-error", { has: page.getByLabel("port") }).last();
+    await port.getByText("0 is less than 1", { exact: false }).waitFor();
+    await page
+      .locator(".rjsf-field-error", { has: page.getByLabel("host") })
+      .last()
+      .getByText("This is missing.")
+      .waitFor();
+    await page.getByLabel("host").fill("example.com");
+    await page.getByLabel("port").fill("1");
     const meta = page.getByLabel("meta");
     await meta.fill('{"deep": [1, ');
     await expect.poll(() => page.getByRole("button", { name: "Call", exact: true }).isDisabled()).toBe(true);
@@ -154,6 +168,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
       name: "a name",
       about: "one\ntwo",
       meta: { deep: [1, null] },
+      to: { host: "example.com", port: 1 },
     });
     // What was typed stays where it was.
     await page.getByRole("tab", { name: "Overview" }).click();

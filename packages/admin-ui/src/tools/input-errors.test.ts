@@ -12,9 +12,9 @@ test("what Core found stands by the field that it names", () => {
     { path: "", rule: "anyOf", message: "\u202efits none" },
   ];
   expect(inputErrors(refused(issues))).toEqual([
-    { path: ["to"], text: "/to is at least 1" },
-    { path: ["rows", "0", "a/b~c"], text: 'does not keep to "type"' },
-    { path: [], text: "\\u202efits none" },
+    { path: ["to"], rule: "minimum", text: "/to is at least 1" },
+    { path: ["rows", "0", "a/b~c"], rule: "type", text: 'does not keep to "type"' },
+    { path: [], rule: "anyOf", text: "\\u202efits none" },
   ]);
 });
 

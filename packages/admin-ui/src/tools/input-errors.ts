@@ -3,8 +3,8 @@ import { safeText } from "@opensentience/protocol";
 import { toProblem } from "../api/problem.ts";
 
 type Found = { path: string; rule: string; message?: string };
-/** `path` from the top of the input; empty for what concerns the whole. */
-export type InputError = { path: readonly string[]; text: string };
+/** `path` from the top of the input; empty for what concerns the whole. `rule`: the keyword that Core names. */
+export type InputError = { path: readonly string[]; rule: string; text: string };
 
 /** Empty for every other problem. The texts are made of the tool's schema, which is the agent's. */
 export function inputErrors(problem: unknown): readonly InputError[] {
@@ -14,6 +14,7 @@ export function inputErrors(problem: unknown): readonly InputError[] {
   if (!Array.isArray(issues)) return [];
   return issues.filter(isFound).map(({ path, rule, message }) => ({
     path: path.split("/").slice(1).map(unescaped),
+    rule,
     text: safeText(message ?? `does not keep to "${rule}"`),
   }));
 }

@@ -4,13 +4,14 @@ import type {
   ErrorSchema,
   FieldErrorProps,
   IconButtonProps,
+  MultiSchemaFieldTemplateProps,
   RegistryFieldsType,
   RegistryWidgetsType,
   RJSFSchema,
   TemplatesType,
   UiSchema,
 } from "@rjsf/utils";
-import { useCallback, useMemo, useRef } from "react";
+import { isValidElement, useCallback, useMemo, useRef } from "react";
 import { Button } from "../ui/button.tsx";
 import type { IconName } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
@@ -102,6 +103,22 @@ function FieldErrors({ errors = [], fieldPathId }: FieldErrorProps) {
   );
 }
 
+/** The library's choice between alternatives has no name of its own for a screen reader. */
+function Alternatives({ selector, optionSchemaField }: MultiSchemaFieldTemplateProps) {
+  const { id, label } = isValidElement<{ id: string; label: string }>(selector) ? selector.props : {};
+  return (
+    <div className="alternatives">
+      {id !== undefined && (
+        <label className="visually-hidden" htmlFor={id}>
+          Kind of <OutsideText text={label ?? "value"} />
+        </label>
+      )}
+      {selector}
+      {optionSchemaField}
+    </div>
+  );
+}
+
 function iconButton(icon: IconName, label: string) {
   return function FormButton({ onClick, disabled }: IconButtonProps) {
     return (
@@ -137,6 +154,7 @@ const TEMPLATES: Partial<Omit<TemplatesType, "ButtonTemplates">> & {
   ButtonTemplates: Partial<TemplatesType["ButtonTemplates"]>;
 } = {
   FieldErrorTemplate: FieldErrors,
+  MultiSchemaFieldTemplate: Alternatives,
   ButtonTemplates: {
     AddButton,
     RemoveButton: iconButton("cross", "Take it away"),

@@ -7,10 +7,8 @@ import type { ErrorSchema, RJSFSchema, ValidatorType } from "@rjsf/utils";
 
 export const schemaCheck: ValidatorType = {
   isValid(schema: RJSFSchema, value: unknown, root: RJSFSchema): boolean {
-    const { $defs, definitions } = root;
-    const whole = { ...schema, ...($defs && { $defs }), ...(definitions && { definitions }) };
     try {
-      return new Validator(withoutIds(whole), "2020-12").validate(value ?? null).valid;
+      return new Validator(withDefinitions(schema, root), "2020-12").validate(value ?? null).valid;
     } catch {
       return false;
     }
@@ -18,6 +16,11 @@ export const schemaCheck: ValidatorType = {
   validateFormData: () => ({ errors: [], errorSchema: {} as ErrorSchema }),
   rawValidation: () => ({ errors: [] }),
 };
+
+/** A part of a schema that can be checked by itself: with what its references lead to. */
+export function withDefinitions(schema: RJSFSchema, { $defs, definitions }: RJSFSchema): object {
+  return withoutIds({ ...schema, ...($defs && { $defs }), ...(definitions && { definitions }) });
+}
 
 /** The ids of form-schema.ts name a field, not a schema: two of them alike would be an error. */
 function withoutIds(schema: object): object {

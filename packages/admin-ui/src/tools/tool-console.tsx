@@ -7,6 +7,7 @@ import { Skeleton } from "../ui/empty-note.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
+import { withAlternatives } from "./alternative-errors.ts";
 import { formSchema, isForm } from "./form-schema.ts";
 import { inputErrors } from "./input-errors.ts";
 import { InputForm } from "./input-form.tsx";
@@ -33,7 +34,8 @@ function Console({ tool }: { tool: Tool }) {
   const asJson = isAsked || !isForm(schema);
   const isRunning = state.at === "running";
   const problem = state.at === "failed" ? state.problem : undefined;
-  const errors = useMemo(() => inputErrors(problem), [problem]);
+  const [called, setCalled] = useState<Input>(call.input);
+  const errors = useMemo(() => withAlternatives(inputErrors(problem), schema, called), [problem, schema, called]);
   const change = (next: Input): void => {
     call.input = next;
     setInput(next);
@@ -78,7 +80,11 @@ function Console({ tool }: { tool: Tool }) {
             icon="play"
             busy={isRunning}
             disabled={!isValid}
-            onClick={() => isValid && void call.start(input)}
+            onClick={() => {
+              if (!isValid) return;
+              setCalled(input);
+              void call.start(input);
+            }}
           >
             Call
           </Button>
