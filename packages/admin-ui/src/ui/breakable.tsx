@@ -4,9 +4,6 @@ import { OutsideText } from "./outside-text.tsx";
 
 const PLAIN = /^[\x20-\x7e]*$/;
 const DIGEST = /^[0-9a-f]{40,}$/;
-/** A commit in two halves, a SHA-256 in quarters: no line is left with one letter. */
-const PART = { commit: 20, digest: 16 } as const;
-
 /** Text of others, too; what hides something is shown as OutsideText shows it. */
 export function Breakable({ text }: { text: string }) {
   if (!PLAIN.test(text)) return <OutsideText text={text} />;
@@ -25,6 +22,7 @@ export function Breakable({ text }: { text: string }) {
 /** All of it, in order; a line may end after each. Exported for its test. */
 export function parts(text: string): string[] {
   if (!DIGEST.test(text)) return text.split(/(?<=[._/:@-])(?=[^._/:@-])/);
-  const size = text.length === 40 ? PART.commit : PART.digest;
-  return text.match(new RegExp(`.{1,${size}}`, "g")) ?? [text];
+  // Two halves: no line is left with one letter.
+  const half = Math.ceil(text.length / 2);
+  return [text.slice(0, half), text.slice(half)];
 }

@@ -1,5 +1,4 @@
 import { toProblem } from "../api/problem.ts";
-import { Breakable } from "./breakable.tsx";
 import { Button } from "./button.tsx";
 import { CopyButton } from "./copy-button.tsx";
 import { Icon } from "./icon.tsx";
@@ -52,7 +51,7 @@ export function NextStep({ text }: { text: string }) {
       <span className="muted">Next:</span>
       <span className="next-command">
         <code>
-          <Breakable text={text} />
+          <OutsideText text={text} />
         </code>
         <CopyButton text={text} label="Copy the command" />
       </span>
