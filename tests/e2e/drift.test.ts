@@ -107,6 +107,7 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await notice.getByRole("button", { name: "Build", exact: true }).click();
     const dialog = page.getByRole("dialog");
     const list = dialog.getByRole("region", { name: "Will be put back" });
+    await list.waitFor();
     expect(await list.getByRole("listitem").allInnerTexts()).toEqual(["bin/agent", MANIFEST]);
     await dialog.getByRole("button", { name: "Build", exact: true }).click();
     await dialog.getByText("changed files were put back, and the plan is no longer the one that was shown").waitFor();
