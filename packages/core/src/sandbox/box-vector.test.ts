@@ -9,7 +9,7 @@ const VIEW: SystemView = {
   links: [{ path: "/bin", target: "usr/bin" }],
   files: [{ path: "/etc/localtime", source: "/usr/share/zoneinfo/UTC" }],
   networkFiles: [{ path: "/etc/resolv.conf", source: "/var/resolv.conf" }],
-  procReadOnly: ["/proc/sys"],
+  procReadOnly: true,
   procMasked: ["/proc/keys"],
   kernelReadOnly: ["/sys"],
 };
@@ -59,8 +59,8 @@ test("a run without a permission", () => {
     "--perms 0644",
     "--file 6 /etc/hosts",
     "--proc /proc",
-    "--ro-bind /proc/sys /proc/sys",
     "--ro-bind /dev/null /proc/keys",
+    "--remount-ro /proc",
     "--dev /dev",
     "--size 268435456",
     "--perms 1777",

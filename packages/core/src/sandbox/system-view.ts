@@ -27,12 +27,9 @@ const ETC_NETWORK = ["/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf", "/etc/se
 const PROC_MASKED = ["/proc/keys", "/proc/key-users"];
 
 /**
- * What the uid of root could read or change through /proc without any capability; for others their modes are enough.
- * Each mount costs a start a fifth of a millisecond, so nothing stands here that the kernel refuses by itself (kcore, kmsg).
- * SECURITY: bubblewrap leaves /proc/sys open where its own check is denied, so the uid of root, capabilities or not,
- * could set kernel.core_pattern and run a program outside; pinned by "a box of root cannot change a kernel setting".
+ * What the uid of root could read through /proc without any capability; for others their modes are enough. Each mount
+ * costs a start a third of a millisecond, so nothing stands here that the kernel refuses by itself (kcore, kmsg).
  */
-const PROC_ROOTS_READ_ONLY = ["/proc/sys", "/proc/fs", "/proc/driver", "/proc/acpi", "/proc/scsi"];
 const PROC_ROOTS_MASKED = [
   "/proc/sysrq-trigger",
   "/proc/slabinfo",
@@ -54,7 +51,11 @@ export type SystemView = {
   links: readonly { path: string; target: string }[];
   files: readonly Found[];
   networkFiles: readonly Found[];
-  procReadOnly: readonly string[];
+  /**
+   * SECURITY: bubblewrap leaves /proc/sys open where its own check is denied, so the uid of root, capabilities or not,
+   * could set kernel.core_pattern and run a program outside; pinned by "a box of root cannot change a kernel setting".
+   */
+  procReadOnly: boolean;
   procMasked: readonly string[];
   /** For boxes without a policy. */
   kernelReadOnly: readonly string[];
@@ -78,7 +79,7 @@ export function systemView(): SystemView {
     ],
     files: etc.filter((file) => !isInSystem(file)),
     networkFiles: found(ETC_NETWORK),
-    procReadOnly: (isRoot ? PROC_ROOTS_READ_ONLY : []).filter((path) => existsSync(path)),
+    procReadOnly: isRoot,
     procMasked: [...PROC_MASKED, ...(isRoot ? PROC_ROOTS_MASKED : [])].filter((path) => existsSync(path)),
     kernelReadOnly: (isRoot ? KERNEL_READ_ONLY : []).filter((path) => existsSync(path)),
   };
