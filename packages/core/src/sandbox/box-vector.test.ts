@@ -103,14 +103,6 @@ test("granted places lie below Core's own, and Core's folders are hidden in them
   expect(vector.indexOf("/home/u/.core")).toBeLessThan(vector.indexOf("/core/a/src"));
 });
 
-test("sockets in granted places are covered up, and Core's own folders whatever stands in them", () => {
-  const policy = { ...POLICY, granted: [place("/run/u", true)], hidden: ["/run/u/core"] };
-  const vector = lines(boxVector(policy, "/", VIEW, ALL, ["/run/u/bus"]));
-  const covered = vector.indexOf("--ro-bind /dev/null /run/u/bus");
-  expect(covered).toBeGreaterThan(vector.indexOf("--bind-fd 11 /run/u"));
-  expect(covered).toBeLessThan(vector.indexOf("--tmpfs /run/u/core"));
-});
-
 test("what a bubblewrap cannot do is left out or done by path", () => {
   const policy = { ...POLICY, granted: [{ ...place("/home/u", true), source: "/var/home/u" }] };
   const vector = lines(boxVector(policy, "/", VIEW, { disableUserns: false, bindFd: false }));

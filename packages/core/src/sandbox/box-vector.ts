@@ -2,7 +2,7 @@
  * A policy as bubblewrap's argument vector: pure, with golden tests. What is not in the vector is not in the box.
  *
  * Order is meaning: a later mount lies over an earlier one. The system first, then the box's own /proc, /dev and /tmp,
- * then what was granted without its sockets, then empty folders over Core's own, then what the box is for, and last everything that
+ * then what was granted, then empty folders over Core's own, then what the box is for, and last everything that
  * bubblewrap made itself turned read-only.
  */
 import { TMP_BYTES, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
@@ -28,15 +28,8 @@ export type BoxFeatures = {
  * SECURITY: --unshare-user before --cap-drop: as root too the agent holds no capability in any namespace that owns
  * something; pinned by "a box of root holds no capability and cannot make a namespace".
  * The environment is the spawn's own and never --setenv, because everybody can read an argument vector.
- * `sockets` lie in granted folders and are covered up.
  */
-export function boxVector(
-  policy: BoxPolicy,
-  cwd: string,
-  view: SystemView,
-  features: BoxFeatures,
-  sockets: readonly string[] = [],
-): string[] {
+export function boxVector(policy: BoxPolicy, cwd: string, view: SystemView, features: BoxFeatures): string[] {
   return [
     "--unshare-user",
     "--unshare-ipc",
@@ -59,7 +52,6 @@ export function boxVector(
     ...["--size", String(TMP_BYTES), "--perms", "1777", "--tmpfs", "/tmp"],
     ...policy.tools.flatMap((path) => ["--ro-bind", path, path]),
     ...policy.granted.flatMap((place, index) => granted(place, BOX_FDS.firstGrant + index, features)),
-    ...sockets.flatMap((path) => ["--ro-bind", "/dev/null", path]),
     ...policy.hidden.flatMap((path) => ["--size", "4096", "--perms", "0755", "--tmpfs", path]),
     ...policy.own.flatMap((place) => [place.write ? "--bind" : "--ro-bind", place.source, place.path]),
     ...policy.hidden.flatMap((path) => ["--remount-ro", path]),

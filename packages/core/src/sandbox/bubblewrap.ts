@@ -36,7 +36,6 @@ import { BOX_FDS, boxVector, type BoxFeatures } from "./box-vector.ts";
 import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 import { joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
-import { listeningSockets } from "./listening-sockets.ts";
 import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
@@ -83,7 +82,7 @@ export type BoxInput = { flags: string[]; data: readonly Buffer[]; placeFds: rea
 /** The caller closes `placeFds` after the spawn. Throws `sandbox.path_is_link`. */
 export function confine(policy: BoxPolicy, cwd: string, features: BoxFeatures): BoxInput {
   const etc = etcFiles();
-  const flags = boxVector(policy, cwd, systemView(), features, listeningSockets(policy.granted));
+  const flags = boxVector(policy, cwd, systemView(), features);
   // In the order of BOX_FDS.
   const data = [etc.hosts, seccompProgram(process.arch) ?? Buffer.alloc(0), etc.passwd, etc.group, etc.nsswitch];
   return {

@@ -1,10 +1,6 @@
 /** Boxes with a policy: what is there, what is not, and that the tree is still held. */
-import { execFile } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import {
   folder as temporary,
@@ -109,12 +105,10 @@ test("a box of root cannot change a kernel setting", async () => {
 
 test("what bubblewrap made itself cannot be written to, and /tmp is bounded", async () => {
   const seen = await inside(
-    `for f in /x /etc/x /etc/passwd /etc/hosts /dev/x /usr/x; do echo > $f || echo refused; done
-     cat /etc/hosts
+    `for f in /x /etc/x /dev/x /usr/x; do echo > $f || echo refused; done
      head -c 300000000 /dev/zero > /tmp/big || echo full`,
   );
-  expect(seen.match(/refused\n/g)).toHaveLength(6);
-  expect(seen).toContain("127.0.0.1 localhost");
+  expect(seen.match(/refused\n/g)).toHaveLength(4);
   expect(seen).toContain("full");
 });
 
@@ -144,23 +138,6 @@ test("a granted folder is there and Core's own in it is not", async () => {
   expect(seen).not.toMatch(/^state|^other|secret\n/m);
   expect(seen).toContain("refused");
   expect(seen).toMatch(/here$/);
-});
-
-test("what listens in an approved folder cannot be reached", async () => {
-  mkdirSync(join(home, "sockets/below"), { recursive: true });
-  const open = join(home, "sockets/below/agent.sock");
-  writeFileSync(join(home, "sockets/below/file"), "a file");
-  const server = createServer((socket) => socket.end("reached")).listen(open);
-  await once(server, "listening");
-  try {
-    const reach = `node -e 'require("net").connect(process.argv[1]).on("data", (said) => console.log(String(said))).on("error", ({ code }) => console.log(code))' ${open}; cat ${home}/sockets/below/file`;
-    // The same from outside says that the question can be answered with yes.
-    expect((await promisify(execFile)("/bin/sh", ["-c", reach], { env: { PATH } })).stdout).toBe("reached\na file");
-    for (const permission of ["filesystem:read:~/sockets/**", "filesystem:write:~/sockets/**"])
-      expect(await inside(reach, [permission])).toBe("ECONNREFUSED\na file");
-  } finally {
-    server.close();
-  }
 });
 
 test("no permission opens Core's own folders, /proc or /dev", async () => {
