@@ -76,9 +76,14 @@ async function isFile(folder: string, name: string): Promise<boolean> {
   );
 }
 
+const MAX_LIST_BYTES = 1024 * 1024;
+
 /** A file without a requirement needs no virtual environment. */
 async function hasRequirements(folder: string): Promise<boolean> {
   if (!(await isFile(folder, "requirements.txt"))) return false;
+  // SECURITY: some compressed bytes of a repository become a file whose lines are more than Core's memory; pinned by "a
+  // list of requirements without an end is a plan like any other".
+  if ((await stat(join(folder, "requirements.txt"))).size > MAX_LIST_BYTES) return true;
   const text = await readFile(join(folder, "requirements.txt"), "utf8");
   return text.split("\n").some((line) => line.trim() !== "" && !line.trim().startsWith("#"));
 }

@@ -9,7 +9,6 @@ const VIEW: SystemView = {
   links: [{ path: "/bin", target: "usr/bin" }],
   files: [{ path: "/etc/localtime", source: "/usr/share/zoneinfo/UTC" }],
   networkFiles: [{ path: "/etc/resolv.conf", source: "/var/resolv.conf" }],
-  procReadOnly: true,
   procMasked: ["/proc/keys"],
   kernelReadOnly: ["/sys"],
 };

@@ -23,6 +23,14 @@ export type BoxFeatures = {
 };
 
 /**
+ * SECURITY: an agent of an ordinary user could write into its init's memory through /proc/1/mem, have it forget that it
+ * dies with Core, and outlive it; pinned by "nothing in /proc can be opened for writing". bubblewrap leaves /proc/sys open where its
+ * own check is denied, so the uid of root could set kernel.core_pattern and run a program outside; pinned by "a box of
+ * root cannot change a kernel setting".
+ */
+export const PROC_READ_ONLY: readonly string[] = ["--remount-ro", "/proc"];
+
+/**
  * SECURITY: --new-session keeps the agent's `kill 0` from reaching the outer bwrap and a terminal out of reach; pinned by
  * "a member that signals its own group does not reach the wrapper".
  * SECURITY: --unshare-user before --cap-drop: as root too the agent holds no capability in any namespace that owns
@@ -47,7 +55,7 @@ export function boxVector(policy: BoxPolicy, cwd: string, view: SystemView, feat
     ...system(view, policy.network),
     ...["--proc", "/proc"],
     ...view.procMasked.flatMap((path) => ["--ro-bind", "/dev/null", path]),
-    ...(view.procReadOnly ? ["--remount-ro", "/proc"] : []),
+    ...PROC_READ_ONLY,
     ...["--dev", "/dev", "--size", String(TMP_BYTES), "--perms", "1777", "--tmpfs", "/dev/shm"],
     ...["--size", String(TMP_BYTES), "--perms", "1777", "--tmpfs", "/tmp"],
     ...policy.tools.flatMap((path) => ["--ro-bind", path, path]),

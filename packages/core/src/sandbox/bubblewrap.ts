@@ -32,7 +32,7 @@ import {
   type ProcessIdentity,
   type ProcessInfo,
 } from "../host/process-tree.ts";
-import { BOX_FDS, boxVector, type BoxFeatures } from "./box-vector.ts";
+import { BOX_FDS, boxVector, PROC_READ_ONLY, type BoxFeatures } from "./box-vector.ts";
 import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 import { joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
@@ -66,7 +66,7 @@ export function boxFlags(cwd: string, view: SystemView = systemView()): string[]
     "/proc",
     ...view.kernelReadOnly.flatMap((path) => ["--ro-bind", path, path]),
     ...view.procMasked.flatMap((path) => ["--ro-bind", "/dev/null", path]),
-    ...(view.procReadOnly ? ["--remount-ro", "/proc"] : []),
+    ...PROC_READ_ONLY,
     "--die-with-parent",
     "--new-session",
     "--cap-drop",

@@ -1,5 +1,5 @@
 /** Boxes with a policy: what is there, what is not, and that the tree is still held. */
-import { mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import {
@@ -103,12 +103,20 @@ test("a box of root cannot change a kernel setting", async () => {
   expect(seen.match(/refused\n/g)).toHaveLength(3);
 });
 
+test("nothing in /proc can be opened for writing", async () => {
+  const seen = await inside(
+    "for f in 1/mem self/mem 1/oom_score_adj self/comm sys/kernel/sem; do (exec 3<>/proc/$f) && echo opened || echo refused; done",
+  );
+  expect(seen.match(/refused\n/g)).toHaveLength(5);
+  expect(seen).not.toContain("opened");
+});
+
 test("what bubblewrap made itself cannot be written to, and /tmp is bounded", async () => {
   const seen = await inside(
-    `for f in /x /etc/x /dev/x /usr/x; do echo > $f || echo refused; done
+    `for f in /x /etc/x /etc/passwd /etc/hosts /dev/x /usr/x; do echo > $f || echo refused; done
      head -c 300000000 /dev/zero > /tmp/big || echo full`,
   );
-  expect(seen.match(/refused\n/g)).toHaveLength(4);
+  expect(seen.match(/refused\n/g)).toHaveLength(6);
   expect(seen).toContain("full");
 });
 
@@ -138,6 +146,37 @@ test("a granted folder is there and Core's own in it is not", async () => {
   expect(seen).not.toMatch(/^state|^other|secret\n/m);
   expect(seen).toContain("refused");
   expect(seen).toMatch(/here$/);
+});
+
+test("a folder to write with Core's own deep in it is refused", async () => {
+  await expect(policyFor([`filesystem:write:${root}/**`])).rejects.toMatchObject({
+    code: "sandbox.path_forbidden",
+    details: { path: root, own: core },
+  });
+  expect((await policyFor([`filesystem:read:${root}/**`])).hidden).toEqual([core]);
+  // What would have to be renamed is the place itself, and that is a mount.
+  expect((await policyFor(["filesystem:write:~/**"])).hidden).toEqual([core]);
+  const seen = await inside(`mv ${home} ${root}/other || echo held; mv ${core} ${home}/other || echo held`, [
+    "filesystem:write:~/**",
+  ]);
+  expect(seen.match(/held\n/g)).toHaveLength(2);
+});
+
+test("Core's own is hidden behind a link of root's too", async () => {
+  expect(readlinkSync("/lib")).toBe("usr/lib");
+  const policy = await runPolicy({
+    approvedPermissions: ["filesystem:write:/lib/**"],
+    source: own.source,
+    data: own.data,
+    socketFolder: own.socket,
+    toolPath: PATH,
+    program: "/bin/sh",
+    network: "none",
+    limits: {},
+    core: { operatorHome: home, own: ["/usr/lib/of-core"] },
+  });
+  expect(policy.granted).toMatchObject([{ path: "/lib", source: "/usr/lib" }]);
+  expect(policy.hidden).toEqual(["/lib/of-core"]);
 });
 
 test("no permission opens Core's own folders, /proc or /dev", async () => {

@@ -16,7 +16,6 @@ const VIEW: SystemView = {
   links: [],
   files: [],
   networkFiles: [{ path: "/etc/resolv.conf", source: "/var/resolv.conf" }],
-  procReadOnly: true,
   procMasked: ["/proc/keys"],
   kernelReadOnly: ["/sys"],
 };

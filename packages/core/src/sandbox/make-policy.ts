@@ -1,7 +1,7 @@
 /** The policies of what Core starts: a run, by its approval, a step of a build, by its phase, and one call of git. */
 import { lstatSync, realpathSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { parsePermission } from "@opensentience/protocol";
+import { dirname, join } from "node:path";
+import { CoreError, parsePermission } from "@opensentience/protocol";
 import { grantedPlaces } from "./granted-places.ts";
 import { isWithin, type BoxLimits, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
 import { isSystemPath, toolFolders } from "./system-view.ts";
@@ -14,7 +14,8 @@ export type CoreFolders = {
 };
 
 /**
- * What an approval opens. Throws what `grantedPlaces` throws. `network` is what an approved `network:egress` gets;
+ * What an approval opens. Throws what `grantedPlaces` throws, `sandbox.path_forbidden` also for a folder to write with
+ * Core's own deep in it. `network` is what an approved `network:egress` gets;
  * without one there is none.
  */
 export async function runPolicy(run: {
@@ -30,6 +31,7 @@ export async function runPolicy(run: {
 }): Promise<BoxPolicy> {
   const forbidden = run.core.own.map(real);
   const granted = await grantedPlaces(run.approvedPermissions, { home: run.core.operatorHome, forbidden });
+  refuseAround(granted, forbidden);
   const hasEgress = run.approvedPermissions.some(isEgress);
   const own: Place[] = [
     folder(run.source, false),
@@ -39,7 +41,7 @@ export async function runPolicy(run: {
   ];
   return {
     granted,
-    hidden: forbidden.filter((path) => granted.some((place) => place.kind === "folder" && isWithin(path, place.path))),
+    hidden: hiddenIn(granted, forbidden),
     own,
     // Node may have to make the way out of an empty network.
     tools: [...tools(run.toolPath, run.program, own), ...(hasEgress ? tools("", process.execPath, own) : [])],
@@ -94,13 +96,44 @@ export function gitPolicy(git: {
   const own = [...(git.own ?? []), folder(git.repository, git.writes)];
   return {
     granted,
-    hidden: forbidden.filter((path) => granted.some((place) => isWithin(path, place.path))),
+    hidden: hiddenIn(granted, forbidden),
     own,
     // Node may have to make the way out of an empty network.
     tools: [...tools(git.toolPath, git.program, own), ...(git.hasWayOut ? tools("", process.execPath, own) : [])],
     network: "none",
     limits: {},
   };
+}
+
+/**
+ * Core's own folders as the box would have them. SECURITY: behind a link of root's (/home to /var/home) a place has
+ * another path than on this machine; pinned by "Core's own is hidden behind a link of root's too".
+ */
+function hiddenIn(granted: readonly Place[], forbidden: readonly string[]): string[] {
+  const folders = granted.filter(({ kind }) => kind === "folder");
+  const hidden = folders.flatMap(({ path, source }) =>
+    forbidden.filter((own) => isWithin(own, source)).map((own) => join(path, own.slice(source.length))),
+  );
+  return [...new Set(hidden)];
+}
+
+/**
+ * SECURITY: what covers Core's folder up lies on its path, so who may rename a folder on the way to it would find the real
+ * one at another path in the next run; directly in the place there is no such folder. Pinned by "a folder to write with
+ * Core's own deep in it is refused".
+ */
+function refuseAround(granted: readonly Place[], forbidden: readonly string[]): void {
+  const outermost = forbidden.filter((path) => !forbidden.some((other) => other !== path && isWithin(path, other)));
+  for (const { path, source, write, kind } of granted) {
+    if (!write || kind !== "folder") continue;
+    const own = outermost.find((one) => isWithin(one, source) && one !== source && dirname(one) !== source);
+    if (own === undefined) continue;
+    throw new CoreError(
+      "sandbox.path_forbidden",
+      `${path} cannot be approved for writing: Core's own ${own} lies deep in it, and could be moved with a folder around it`,
+      { details: { path, own }, nextStep: "opensentience help agents enable" },
+    );
+  }
 }
 
 /** What a file is shown as in a box of git; undefined where there is none. */

@@ -51,11 +51,6 @@ export type SystemView = {
   links: readonly { path: string; target: string }[];
   files: readonly Found[];
   networkFiles: readonly Found[];
-  /**
-   * SECURITY: bubblewrap leaves /proc/sys open where its own check is denied, so the uid of root, capabilities or not,
-   * could set kernel.core_pattern and run a program outside; pinned by "a box of root cannot change a kernel setting".
-   */
-  procReadOnly: boolean;
   procMasked: readonly string[];
   /** For boxes without a policy. */
   kernelReadOnly: readonly string[];
@@ -79,7 +74,6 @@ export function systemView(): SystemView {
     ],
     files: etc.filter((file) => !isInSystem(file)),
     networkFiles: found(ETC_NETWORK),
-    procReadOnly: isRoot,
     procMasked: [...PROC_MASKED, ...(isRoot ? PROC_ROOTS_MASKED : [])].filter((path) => existsSync(path)),
     kernelReadOnly: (isRoot ? KERNEL_READ_ONLY : []).filter((path) => existsSync(path)),
   };
