@@ -302,8 +302,18 @@ test("a changed file is put right at the approved commit, though a wider version
     message: expect.stringContaining("changed files were put back"),
     details: { put_back: ["bin/agent", MANIFEST] },
   });
+  const onRecord = auditRows(home, "agent.build_failed").filter(({ subject }) => subject === id);
+  expect(onRecord.at(-1)).toMatchObject({
+    metadata: { code: "build.plan_changed", put_back: ["bin/agent", MANIFEST] },
+  });
   expect(await home.json(plan)).toMatchObject({ put_back: [], put_back_count: 0 });
   expect(await home.json(next.split(" ").slice(1))).toMatchObject({ put_back: [], put_back_count: 0 });
+  writeFileSync(join(home.sourceOf(id), MANIFEST), "{");
+  for (const argv of [plan, ["agents", "build", id, "--yes"]])
+    expect((await home.fails(argv)).error).toMatchObject({
+      code: "manifest.invalid_json",
+      next_step: expect.stringContaining(`opensentience agents install ${id}`),
+    });
 });
 
 test("a changed file of an agent that is not approved leads to its build before any approval", async () => {

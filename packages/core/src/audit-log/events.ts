@@ -129,7 +129,7 @@ export const AUDIT_EVENTS = {
   "agent.build_failed": {
     severity: "warn",
     meaning: "A build failed.",
-    metadata: ["commit", "step", "code", "message", "exit_code", "hosts", "duration_ms", BOUNDARY],
+    metadata: ["commit", "step", "code", "message", "exit_code", "put_back", "hosts", "duration_ms", BOUNDARY],
   },
   "agent.enable_requested": {
     severity: "info",

@@ -98,6 +98,29 @@ export function recordFailure(
   });
 }
 
+/** A build that put files back and went no further: what somebody had changed is on record all the same. */
+export function recordPutBack(
+  { audit }: Deps,
+  agent: AgentRecord,
+  putBack: string[],
+  refused: CoreError,
+  act: Act,
+): void {
+  audit.record({
+    type: "agent.build_failed",
+    act,
+    subject: { type: "agent", id: agent.agentId },
+    outcome: "failed",
+    metadata: {
+      commit: agent.commit,
+      code: refused.code,
+      message: refused.message,
+      put_back: putBack.slice(0, 20),
+      trust_boundary: TRUST_BOUNDARY,
+    },
+  });
+}
+
 /** What the fetch phase connected to. */
 function reached(hosts: Set<string>): string[] | undefined {
   return hosts.size === 0 ? undefined : [...hosts].slice(0, MAX_HOSTS);

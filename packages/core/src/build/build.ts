@@ -33,11 +33,19 @@ import type { SandboxProbe } from "../sandbox/sandbox.ts";
 import { diffTrees, hashTree, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
-import { recordBuilt, recordFailure, recordStart } from "./build-record.ts";
+import { recordBuilt, recordFailure, recordPutBack, recordStart } from "./build-record.ts";
 import { recordedPlan } from "./plan-record.ts";
 import { changedSince, NOTHING, type PutBack, wholeList } from "./put-back.ts";
 import { runStep, type BuildEgress } from "./step.ts";
-import { planChanged, refuseChangeableLinks, refuseOver, unreadable, unreadableTree, type Span } from "./verdict.ts";
+import {
+  planChanged,
+  refuseChangeableLinks,
+  refuseOver,
+  unreadable,
+  unreadablePlan,
+  unreadableTree,
+  type Span,
+} from "./verdict.ts";
 
 export type BuildDeps = {
   audit: AuditLog;
@@ -91,8 +99,10 @@ export class Build {
   /** The plan, recorded as shown, and what would be put back first. Throws agent.not_found, install.not_installed, manifest.*. */
   async plan(agentId: string, act: Act): Promise<BuildPlanJson> {
     const agent = this.#installed(agentId);
-    const { steps, digest } = await this.#plan(agent);
     const { names, count } = await this.#wouldPutBack(agent);
+    const { steps, digest } = await this.#plan(agent).catch((error: unknown) => {
+      throw count === 0 ? error : unreadablePlan(agent, error);
+    });
     this.#deps.audit.record({
       type: "agent.build_plan_shown",
       act,
@@ -118,7 +128,11 @@ export class Build {
       const putBack = await this.#startFromCommit(agent, span);
       const { steps, digest } = await this.#plan(agent);
       // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
-      if (options.expectedPlan !== undefined && options.expectedPlan !== digest) throw planChanged(agentId, putBack);
+      if (options.expectedPlan !== undefined && options.expectedPlan !== digest) {
+        const refused = planChanged(agentId, putBack);
+        if (putBack.count > 0) recordPutBack(this.#deps, agent, putBack.names, refused, act);
+        throw refused;
+      }
       const causationId = recordStart(this.#deps, agent, steps, putBack.names, act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };

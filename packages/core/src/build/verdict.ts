@@ -1,6 +1,6 @@
 /** What a build is refused for besides its steps: its time, and what it left. */
 import { CoreError } from "@opensentience/protocol";
-import type { AgentRecord } from "../catalog/catalog.ts";
+import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { changeableLinks, type TreeEntry } from "../tree/tree.ts";
 import type { PutBack } from "./put-back.ts";
 
@@ -25,6 +25,16 @@ export function planChanged(agentId: string, { names, count }: PutBack): CoreErr
   return new CoreError("build.plan_changed", `${why}the plan is no longer the one that was shown; look at it again`, {
     ...(count === 0 ? {} : { details: { put_back: names.slice(0, 20) } }),
     nextStep: `opensentience agents build ${agentId} --plan`,
+  });
+}
+
+/** A manifest that somebody changed and that nobody can read has no plan; the commit's own is there with an install. */
+export function unreadablePlan(agent: AgentRecord, error: unknown): unknown {
+  if (!(error instanceof CoreError) || !error.code.startsWith("manifest.")) return error;
+  return new CoreError(error.code, error.message, {
+    details: error.details,
+    nextStep: reinstallCommand(agent),
+    cause: error,
   });
 }
 
