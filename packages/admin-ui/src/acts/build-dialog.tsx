@@ -1,4 +1,3 @@
-import { Dialog } from "@base-ui/react/dialog";
 import { type BuildPlanJson, commandText } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
@@ -8,12 +7,12 @@ import { planQuery } from "../api/queries.ts";
 import type { ResponseOf } from "../api/routes.ts";
 import { Badge } from "../ui/badge.tsx";
 import { Breakable } from "../ui/breakable.tsx";
-import { Button } from "../ui/button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { counted } from "../ui/time.tsx";
 import { ActDialog } from "./act-dialog.tsx";
 import { type ActProps, useAfterAct } from "./agent-act.ts";
+import { ReportDialog } from "./report-dialog.tsx";
 
 /** Shows exactly the plan that is then built: Core refuses when it is no longer this one. */
 export function BuildDialog({ agent, onClose }: ActProps) {
@@ -76,31 +75,16 @@ const SHOWN_FILES = 50;
 
 type ReportProps = { agentId: string; files: PutBack; onClose: () => void };
 
-/** Somebody had changed them: whoever repairs an agent wants to know what, for longer than a passing word. */
+/** Somebody had changed them: whoever repairs an agent wants to know what. */
 function BuiltReport({ agentId, files, onClose }: ReportProps) {
   return (
-    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
-      <Dialog.Portal>
-        <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="dialog">
-          <Dialog.Title className="dialog-title">
-            <Breakable text={`Built ${agentId}`} />
-          </Dialog.Title>
-          <Dialog.Description className="dialog-lead">
-            These files were not those of the installed commit any more. They were put back before the build; what
-            somebody had added was taken away.
-          </Dialog.Description>
-          <div className="dialog-body">
-            <FileList title="Put back" files={files} />
-          </div>
-          <div className="dialog-buttons">
-            <Button kind="primary" onClick={onClose}>
-              Close
-            </Button>
-          </div>
-        </Dialog.Popup>
-      </Dialog.Portal>
-    </Dialog.Root>
+    <ReportDialog
+      title={<Breakable text={`Built ${agentId}`} />}
+      lead="These files were not those of the installed commit any more. They were put back before the build; what somebody had added was taken away."
+      onClose={onClose}
+    >
+      <FileList title="Put back" files={files} />
+    </ReportDialog>
   );
 }
 

@@ -1,13 +1,12 @@
-import { Dialog } from "@base-ui/react/dialog";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { callWithProgress } from "../api/client.ts";
 import type { ResponseOf } from "../api/routes.ts";
-import { Button } from "../ui/button.tsx";
 import { TextField } from "../ui/field.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { counted } from "../ui/time.tsx";
 import { ActDialog } from "./act-dialog.tsx";
+import { ReportDialog } from "./report-dialog.tsx";
 
 type Report = ResponseOf<"scan">;
 
@@ -53,36 +52,24 @@ function summary(report: Report): string {
 
 function ScanReport({ report, onClose }: { report: Report; onClose: () => void }) {
   return (
-    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && onClose()}>
-      <Dialog.Portal>
-        <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="dialog">
-          <Dialog.Title className="dialog-title">What the scan found</Dialog.Title>
-          <Dialog.Description className="dialog-lead">
-            {summary(report)}, in {Math.round(report.duration_ms)} ms.
-          </Dialog.Description>
-          <div className="dialog-body">
-            {report.rejected.length > 0 && (
-              <Findings
-                title="Not taken"
-                rows={report.rejected.map(({ path, message, code }) => [path, `${message} (${code})`])}
-              />
-            )}
-            {report.duplicates.length > 0 && (
-              <Findings
-                title="Copies of the same agent"
-                rows={report.duplicates.map(({ path, kept }) => [path, `kept ${kept}`])}
-              />
-            )}
-          </div>
-          <div className="dialog-buttons">
-            <Button kind="primary" onClick={onClose}>
-              Close
-            </Button>
-          </div>
-        </Dialog.Popup>
-      </Dialog.Portal>
-    </Dialog.Root>
+    <ReportDialog
+      title="What the scan found"
+      lead={`${summary(report)}, in ${Math.round(report.duration_ms)} ms.`}
+      onClose={onClose}
+    >
+      {report.rejected.length > 0 && (
+        <Findings
+          title="Not taken"
+          rows={report.rejected.map(({ path, message, code }) => [path, `${message} (${code})`])}
+        />
+      )}
+      {report.duplicates.length > 0 && (
+        <Findings
+          title="Copies of the same agent"
+          rows={report.duplicates.map(({ path, kept }) => [path, `kept ${kept}`])}
+        />
+      )}
+    </ReportDialog>
   );
 }
 

@@ -7,8 +7,9 @@ import { recordedPlan } from "./plan-record.ts";
 
 type Deps = { audit: AuditLog; catalog: Catalog; redactor: Redactor };
 
-/** Of the hosts that are recorded. */
+/** Of the hosts, and of the names of files put back, that are recorded. */
 const MAX_HOSTS = 50;
+const MAX_NAMES = 20;
 
 export function recordBuilt(
   { audit, catalog, redactor }: Deps,
@@ -58,7 +59,7 @@ export function recordStart(
       metadata: {
         commit: agent.commit,
         ...recordedPlan(steps, redactor),
-        put_back: putBack.length === 0 ? undefined : putBack.slice(0, 20),
+        put_back: putBack.length === 0 ? undefined : putBack.slice(0, MAX_NAMES),
         trust_boundary: TRUST_BOUNDARY,
       },
     });
@@ -115,7 +116,7 @@ export function recordPutBack(
       commit: agent.commit,
       code: refused.code,
       message: refused.message,
-      put_back: putBack.slice(0, 20),
+      put_back: putBack.slice(0, MAX_NAMES),
       trust_boundary: TRUST_BOUNDARY,
     },
   });

@@ -30,12 +30,12 @@ import {
 } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
-import { diffTrees, hashTree, saveEntries, type TreeEntry } from "../tree/tree.ts";
+import { diffTrees, hashTree, saveEntries, loadEntries, type TreeEntry } from "../tree/tree.ts";
 import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
 import { recordBuilt, recordFailure, recordPutBack, recordStart } from "./build-record.ts";
 import { recordedPlan } from "./plan-record.ts";
-import { changedSince, NOTHING, type PutBack, wholeList } from "./put-back.ts";
+import { changedSince, NOTHING, type PutBack } from "./put-back.ts";
 import { runStep, type BuildEgress } from "./step.ts";
 import {
   planChanged,
@@ -219,7 +219,7 @@ export class Build {
 
   /** The list of the commit's files, when it is the one that was installed. */
   #tracked(agent: AgentRecord): Promise<TreeEntry[] | undefined> {
-    return wholeList(this.#filesOf(agent).trackedEntries, agent.treeHash);
+    return loadEntries(this.#filesOf(agent).trackedEntries, agent.treeHash);
   }
 
   #filesOf({ agentId }: AgentRecord): ReturnType<BuildDeps["folders"]["agent"]> {

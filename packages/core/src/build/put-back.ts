@@ -1,6 +1,6 @@
 /** What a build undoes before it begins: the files that are neither the commit's nor the last good build's. */
 import type { AgentRecord } from "../catalog/catalog.ts";
-import { diffTrees, hashEntries, loadEntries, type TreeEntry } from "../tree/tree.ts";
+import { diffTrees, loadEntries, type TreeEntry } from "../tree/tree.ts";
 
 /** The first of them by name, sorted as the tree is; `count` is of all. */
 export type PutBack = { names: string[]; count: number };
@@ -21,15 +21,9 @@ export async function changedSince(
   if (tracked !== undefined && found.hash === agent.treeHash) return NOTHING;
   if (isBuilt && found.hash === agent.builtTreeHash) return NOTHING;
   // What the last build made, when it ended well, was not put there by anybody else.
-  const built = isBuilt ? await wholeList(builtEntries, agent.builtTreeHash) : undefined;
+  const built = isBuilt ? await loadEntries(builtEntries, agent.builtTreeHash) : undefined;
   const { added, removed, changed } = diffTrees(built ?? tracked ?? [], found.entries);
   const all = [...added, ...removed, ...changed];
   const names = all.length <= MAX_NAMES ? all : [...all.slice(0, MAX_NAMES), `… and ${all.length - MAX_NAMES} more`];
   return { names, count: all.length };
-}
-
-/** A kept list of files, when it is the one that `hash` is of: by itself it proves nothing. */
-export async function wholeList(path: string, hash: string | null): Promise<TreeEntry[] | undefined> {
-  const entries = await loadEntries(path);
-  return entries !== undefined && hashEntries(entries) === hash ? entries : undefined;
 }

@@ -8,7 +8,7 @@ import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { removeTemporaries } from "../host/private-file.ts";
-import { hashEntries, hashTree, loadEntries } from "../tree/tree.ts";
+import { hashTree, loadEntries } from "../tree/tree.ts";
 import { DATA_INTENT } from "./leftovers.ts";
 import { moveAllButData } from "./lifecycle.ts";
 import { finishRestore } from "./restore.ts";
@@ -177,9 +177,8 @@ function wasRecorded({ catalog, audit }: Deps, agentId: string, journal: Journal
 /** Without the word of a journal: the tree that the database knows stands where it belongs. */
 async function isWhole({ catalog, folders }: Deps, agentId: string): Promise<boolean> {
   const own = folders.agent(agentId);
-  const entries = await loadEntries(own.trackedEntries);
-  const expected = catalog.find(agentId)?.treeHash;
-  return existsSync(own.source) && entries !== undefined && hashEntries(entries) === expected;
+  const entries = await loadEntries(own.trackedEntries, catalog.find(agentId)?.treeHash ?? null);
+  return existsSync(own.source) && entries !== undefined;
 }
 
 /** A removal that was cut short left a row without its folder. A source alone that is missing comes back with a build. */

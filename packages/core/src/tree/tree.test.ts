@@ -245,9 +245,10 @@ describe("lists of entries", () => {
   test("are kept privately and not believed when damaged", async () => {
     const path = join(folder, "entries.json");
     const entries = [entry("a", "1"), entry("b", "2", "symlink")];
-    expect(await loadEntries(path)).toBeUndefined();
+    expect(await loadEntries(path, hashEntries(entries))).toBeUndefined();
     await saveEntries(path, entries);
-    expect(await loadEntries(path)).toEqual(entries);
+    expect(await loadEntries(path, hashEntries(entries))).toEqual(entries);
+    for (const other of [hashEntries([]), null]) expect(await loadEntries(path, other)).toBeUndefined();
     expect(statSync(path).mode & 0o7777).toBe(0o600);
     const text = readFileSync(path, "utf8");
     for (const damaged of [
@@ -258,7 +259,7 @@ describe("lists of entries", () => {
       '{"version":1,"entries":[1]}',
     ]) {
       writeFileSync(path, damaged);
-      expect(await loadEntries(path)).toBeUndefined();
+      expect(await loadEntries(path, hashEntries(entries))).toBeUndefined();
     }
   });
 });

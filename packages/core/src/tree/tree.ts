@@ -140,17 +140,20 @@ export async function saveEntries(path: string, entries: readonly TreeEntry[]): 
   await writePrivateFile(path, JSON.stringify({ version: 1, hash: hashEntries(entries), entries }));
 }
 
-/** The list that `saveEntries` wrote, or undefined when it is missing, damaged or of another version: no trust then. */
-export async function loadEntries(path: string): Promise<TreeEntry[] | undefined> {
+/**
+ * The list that `saveEntries` wrote, when it is the one that `hash` is of: by itself it proves nothing. Undefined also when
+ * it is missing, damaged or of another version.
+ */
+export async function loadEntries(path: string, hash: string | null): Promise<TreeEntry[] | undefined> {
   let stored: { version?: unknown; hash?: unknown; entries?: unknown } | null;
   try {
     stored = JSON.parse(readPrivateFile(path, MAX_LIST_BYTES)) as typeof stored;
   } catch {
     return undefined;
   }
-  if (stored?.version !== 1 || !Array.isArray(stored.entries)) return undefined;
+  if (stored?.version !== 1 || stored.hash !== hash || !Array.isArray(stored.entries)) return undefined;
   const entries = stored.entries as unknown[];
-  return entries.every(isTreeEntry) && hashEntries(entries) === stored.hash ? entries : undefined;
+  return entries.every(isTreeEntry) && hashEntries(entries) === hash ? entries : undefined;
 }
 
 function isUnchanged(cached: CachedEntry, entry: FoundEntry): boolean {
