@@ -8,9 +8,9 @@ async function untilAsleep(poll: BusyPoll): Promise<void> {
 
 /** Whether it stays awake for what is sent now; over when it is asleep. */
 async function wakes(poll: BusyPoll, isAnswered: boolean): Promise<boolean> {
-  poll.sent();
+  poll.called();
   const { isAwake } = poll;
-  if (isAnswered) poll.received();
+  if (isAnswered) poll.answered();
   await untilAsleep(poll);
   return isAwake;
 }
@@ -47,9 +47,9 @@ test("each time in vain more is left out, and the first answer makes up for it",
   expect(await wakesInARow(poll, 3, true)).toEqual([true, true, true]);
 });
 
-test("an agent that says much by itself keeps nobody awake", () => {
+test("only a call keeps it awake", () => {
   const poll = new BusyPoll(2);
-  poll.received();
+  poll.answered();
   expect(poll.isAwake).toBe(false);
 });
 

@@ -1,11 +1,14 @@
 /**
- * Stays awake for a moment after an agent was spoken to.
+ * Keeps the event loop turning for a moment after a call was sent to an agent, and after its result.
  *
  * A processor that sleeps takes 30 to 80 µs to read what comes, and as long again until its caches are warm: more than a
- * whole call costs Core. Most tools answer at once, so the event loop is kept turning (it looks at its sockets in each
- * turn, and everything else has its turn as always) for AWAKE_MS after each message to or from an agent, as Linux does it
- * for sockets (`net.core.busy_poll`) and guests (`guest_halt_poll_ns`). Where nothing came in that time it was in vain: the
- * next one, then the next two, four, … up to MOST_SKIPPED are left out. So a slow tool costs next to nothing.
+ * whole call costs Core. Most tools answer at once, and who calls one calls another; so Core looks at its sockets again and
+ * again for AWAKE_MS, and everything else has its turn as always. Linux does it for sockets (`net.core.busy_poll`) and for
+ * guests (`guest_halt_poll_ns`). Where no result came in that time it was in vain: the next call, then the next two, four, …
+ * up to MOST_SKIPPED go without. So a slow tool costs next to nothing.
+ *
+ * SECURITY: what an agent sends by itself keeps nobody awake, only calls that were let through, of which there are
+ * `runtime.calls_per_minute` at most. Pinned by "only a call keeps it awake".
  */
 import { availableParallelism } from "node:os";
 
@@ -31,8 +34,8 @@ export class BusyPoll {
     return this.#isAwake;
   }
 
-  /** Something was said to an agent. */
-  sent(): void {
+  /** A call was sent to an agent. */
+  called(): void {
     if (this.#isAwake) return this.#extend();
     if (!this.#isUseful) return;
     if (this.#skipped > 0) {
@@ -45,8 +48,8 @@ export class BusyPoll {
     setImmediate(this.#turn);
   }
 
-  /** Something came from an agent. */
-  received(): void {
+  /** The result of a call came. */
+  answered(): void {
     if (!this.#isAwake) return;
     this.#hasHelped = true;
     this.#extend();

@@ -9,7 +9,6 @@
  */
 import type { Socket } from "node:net";
 import { FrameDecoder, toCoreError, type CoreError } from "@opensentience/protocol";
-import { BusyPoll } from "./busy-poll.ts";
 
 /** How long a frame that has begun may take to be whole, in ms. */
 const FRAME_MS = 10_000;
@@ -34,9 +33,6 @@ export type ConnectionHandlers = {
   /** Once, whoever closed; `why` is null when the agent did. */
   onClosed: (why: string | null) => void;
 };
-
-/** One event loop, one of them. */
-const busyPoll = new BusyPoll();
 
 export class Connection {
   readonly #socket: Socket;
@@ -74,7 +70,6 @@ export class Connection {
     this.#frames = [];
     this.#frameBytes = 0;
     if (first === undefined || this.#isEnded) return;
-    busyPoll.sent();
     if (this.#socket.write(others.length === 0 ? first : Buffer.concat([first, ...others]))) return;
     if (this.#socket.writableLength > MAX_QUEUED_BYTES) this.destroy("it does not read its socket");
     else this.#drainTimer ??= setTimeout(() => this.destroy("it does not read its socket"), DRAIN_MS);
@@ -136,7 +131,6 @@ export class Connection {
   #read(chunk: Uint8Array): void {
     // SECURITY: each piece behind a broken frame would be refused and recorded once more. Pinned by "frame.flood_behind".
     if (this.#isEnded) return;
-    busyPoll.received();
     this.#bodies = this.#decoder.push(chunk);
     this.#handle(this.#bodies);
   }

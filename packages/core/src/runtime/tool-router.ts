@@ -18,6 +18,7 @@ import {
   type WireError,
 } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import { BusyPoll } from "./busy-poll.ts";
 import { Call, type Deadlines, type Outcome, type Result, type Stream } from "./call.ts";
 import { CallCounts } from "./call-counts.ts";
 import { CallGate } from "./call-limits.ts";
@@ -59,6 +60,7 @@ export class ToolRouter {
   readonly #deps: RouterDeps;
   readonly #calls = new Map<string, { call: Call; agentId: string; request: CallRequest }>();
   readonly #ended = new EndedCalls();
+  readonly #busyPoll = new BusyPoll();
   readonly #outcomes = new RecordedOutcomes<CallAnswer>(({ output }) => 200 + (output?.length ?? 0));
   readonly counts: CallCounts = new CallCounts();
   #onIdle: () => void = () => {};
@@ -99,8 +101,10 @@ export class ToolRouter {
   deliverResult(session: Session, result: Parameters<Call["result"]>[0]): void {
     const entry = this.#calls.get(result.payload.call_id);
     // SECURITY: an agent answers its own calls only. Pinned by "an agent cannot answer another's call".
-    if (entry?.agentId === session.run.agentId) entry.call.result(result);
-    else this.#stray(session, result, entry?.agentId);
+    if (entry?.agentId === session.run.agentId) {
+      this.#busyPoll.answered();
+      entry.call.result(result);
+    } else this.#stray(session, result, entry?.agentId);
   }
 
   /** Of a call that is not under way with that session; `owner`: the agent that works on it. */
@@ -250,6 +254,7 @@ export class ToolRouter {
     );
     this.#calls.set(callId, { call, agentId, request });
     request.caller.onGone(() => call.cancel(CALLER_GONE.message));
+    this.#busyPoll.called();
     try {
       session.send(
         "core.tool.call",
