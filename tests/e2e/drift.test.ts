@@ -11,6 +11,7 @@ const AGENT = "com.example.moved";
 const READ = "filesystem:read:/proc/meminfo";
 const WIDE = "filesystem:read:/proc/**";
 const DECLINED = "network:egress:example.com:443";
+const PLANTED = { steps: [{ phase: "compile", argv: ["true"] }] };
 const FRESH = "network:egress:example.org:443";
 
 describe.skipIf(!hasChromium)("an agent that drifted", () => {
@@ -96,10 +97,12 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     const approve = page.getByRole("button", { name: /^Approve \d of 1$/ });
     await approve.waitFor();
     writeFileSync(join(home.sourceOf(fresh), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
-    writeFileSync(join(home.sourceOf(fresh), MANIFEST), manifestText(fresh, { permissions: [READ], name: "Other" }));
+    writeFileSync(join(home.sourceOf(fresh), MANIFEST), manifestText(fresh, { permissions: [READ], build: PLANTED }));
     await approve.click();
     const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved while its files are not those" });
     await notice.waitFor();
+    const foreign = page.getByText("was changed on this machine: it is not the one of commit");
+    await foreign.waitFor();
     expect(await approve.isDisabled()).toBe(true);
     // It stands apart from the edges of its card.
     const [inner, outer] = [await notice.boundingBox(), await page.locator(".card", { has: notice }).boundingBox()];
@@ -116,6 +119,20 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await page.locator(".note").getByText(`Built ${fresh}`, { exact: true }).waitFor();
     await notice.waitFor({ state: "detached" });
     expect(await approve.isDisabled()).toBe(false);
+    expect(await foreign.count()).toBe(0);
+  });
+
+  test("by a manifest that cannot be read leads to the install that brings the commit's own", async () => {
+    const broken = "com.example.broken";
+    await smallAgentAt(home, broken, "enabled", { permissions: [READ] });
+    writeFileSync(join(home.sourceOf(broken), MANIFEST), "{");
+    await goTo(page, `/agents/${broken}/permissions`);
+    const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved" });
+    await notice.getByText("Install puts them back.").waitFor();
+    expect(await page.getByRole("button", { name: "Review change" }).count()).toBe(0);
+    await notice.getByRole("button", { name: "Install", exact: true }).click();
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Escape");
   });
 
   test("while it runs is stopped first", async () => {
@@ -124,7 +141,7 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     writeFileSync(join(home.sourceOf(runs), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
     await goTo(page, `/agents/${runs}/permissions`);
     const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved" });
-    await notice.getByText("A build puts them back, once it is stopped.").waitFor();
+    await notice.getByText("They can be put back once it is stopped.").waitFor();
     await notice.getByRole("button", { name: `Stop ${runs}` }).click();
     await notice.getByRole("button", { name: "Build", exact: true }).waitFor();
     expect(await notice.getByRole("button", { name: `Stop ${runs}` }).count()).toBe(0);

@@ -152,6 +152,7 @@ test("the list marks an agent that drifted, and one that runs is advised to stop
   const { stdout, stderr } = await home.cli(["agents", "list"]);
   expect(stdout).toMatch(new RegExp(`^${id} +1\\.0\\.0 +running, drifted +Small$`, "m"));
   expect(stdout).toMatch(new RegExp(`^${still} +1\\.0\\.0 +running +Small$`, "m"));
+  // Of those that drifted the first one's: here an agent of an earlier test.
   expect(stderr).toContain("next: opensentience agents diff com.example.");
   const { drift } = await home.json<{ drift: DriftJson }>(["agents", "diff", id]);
   expect(drift.next_step).toBe(`opensentience agents stop ${id}`);
@@ -292,7 +293,8 @@ test("a changed file is put right at the approved commit, though a wider version
   expect(stdout).toMatch(/^put back 11 changed files: planted-0.*, planted-\S+ and 1 more\nbuilt\n/);
   expect(stdout).not.toContain("\u001b");
   writeFileSync(join(home.sourceOf(id), "bin/agent"), "");
-  writeFileSync(join(home.sourceOf(id), MANIFEST), manifestText(id, { name: "Other" }));
+  const build = { steps: [{ phase: "compile", argv: ["touch", "planted"] }] };
+  writeFileSync(join(home.sourceOf(id), MANIFEST), manifestText(id, { name: "Other", build }));
   const plan = ["agents", "build", id, "--plan"];
   expect(await home.json(plan)).toMatchObject({ put_back: ["bin/agent", MANIFEST], put_back_count: 2 });
   // The plan that was shown is that of the manifest as somebody changed it.

@@ -118,7 +118,14 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
     (changes: Record<string, unknown>) =>
     (source: string, id: string): void =>
       writeFileSync(join(source, MANIFEST), manifestText(id, { permissions: REQUESTED, ...changes }));
-  const cases: { what: string; layers: string[]; isTampered: boolean; move: (source: string, id: string) => void }[] = [
+  type Case = {
+    what: string;
+    layers: string[];
+    isTampered: boolean;
+    mend?: string;
+    move: (source: string, id: string) => void;
+  };
+  const cases: Case[] = [
     { what: "its manifest", layers: ["manifest"], isTampered: false, move: edit({ description: "Stays longer." }) },
     {
       what: "its permissions",
@@ -160,16 +167,17 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
       what: "a manifest that cannot be read any more",
       layers: ["manifest"],
       isTampered: false,
+      mend: "install",
       move: (source) => writeFileSync(join(source, MANIFEST), "{"),
     },
   ];
 
   test.each(cases.map((one, index) => ({ ...one, id: `com.example.drift${index}` })))(
     "$what",
-    async ({ id, layers, isTampered, move }) => {
+    async ({ id, layers, isTampered, mend = isTampered ? "build" : "diff", move }) => {
       await smallAgentAt(home, id, "enabled", { permissions: REQUESTED }, { "notes.txt": "notes\n" });
       move(home.sourceOf(id), id);
-      const next = isTampered ? `opensentience agents build ${id}` : `opensentience agents diff ${id}`;
+      const next = `opensentience agents ${mend} ${id}${mend === "install" ? " --allow-local" : ""}`;
       for (const verb of ["run", "restart"]) {
         const error = await refuse(home, ["agents", verb, id], {
           code: "enablement.drifted",
@@ -185,7 +193,7 @@ describe("a run is refused when what was approved has moved, layer by layer:", (
         items: expect.not.arrayContaining([expect.objectContaining({ agent_id: id })]),
       });
       const shown = await typeNextStep(home, next);
-      for (const layer of isTampered ? [] : layers) expect(shown).toContain(layer);
+      for (const layer of mend === "diff" ? layers : []) expect(shown).toContain(layer);
       if (!isTampered) return;
       // Approving cannot make other files those of the commit; the repository's own files run without a new approval.
       expect(shown).toMatch(/put back 1 changed file: /);

@@ -141,8 +141,9 @@ export const agentDetailJson = agentJson.extend({
   drift: driftJson.nullable(),
   run: runJson.nullable(),
   repair_step: nullableText.describe(
-    "the command that makes the installed files those of their commit again; null where they are. Until then nothing can be approved",
+    "the command that comes before any review: it puts back files that are not the commit's, or a manifest that cannot be read; null where nothing is to be put back",
   ),
+  manifest_changed: z.boolean().describe("on this machine: it is not the manifest of the installed commit"),
   held: z.string().describe("how a run is held on this machine, one sentence"),
   unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
 });

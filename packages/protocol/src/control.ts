@@ -13,6 +13,7 @@
  */
 import { z } from "zod";
 import { LIVE_ROUTES } from "./control-live.ts";
+import { agentDiffJson } from "./control-diff.ts";
 import {
   agentDetailJson,
   builtAgentJson,
@@ -24,7 +25,6 @@ import {
   cloudEventJson,
   coreStatusJson,
   doctorJson,
-  driftJson,
   logRecordJson,
   psItemJson,
   runJson,
@@ -198,7 +198,7 @@ export const CONTROL_ROUTES = {
     path: "/agents/{agent_id}/diff",
     summary: "What moved since the approval",
     params: agentParams,
-    response: z.object({ drift: driftJson.nullable() }),
+    response: agentDiffJson,
   },
   run_agent: {
     method: "post",

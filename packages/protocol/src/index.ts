@@ -1,4 +1,5 @@
 export * from "./audit-why.ts";
+export * from "./control-diff.ts";
 export * from "./control-events.ts";
 export * from "./control-shapes.ts";
 export * from "./control.ts";
@@ -9,6 +10,7 @@ export * from "./errors.ts";
 export * from "./hidden-characters.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
+export * from "./manifest-notice.ts";
 export * from "./permissions.ts";
 export * from "./restart-notice.ts";
 export * from "./run-environment.ts";

@@ -117,7 +117,7 @@ function ChangedFiles({ id, agent, repair, onAct }: ChangedProps) {
       <Icon name="alert" />
       <span id={id}>
         Nothing can be approved while its files are not those of the installed commit.{" "}
-        {isRunning ? "A build puts them back, once it is stopped." : next !== null && "A build puts them back."}
+        {isRunning ? "They can be put back once it is stopped." : next !== null && `${next.label} puts them back.`}
       </span>
       {isRunning && <StopButton agentId={agent.agent_id} labelled small />}
       {next !== null && "act" in next && (

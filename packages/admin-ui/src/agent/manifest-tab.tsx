@@ -7,6 +7,7 @@ import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { counted } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
+import { ForeignManifest } from "./foreign-manifest.tsx";
 
 /** The file itself, and beside it what Core read in it: what is reviewed and approved. */
 export function ManifestTab({ agent }: { agent: Agent }) {
@@ -15,6 +16,7 @@ export function ManifestTab({ agent }: { agent: Agent }) {
   const shown = { id, name, version, description, entrypoint, permissions, capabilities, keywords };
   return (
     <div className="stack">
+      <ForeignManifest agent={agent} />
       {agent.unknown_fields.length > 0 && (
         <div className="notice notice-warn">
           <span>

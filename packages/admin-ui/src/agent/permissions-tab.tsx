@@ -6,6 +6,7 @@ import { fullTime, useNow, duration } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
 import { ApproveForm } from "./approve-form.tsx";
 import { DriftView } from "./drift-view.tsx";
+import { ForeignManifest } from "./foreign-manifest.tsx";
 import { PermissionRow } from "./permission-row.tsx";
 import { standingOf } from "./permission-standing.ts";
 
@@ -30,6 +31,7 @@ export function PermissionsTab({ agent, onAct }: { agent: Agent; onAct: (act: Ag
   return (
     <div className="stack">
       <Standing agent={agent} />
+      <ForeignManifest agent={agent} />
       {agent.drift !== null && <DriftView drift={agent.drift} />}
       <section className="card card-flush" aria-labelledby="asks">
         <div className="card-head">

@@ -1,6 +1,6 @@
 /** What a build is refused for besides its steps: its time, and what it left. */
 import { CoreError } from "@opensentience/protocol";
-import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { manifestRepairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { changeableLinks, type TreeEntry } from "../tree/tree.ts";
 import type { PutBack } from "./put-back.ts";
 
@@ -33,7 +33,7 @@ export function unreadablePlan(agent: AgentRecord, error: unknown): unknown {
   if (!(error instanceof CoreError) || !error.code.startsWith("manifest.")) return error;
   return new CoreError(error.code, error.message, {
     details: error.details,
-    nextStep: reinstallCommand(agent),
+    nextStep: manifestRepairCommand(agent),
     cause: error,
   });
 }

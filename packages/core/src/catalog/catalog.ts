@@ -312,6 +312,11 @@ export function repairCommand(agent: AgentRecord): string {
   return agent.commit === null ? reinstallCommand(agent) : `opensentience agents build ${agent.agentId}`;
 }
 
+/** Of an agent whose manifest is broken or gone: no build can be planned without it, and an install brings the commit's own. */
+export function manifestRepairCommand(agent: AgentRecord): string {
+  return agent.status === "running" ? repairCommand(agent) : reinstallCommand(agent);
+}
+
 /** Another copy of an installed agent never changes what the catalog says about the installed one. */
 function judge(kept: Sighting, known: AgentRecord | undefined): "new" | "updated" | "unchanged" {
   if (known === undefined) return "new";

@@ -1,6 +1,7 @@
 /** Agents, approvals and drift as text for people. Pure; everything an agent chose is made safe by `Style`. */
 import type {
   AgentDetailJson,
+  AgentDiffJson,
   AgentJson,
   AuditEventJson,
   DriftJson,
@@ -8,7 +9,7 @@ import type {
   PsItemJson,
   ToolJson,
 } from "@opensentience/protocol";
-import { restartNotice } from "@opensentience/protocol";
+import { manifestNotice, restartNotice } from "@opensentience/protocol";
 import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
@@ -63,6 +64,7 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
     ["status", statusCell(agent.status)],
     ["commit", agent.source_commit === null ? null : shortHash(agent.source_commit)],
     ["build", buildText(agent)],
+    ["manifest", manifestCell(agent)],
     [
       "approval",
       agent.approval === null
@@ -71,6 +73,19 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
     ],
     ["pending", pendingText(agent)],
   ]);
+}
+
+/** What stands against the approval, or that there is none to stand against. */
+export function diffText(style: Style, diff: AgentDiffJson): string {
+  const notice = manifestNotice(diff);
+  const isSame = diff.approval?.status === "active" && diff.drift === null;
+  const changed = isSame ? "  nothing changed since the approval" : changes(style, diff);
+  return [...(notice === null ? [] : [`  ${style.paint("red", notice)}`]), changed].join("\n");
+}
+
+function manifestCell(agent: AgentDetailJson): Cell | null {
+  const notice = manifestNotice(agent);
+  return notice === null ? null : { text: notice, color: "red" };
 }
 
 function movedText({ drift, repair_step: repair }: AgentDetailJson): string {
@@ -103,8 +118,14 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["build", buildText(agent)],
       ["source", sourceText(agent)],
       ["manifest", agent.manifest_path === null ? null : `${agent.manifest_path} (${shortHash(agent.manifest_hash)})`],
+      ["changed", manifestCell(agent)],
       ["installed in", agent.install_path],
-      ["files", agent.repair_step === null ? null : { text: "not those of the installed commit", color: "red" }],
+      [
+        "files",
+        agent.repair_step === null || agent.source_commit === null
+          ? null
+          : { text: "not those of the installed commit", color: "red" },
+      ],
       ["found in", agent.discovered_path],
       [
         "missing since",
@@ -211,7 +232,7 @@ function hasDone(style: Style, { runs, events }: AgentHistory): string {
   return parts.join("\n\n");
 }
 
-function changes(style: Style, agent: AgentDetailJson): string {
+function changes(style: Style, agent: Pick<AgentDiffJson, "approval" | "drift">): string {
   if (agent.approval === null) return "  it has no approval";
   return agent.approval.status === "active"
     ? driftText(style, agent.drift)

@@ -5,7 +5,7 @@
  * When an earlier approval exists and the agent has moved since, the difference comes first. A change that asks
  * for nothing more (see docs/lifecycle.md) needs one key: questions that come too often are clicked away. Says what to approve; approves nothing.
  */
-import type { AgentDetailJson, DriftJson, PermissionJson } from "@opensentience/protocol";
+import { type AgentDetailJson, type DriftJson, manifestNotice, type PermissionJson } from "@opensentience/protocol";
 import { driftText, heldBy, lessText } from "./agent-view.ts";
 import { counted, oneLine, shortHash, shortTime, type Style } from "./format.ts";
 import type { Prompt } from "./prompt.ts";
@@ -15,6 +15,8 @@ type Asker = Pick<Prompt, "show" | "ask" | "confirm" | "confirmByKey">;
 /** The permissions to approve, or undefined when the person decided against it. The agent must be installed. */
 export async function review(prompt: Asker, style: Style, agent: AgentDetailJson): Promise<string[] | undefined> {
   prompt.show(`${style.paint("bold", agent.agent_id)}  ${oneLine(agent.name)} ${oneLine(agent.version)}`);
+  const notice = manifestNotice(agent);
+  if (notice !== null) prompt.show(style.paint("red", notice));
   if (agent.drift !== null) {
     prompt.show(`It changed since its approval:\n${driftText(style, agent.drift)}`);
     if (agent.drift.narrowing) return reviewNarrowing(prompt, agent, agent.drift);

@@ -1,8 +1,8 @@
 /** What an approval is refused for: the state of the agent, and the choice of permissions. */
 import { canonicalPermissions, CoreError, type DriftJson } from "@opensentience/protocol";
-import { reinstallCommand, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { manifestRepairCommand, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
-import { filesMoved, type DiskState } from "./drift.ts";
+import { filesMoved, repairOf, type DiskState } from "./drift.ts";
 import { parseExpiry } from "./expiry.ts";
 
 /** `expected…`: what was reviewed. */
@@ -22,7 +22,7 @@ export function approvable(agent: AgentRecord, disk: DiskState, request: EnableR
     throw new CoreError(
       "manifest.invalid",
       `the manifest of ${agent.agentId} cannot be approved: ${disk.manifestProblem ?? "unreadable"}`,
-      { nextStep: reinstallCommand(agent) },
+      { nextStep: manifestRepairCommand(agent) },
     );
   }
   if (request.expectedManifestHash !== undefined && request.expectedManifestHash !== disk.manifest.manifestHash) {
@@ -41,7 +41,7 @@ export function approvable(agent: AgentRecord, disk: DiskState, request: EnableR
   }
   if (disk.manifest.manifest.id !== agent.agentId) {
     throw new CoreError("install.id_mismatch", "the manifest on disk carries another agent id", {
-      nextStep: reinstallCommand(agent),
+      nextStep: repairCommand(agent),
     });
   }
   if (filesMoved(disk)) throw drifted(agent, undefined, disk);
@@ -96,14 +96,15 @@ export function drifted(agent: AgentRecord, drift: DriftJson | undefined, disk: 
   // The review of `enable` begins with the difference, and takes one key when nothing more is asked for.
   const review = drift?.narrowing === true ? "enable" : "diff";
   const notItsCommit = "its files are not those of the installed commit";
+  const why = disk.manifest === undefined ? "; its manifest cannot be read" : isTampered ? `; ${notItsCommit}` : "";
   return new CoreError(
     "enablement.drifted",
     drift === undefined && isTampered
       ? `${agent.agentId} cannot be approved: ${notItsCommit}`
-      : `${agent.agentId} is no longer what was approved (${layers.join(", ")})${isTampered ? `; ${notItsCommit}` : ""}`,
+      : `${agent.agentId} is no longer what was approved (${layers.join(", ")})${why}`,
     {
       details: { layers, diff: drift?.diff ?? { files: disk.files } },
-      nextStep: isTampered ? repairCommand(agent) : `opensentience agents ${review} ${agent.agentId}`,
+      nextStep: repairOf(agent, disk) ?? `opensentience agents ${review} ${agent.agentId}`,
     },
   );
 }

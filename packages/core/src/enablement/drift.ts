@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
 import { CoreError } from "@opensentience/protocol";
-import { notInstalled, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
+import { manifestRepairCommand, notInstalled, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import {
   asksNothingMore,
   diffManifests,
@@ -19,7 +19,7 @@ import {
   readManifest,
   type ManifestFile,
 } from "../manifest/manifest.ts";
-import { diffTrees, hashTree, loadEntries } from "../tree/tree.ts";
+import { diffTrees, hashTree, loadEntries, type TreeEntry } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
 
 /** Names shown per list of a drift; the rest is only counted in the last entry. */
@@ -30,6 +30,8 @@ export type TreeLimits = { maxBytes: number; maxFiles: number };
 export type DiskState = {
   manifest: ManifestFile | undefined;
   manifestProblem: string | undefined;
+  /** The manifest is not the one of the installed commit: somebody changed it here. */
+  isManifestForeign: boolean;
   files: { added: string[]; removed: string[]; changed: string[] };
 };
 
@@ -46,6 +48,7 @@ export async function readDiskState(
   const state: DiskState = {
     manifest: undefined,
     manifestProblem: undefined,
+    isManifestForeign: false,
     files: { added: [], removed: [], changed: [] },
   };
   try {
@@ -53,8 +56,7 @@ export async function readDiskState(
   } catch (error) {
     state.manifestProblem = problem(error);
   }
-  state.files = await changedFiles(agent, agent.installPath, files, options);
-  return state;
+  return { ...state, ...(await changesOf(agent, agent.installPath, state.manifest, files, options)) };
 }
 
 /** undefined when nothing moved. */
@@ -68,17 +70,17 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
     layers.push("permissions");
   if (after !== undefined && JSON.stringify(after.entrypoint) !== approval.entrypoint_json) layers.push("entrypoint");
   const commitMoved = agent.commit !== approval.source_commit;
-  const isTampered = filesMoved(disk);
-  if (commitMoved || isTampered) layers.push("commit");
+  const repair = repairOf(agent, disk);
+  if (commitMoved || filesMoved(disk)) layers.push("commit");
   if (layers.length === 0) return undefined;
   return {
     layers,
-    next_step: isTampered ? repairCommand(agent) : `opensentience agents enable ${agent.agentId}`,
+    next_step: repair ?? `opensentience agents enable ${agent.agentId}`,
     // SECURITY: one key approves another commit too, but only one that Core fetched: files that somebody changed in place,
     // or a folder that is run in place, are reviewed in full. Pinned by "a commit that moved is reviewed in full when %s".
     narrowing:
       difference !== undefined &&
-      !isTampered &&
+      repair === null &&
       (commitMoved
         ? approval.source_commit !== null && agent.commit !== null && asksNothingMore(difference)
         : isNarrowing(difference)),
@@ -97,41 +99,63 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
   };
 }
 
+/** The command that has to come before any review; null where what is installed can be approved as it is. */
+export function repairOf(agent: AgentRecord, disk: DiskState): string | null {
+  if (disk.manifest === undefined) return manifestRepairCommand(agent);
+  const isOther = disk.manifest.manifest.id !== agent.agentId;
+  return isOther || filesMoved(disk) ? repairCommand(agent) : null;
+}
+
 /** The files are not those of the installed commit; a build puts them back (`repairCommand`), approving again could not. */
 export function filesMoved(disk: DiskState): boolean {
   return disk.files.added.length + disk.files.removed.length + disk.files.changed.length > 0;
 }
 
-async function changedFiles(
+type Changes = Pick<DiskState, "files" | "isManifestForeign">;
+
+async function changesOf(
   agent: AgentRecord,
   root: string,
+  manifest: ManifestFile | undefined,
   files: TreeFiles,
   { useCache, ...limits }: TreeLimits & { useCache: boolean },
-): Promise<DiskState["files"]> {
+): Promise<Changes> {
+  const only = (changed: Partial<DiskState["files"]>, isManifestForeign = false): Changes => ({
+    files: { added: [], removed: [], changed: [], ...changed },
+    isManifestForeign,
+  });
   // A folder that is run in place is not pinned: its code may change, and the interfaces say so.
-  if (agent.commit === null) return { added: [], removed: [], changed: [] };
+  if (agent.commit === null) return only({});
   const isBuilt = agent.buildStatus === "built";
   const expectedHash = isBuilt ? agent.builtTreeHash : agent.treeHash;
   let current: Awaited<ReturnType<typeof hashTree>>;
   try {
     current = await hashTree(root, { ...limits, ...(useCache ? { cachePath: files.treeCache } : {}) });
   } catch (error) {
-    if (!existsSync(root)) return { added: [], removed: [root], changed: [] };
-    return { added: [problem(error)], removed: [], changed: [] };
+    return only(existsSync(root) ? { added: [problem(error)] } : { removed: [root] });
   }
-  if (current.hash === expectedHash) return { added: [], removed: [], changed: [] };
+  if (current.hash === expectedHash) return only({}, isForeign(manifest, current.entries));
   const expected = await loadEntries(isBuilt ? files.builtEntries : files.trackedEntries, expectedHash);
   // SECURITY: the list names the files, the hash in the database is what counts; a forged list shows as a drift.
   // Pinned by "a forged list of files does not hide a change".
-  if (expected === undefined) return { added: [], removed: [], changed: ["(the list of installed files is damaged)"] };
+  if (expected === undefined) return only({ changed: ["(the list of installed files is damaged)"] });
   const difference = diffTrees(expected, current.entries);
   const isSource = (path: string): boolean => path !== MANIFEST_NAME;
-  return {
+  const changed = {
     // What a half-done build left behind is not yet part of anything that could run.
     added: isBuilt ? difference.added.filter(isSource) : [],
     removed: difference.removed.filter(isSource),
     changed: difference.changed.filter(isSource),
   };
+  return only(changed, isForeign(manifest, expected));
+}
+
+/**
+ * By the bytes that were read just now, whatever a cache of the tree believes. No build changes it, so the commit's is in
+ * the list of every state.
+ */
+function isForeign(manifest: ManifestFile | undefined, expected: readonly TreeEntry[]): boolean {
+  return expected.find(({ path }) => path === MANIFEST_NAME)?.sha256 !== manifest?.manifestHash;
 }
 
 /**

@@ -13,12 +13,12 @@
  */
 import { CoreError, newId, type ApprovalJson, type DriftJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog } from "../audit-log/audit-log.ts";
-import { notInstalled, repairCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
+import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ManifestFile } from "../manifest/manifest.ts";
 import { ApprovedNow, notEnabled } from "./approved-now.ts";
 import { approvable, chosenPermissions, drifted, termsOf, type EnableRequest, type Terms } from "./choice.ts";
-import { compare, filesMoved, readDiskState, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
+import { compare, readDiskState, repairOf, type DiskState, type TreeFiles, type TreeLimits } from "./drift.ts";
 import { RecordedDrift } from "./recorded-drift.ts";
 import * as store from "./store.ts";
 
@@ -30,7 +30,10 @@ export type Runnable = {
   /** Where no sandbox can be made it may run without one. */
   isUnsandboxed: boolean;
 };
-export type Inspected = { manifest: ManifestFile | undefined; drift: DriftJson | null; repairStep: string | null };
+export type Inspected = Pick<DiskState, "manifest" | "isManifestForeign"> & {
+  drift: DriftJson | null;
+  repairStep: string | null;
+};
 const CORE_LOST = { code: "core_lost", message: "Core ended before the approval was recorded" };
 
 /** How the disk is read: by the stat cache where it helps (views, early refusals), or every byte (what is trusted). */
@@ -80,11 +83,6 @@ export class Enablement {
     this.#approved.onChanged(listener);
   }
 
-  /** null without an active approval or when nothing moved. Throws `agent.not_found`. */
-  async drift(agentId: string): Promise<DriftJson | null> {
-    return (await this.inspect(agentId)).drift;
-  }
-
   /**
    * What an approval given now would be for: the manifest as it is on disk (undefined when nothing is installed or it
    * cannot be read), the drift, and the command that has to come first where files were changed, approved or not. The
@@ -92,14 +90,16 @@ export class Enablement {
    */
   async inspect(agentId: string): Promise<Inspected> {
     const agent = this.#catalog.get(agentId);
-    if (agent.installPath === null) return { manifest: undefined, drift: null, repairStep: null };
+    if (agent.installPath === null)
+      return { manifest: undefined, isManifestForeign: false, drift: null, repairStep: null };
     const disk = await this.#disk(agent, CACHE);
     const approval = store.activeApproval(this.#storage, agentId);
     const drift = approval === undefined ? undefined : compare(agent, approval, disk);
     return {
       manifest: disk.manifest,
+      isManifestForeign: disk.isManifestForeign,
       drift: drift ?? null,
-      repairStep: filesMoved(disk) ? repairCommand(agent) : null,
+      repairStep: repairOf(agent, disk),
     };
   }
 

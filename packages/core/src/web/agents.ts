@@ -5,6 +5,7 @@ import {
   parseManifest,
   parsePermission,
   type AgentDetailJson,
+  type AgentDiffJson,
   type AgentJson,
   type ApprovalJson,
   type Manifest,
@@ -72,9 +73,20 @@ export async function updatedAgent(domain: Domain, services: Services, before: A
   };
 }
 
+/** What moved, and what stands beside it; its next step is what follows the look at it. Throws `agent.not_found`. */
+export async function agentDiff(domain: Domain, services: Services, agentId: string): Promise<AgentDiffJson> {
+  const { drift, approval, source_commit, manifest_changed, repair_step, next_step } = await agentDetail(
+    domain,
+    services,
+    agentId,
+  );
+  const next = drift?.next_step ?? next_step;
+  return { drift, approval, source_commit, manifest_changed, repair_step, next_step: next };
+}
+
 /** Throws `agent.not_found`. */
 export async function agentDetail(domain: Domain, services: Services, agentId: string): Promise<AgentDetailJson> {
-  const { manifest: file, drift, repairStep } = await services.enablement.inspect(agentId);
+  const { manifest: file, isManifestForeign, drift, repairStep } = await services.enablement.inspect(agentId);
   const agent = asOnDisk(services.catalog.get(agentId), file);
   const approval = services.enablement.newest(agentId);
   const run = services.launcher.find(agentId);
@@ -98,6 +110,7 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     run: run as RunJson | null,
     repair_step: repairStep,
     held: domain.held.sentence,
+    manifest_changed: isManifestForeign,
     unknown_fields: unknownFields(manifest),
   };
 }
@@ -158,14 +171,11 @@ const UNSEEN: Moved = { drift: null, repairStep: null };
 function nextStep(agent: AgentRecord, isApproved: boolean, { drift, repairStep }: Moved, isOvertaken: boolean): string {
   const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
   if (agent.installPath === null) return reinstallCommand(agent);
-  // A restart of what has drifted would be refused.
-  if (agent.status === "running") {
-    if (!isOvertaken) return command("logs");
-    return repairStep ?? command(drift === null ? "restart" : "diff");
-  }
-  if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   // Files that were changed in place are no case for a review: nothing can be approved until they are put back.
   if (repairStep !== null) return repairStep;
+  // A restart of what has drifted would be refused.
+  if (agent.status === "running") return command(drift !== null ? "diff" : isOvertaken ? "restart" : "logs");
+  if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   if (drift !== null) return command("diff");
   if (!isApproved) return command("enable");
   return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");

@@ -3,7 +3,7 @@ import { CoreError, type AgentDetailJson, type ControlOperation } from "@opensen
 import { eventType, eventTypes, type Act, type AuditFilter } from "../audit-log/audit-log.ts";
 import { checkHealth } from "../doctor/doctor.ts";
 import { readLog } from "../logs/logs.ts";
-import { agentDetail, listedAgent, manifestText, updatedAgent } from "./agents.ts";
+import { agentDetail, agentDiff, listedAgent, manifestText, updatedAgent } from "./agents.ts";
 import type { Caller } from "./guard.ts";
 import { makeLink, rotateToken, sessionJson, signOut } from "./page.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
@@ -186,7 +186,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
     await services(domain).enablement.revoke(id(input), input.act);
     return detail(domain, input);
   },
-  diff_agent: async (domain, input) => ({ drift: await services(domain).enablement.drift(id(input)) }),
+  diff_agent: (domain, input) => agentDiff(domain, services(domain), id(input)),
 
   run_agent: (domain, input) => services(domain).launcher.run(id(input), input.body, input.act),
   stop_agent: (domain, input) => services(domain).launcher.stop(id(input), input.act),

@@ -17,6 +17,7 @@ export async function run(context: CommandContext): Promise<number> {
   const plan = await client.call("plan_build", { params });
   if (context.options.flag("plan")) {
     output.result(plan, (style) => planText(style, plan));
+    output.nextStep(`opensentience agents build ${agentId}`);
     return 0;
   }
   if (!(await interruptedAs("nothing was built", () => isConfirmed(context, agentId, plan)))) {

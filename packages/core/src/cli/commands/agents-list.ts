@@ -25,20 +25,21 @@ export async function showAgents(context: CommandContext, q: string | undefined,
   const { restartLines } = await import("../run-view.ts");
   const drifted = await driftedAmong(client, list.items);
   context.output.result(list, (style) =>
-    [agentsTable(style, list.items, drifted), ...restartLines(list.items)].join("\n"),
+    [agentsTable(style, list.items, new Set(drifted.keys())), ...restartLines(list.items)].join("\n"),
   );
   const [first] = drifted;
-  if (first !== undefined) context.output.nextStep(`opensentience agents diff ${first}`);
+  if (first !== undefined) context.output.nextStep(first[1]);
 }
 
-/** Those that are no longer what was approved. Core compares the files for it; of very many agents that would take too long. */
-async function driftedAmong(client: ControlClient, agents: readonly AgentJson[]): Promise<ReadonlySet<string>> {
+/** Those that are no longer what was approved, each with its next step as `agents info` has it. Core compares the files for it; of very many agents that would take too long. */
+async function driftedAmong(client: ControlClient, agents: readonly AgentJson[]): Promise<ReadonlyMap<string, string>> {
   const approved = agents.filter(({ status }) => COMPARED.includes(status)).slice(0, MOST_COMPARED);
-  const drifted = new Set<string>();
+  const drifted = new Map<string, string>();
   for (let at = 0; at < approved.length; at += AT_ONCE) {
     const some = approved.slice(at, at + AT_ONCE).map(async ({ agent_id }) => {
       const answer = await client.call("diff_agent", { params: { agent_id } }).catch(gone);
-      if (answer !== undefined && answer.drift !== null) drifted.add(agent_id);
+      if (answer === undefined || answer.drift === null) return;
+      drifted.set(agent_id, answer.repair_step ?? `opensentience agents diff ${agent_id}`);
     });
     await Promise.all(some);
   }
