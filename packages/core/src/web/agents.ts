@@ -19,6 +19,7 @@ import type { Inspected } from "../enablement/enablement.ts";
 import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
 import { readManifest, readManifestText } from "../manifest/manifest.ts";
+import { egressPatterns } from "../sandbox/sandbox.ts";
 import type { Domain, Services } from "./domain.ts";
 import { pendingPermissions } from "./pending-permissions.ts";
 
@@ -109,10 +110,17 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     drift,
     run: run as RunJson | null,
     repair_step: repairStep,
-    held: domain.held.sentence,
+    held: heldText(domain.held, approval),
     manifest_changed: isManifestForeign,
     unknown_fields: unknownFields(manifest),
   };
+}
+
+/** A run that has no way out has no proxy either: whoever looks for a refused host learns here why none is told. */
+function heldText(held: Domain["held"], approval: ApprovalJson | null): string {
+  const approved = approval?.status === "active" ? approval.approved_permissions : [];
+  if (held.isolation !== "sandbox" || egressPatterns(approved).length > 0) return held.sentence;
+  return `${held.sentence} No network:egress is approved for this agent: it reaches no host and finds no name, and what it tries is not on record.`;
 }
 
 /** What is reviewed and approved is what is installed now; the catalog learns of a change with the next scan only. */
