@@ -28,6 +28,9 @@ test("a run over its disk limit is ended and says so", async () => {
   );
   const record = auditRows(home, "agent.run_started").find(({ subject }) => subject === started.run_id);
   expect(record?.metadata["limits"]).toEqual({ "disk:1000000": "brokered" });
+  expect((await home.cli(["agents", "info", "fills.disk"])).stdout).toMatch(
+    /\n {2}limits +disk 977 KiB \(Core looks and ends the run\)\n/,
+  );
 });
 
 test("a run that writes one file over its limit is ended by the kernel and says so", async () => {
@@ -61,6 +64,11 @@ test("a fork bomb gets no more processes than it may, and its end says so", asyn
     const how = (record.at(-1)?.metadata["limits"] as Record<string, string> | undefined)?.["processes:40"];
     const { checks } = await held.json<{ checks: { name: string; message: string }[] }>(["doctor"], { codes: [0, 1] });
     const said = checks.find(({ name }) => name === "limits")?.message ?? "";
+    expect(started.limits).toEqual({ "processes:40": how });
+    const heldText = how === "enforced" ? "held by the kernel" : "only recorded";
+    expect((await held.cli(["agents", "info", "forks.on"])).stdout).toMatch(
+      new RegExp(`\\n  limits +processes 40 \\(${heldText}\\)\\n`),
+    );
     if (how === "advisory") {
       // Root on a machine that lets it make no control group.
       expect(said).toContain("processes: only recorded");
@@ -70,9 +78,10 @@ test("a fork bomb gets no more processes than it may, and its end says so", asyn
     expect(await own.ended("forks.on")).toMatchObject({ status: "crashed", exit_code: 3 });
     const refusal = (await own.logs("forks.on")).find((line) => line.startsWith("refused at"));
     expect(Number(refusal?.slice(11))).toBeLessThan(40);
-    if (said.includes("memory: held")) {
-      expect((await own.ended("forks.on")).reason).toContain("it wanted more than the 40 processes it may have");
-    }
+    // Groups count every fork that was refused; a resource limit tells nobody but the process that asked.
+    const { reason } = await own.ended("forks.on");
+    if (said.includes("memory: held")) expect(reason).toContain("it wanted more than the 40 processes it may have");
+    else expect(reason).toContain("its processes and threads were limited to 40");
   } finally {
     await held.dispose();
   }

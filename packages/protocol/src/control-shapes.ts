@@ -16,6 +16,8 @@ const nullableText = z.string().nullable();
 
 const putBackCount = z.number().int().describe("of all of them; of very many put_back names the first");
 
+const enforcement = z.enum(["enforced", "brokered", "advisory", "unsupported"]);
+
 const pendingRestart = {
   restart_at: timestamp.nullable().describe("when Core starts it again by itself; null where no restart is pending"),
   restart_attempt: z.number().int().nullable().describe("which restart in a row that will be"),
@@ -39,6 +41,11 @@ export const runJson = z.object({
   last_heartbeat_at: timestamp.nullable(),
   health: z.enum(["ok", "degraded", "unhealthy"]).nullable().describe("null before the handshake and after the end"),
   isolation: nullableText.describe("sandbox, pid_namespace or process_group"),
+  limits: z
+    .record(z.string(), enforcement)
+    .describe(
+      "what the run may use, `<memory|disk|processes|cpu>:<value>`, and how each is held; empty before its start",
+    ),
   leaked_pids: z.array(z.number().int()).describe("processes of the run that could not be ended"),
   logs_degraded: z.boolean().describe("true while captured output cannot be written to disk"),
   next_step: nullableText,
@@ -74,7 +81,7 @@ export const permissionJson = z.object({
   permission: z.string(),
   meaning: z.string(),
   risk: nullableText,
-  enforcement: z.enum(["enforced", "brokered", "advisory", "unsupported"]),
+  enforcement,
   approved: z.boolean(),
 });
 

@@ -1,4 +1,4 @@
-import type { PsItemJson } from "@opensentience/protocol";
+import { limitsText, type PsItemJson } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { agentRunsQuery } from "../api/queries.ts";
 import { metricsStore, runPoints } from "../live/metrics.ts";
@@ -149,6 +149,7 @@ function uptime(run: PsItemJson, sinceMs: number): string {
 
 function RunFacts({ run, readAt }: { run: PsItemJson; readAt: number }) {
   const now = useNow();
+  const limits = limitsText(run.limits);
   const end =
     run.reason ?? (run.exit_code !== null ? `exit code ${run.exit_code}` : run.signal !== null ? run.signal : null);
   return (
@@ -167,6 +168,12 @@ function RunFacts({ run, readAt }: { run: PsItemJson; readAt: number }) {
         <dt>Restarts before</dt>
         <dd>{run.restart_count}</dd>
       </div>
+      {limits !== "" && (
+        <div>
+          <dt>Limits</dt>
+          <dd>{limits}</dd>
+        </div>
+      )}
       {!isLive(run) && end !== null && (
         <div>
           <dt>End</dt>

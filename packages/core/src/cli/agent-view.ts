@@ -9,7 +9,7 @@ import type {
   PsItemJson,
   ToolJson,
 } from "@opensentience/protocol";
-import { manifestNotice, restartNotice } from "@opensentience/protocol";
+import { limitsText, manifestNotice, restartNotice } from "@opensentience/protocol";
 import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
@@ -137,6 +137,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["then", restartNotice(agent, Date.now())],
       ["pending", pendingText(agent)],
       ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
+      ["limits", limitsText(history.runs[0]?.limits ?? {})],
       ["unknown fields", agent.unknown_fields.join(", ")],
       ...sessionFields(history.runs[0]),
     ]),

@@ -1,6 +1,6 @@
 /** Runs and log records as text for people. Pure. */
 import type { LogRecordJson, PendingRestartJson, PsItemJson, RunJson } from "@opensentience/protocol";
-import { restartNotice, safeText } from "@opensentience/protocol";
+import { limitsText, restartNotice, safeText } from "@opensentience/protocol";
 import { type Column, fittedTable } from "./fitted-table.ts";
 import { type Cell, duration, oneLine, shortTime, size, type Style } from "./format.ts";
 
@@ -76,6 +76,7 @@ export function runState(style: Style, run: RunJson): string {
     ["then", restartNotice(run, Date.now())],
     ["log", run.log_path],
     ["held", heldText(run)],
+    ["limits", limitsText(run.limits)],
     [
       "leaked",
       run.leaked_pids.length === 0 ? null : { text: `could not end pids ${run.leaked_pids.join(", ")}`, color: "red" },

@@ -38,6 +38,7 @@ const RUN: PsItemJson = {
   last_heartbeat_at: null,
   health: null,
   isolation: null,
+  limits: {},
   leaked_pids: [],
   logs_degraded: false,
   next_step: null,

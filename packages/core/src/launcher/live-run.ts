@@ -5,7 +5,7 @@
  */
 import type { Server } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, type Enforcement } from "@opensentience/protocol";
+import { CoreError, sizeText, type Enforcement } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -13,6 +13,7 @@ import { killPoint } from "../host/kill-point.ts";
 import type { ProcessInfo } from "../host/process-tree.ts";
 import { captureLogs, type LogCapture } from "../logs/logs.ts";
 import {
+  countsProcesses,
   startBoxed,
   type BoxedProcess,
   type BoxPolicy,
@@ -25,7 +26,7 @@ import {
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
-import { limitNote, sizeText, type RunLimits } from "./run-limits.ts";
+import { limitNote, type RunLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
 import { watchDisk, watchMemory } from "./usage-watch.ts";
 
@@ -239,12 +240,17 @@ export class LiveRun {
     this.#leaked = end.leaked;
     const event: RunEvent =
       this.#refusal === undefined
-        ? { type: "ended", ...end, note: limitNote(end, this.plan.limits) }
+        ? { type: "ended", ...end, note: limitNote(end, this.plan.limits, this.#isForkSilent) }
         : { type: "start_failed", reason: this.#refusal };
     if (step(this.#state, event).effects.includes("consider_restart")) this.#decision = onEnding(end);
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
     killPoint("run.end_recorded");
     return end;
+  }
+
+  /** As an ordinary user without control groups: the process that may not fork is told, and Core is not. */
+  get #isForkSilent(): boolean {
+    return this.#box?.limitsHeld.pids === true && !countsProcesses(this.#deps.probe);
   }
 
   /** The intent is on record, so an end has to follow; the caller does not wait for a full disk to have room again. */
@@ -285,7 +291,13 @@ export class LiveRun {
     const box = this.#box;
     if (box === undefined) return;
     this.#deps.audit.transact((tx, record) => {
-      store.setRunning(this.#deps.storage, tx, this.plan.runId, box);
+      const limits = this.plan.limitsHeld(box.limitsHeld);
+      store.setRunning(this.#deps.storage, tx, this.plan.runId, {
+        pid: box.pid,
+        pidStartTime: box.pidStartTime,
+        bootId: box.bootId,
+        limits,
+      });
       this.#deps.catalog.refresh(tx, this.plan.agentId);
       record({
         type: "agent.run_started",
@@ -293,7 +305,7 @@ export class LiveRun {
         subject: this.#subject(),
         metadata: {
           ...this.plan.startedMetadata,
-          limits: this.plan.limitsHeld(box.limitsHeld),
+          limits,
           pid: box.pid,
           isolation: box.isolation,
           phase: "started",

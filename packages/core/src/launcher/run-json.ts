@@ -11,6 +11,7 @@ export function runJson(
   session: { health: string; lastHeartbeatAt: string | null } | null,
   pending: PendingRestartJson,
 ): RunJson {
+  const { isolation, limits = {} } = JSON.parse(row.sandbox_json) as Pick<RunJson, "isolation"> & Partial<RunJson>;
   const isOver = row.status === "stopped" || row.status === "crashed";
   return {
     run_id: row.run_id,
@@ -28,7 +29,8 @@ export function runJson(
     session_id: row.session_id,
     last_heartbeat_at: session?.lastHeartbeatAt ?? row.last_heartbeat_at,
     health: session === null ? null : (session.health as RunJson["health"]),
-    isolation: (JSON.parse(row.sandbox_json) as { isolation: string }).isolation,
+    isolation,
+    limits,
     leaked_pids: live?.leaked ?? [],
     logs_degraded: live?.logsDegraded ?? false,
     next_step: isOver ? `opensentience agents logs ${row.agent_id}` : `opensentience agents logs ${row.agent_id} -f`,

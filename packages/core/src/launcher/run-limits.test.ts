@@ -53,6 +53,10 @@ test("an end says which limit there was", () => {
   expect(limitNote({ exitCode: null, signal: "SIGKILL", limitsHit: ["memory"] }, limits)).toBe(
     " (the kernel ended what was over its limit of memory, 64 MiB)",
   );
+  expect(limitNote({ exitCode: 2, signal: null }, { processes: 9 })).toBe("");
+  expect(limitNote({ exitCode: 2, signal: null }, { ...limits, processes: 9 }, true)).toBe(
+    " (its memory was limited to 64 MiB, its processes and threads were limited to 9)",
+  );
   expect(limitNote({ exitCode: 0, signal: null }, limits)).toBe("");
   expect(limitNote({ exitCode: 1, signal: null }, {})).toBe("");
 });

@@ -6,7 +6,7 @@
  * control groups, the kernel holds the whole tree to its memory, number of processes and processor time; elsewhere a limit of
  * processor time is only recorded.
  */
-import type { Enforcement, Manifest } from "@opensentience/protocol";
+import { sizeText, type Enforcement, type Manifest } from "@opensentience/protocol";
 import type { BoxLimits, GroupHeld, GroupLimits } from "../sandbox/sandbox.ts";
 
 export type RunLimits = {
@@ -77,30 +77,38 @@ export function limitsHeld(
   };
 }
 
-/** What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none. */
-export function limitNote(
-  end: { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined },
-  limits: RunLimits,
-): string {
-  if (end.exitCode !== 0 && end.limitsHit?.includes("pids") === true)
-    return ` (it wanted more than the ${limits.processes} processes it may have)`;
+type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };
+
+/**
+ * What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none.
+ * `isForkSilent`: its processes are limited, and nobody counts how often a fork was refused.
+ */
+export function limitNote(end: LimitedEnd, limits: RunLimits, isForkSilent = false): string {
+  const cause = causeOf(end, limits);
+  if (cause !== undefined) return ` (${cause})`;
+  const had = [
+    ...(limits.memoryBytes === undefined ? [] : [`its memory was limited to ${sizeText(limits.memoryBytes)}`]),
+    ...(isForkSilent ? [`its processes and threads were limited to ${limits.processes}`] : []),
+  ];
+  return end.exitCode === 0 || had.length === 0 ? "" : ` (${had.join(", ")})`;
+}
+
+/** What is certain. */
+function causeOf(end: LimitedEnd, limits: RunLimits): string | undefined {
+  if (end.exitCode === 0) return undefined;
+  if (end.limitsHit?.includes("pids") === true)
+    return `it wanted more than the ${limits.processes} processes it may have`;
   if (end.signal === "SIGXFSZ" && limits.diskBytes !== undefined)
-    return ` (a file grew over the limit of ${sizeText(limits.diskBytes)})`;
-  if (limits.memoryBytes === undefined || end.exitCode === 0) return "";
-  if (end.limitsHit?.includes("memory") === true)
-    return ` (the kernel ended what was over its limit of memory, ${sizeText(limits.memoryBytes)})`;
-  return ` (its memory was limited to ${sizeText(limits.memoryBytes)})`;
+    return `a file grew over the limit of ${sizeText(limits.diskBytes)}`;
+  if (end.limitsHit?.includes("memory") === true && limits.memoryBytes !== undefined)
+    return `the kernel ended what was over its limit of memory, ${sizeText(limits.memoryBytes)}`;
+  return undefined;
 }
 
 /** `200m`, `2`. */
 function millisOf(text: string | number | undefined): number | undefined {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(m?)$/.exec(String(text ?? "")) ?? [];
   return amount === undefined ? undefined : Math.ceil(Number(amount) * (unit === "m" ? 1 : 1_000));
-}
-
-/** `256 MiB`. */
-export function sizeText(bytes: number): string {
-  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 2 ** 10)} KiB` : `${Math.round((bytes / 2 ** 20) * 10) / 10} MiB`;
 }
 
 function least(asked: number | undefined, most: number): number | undefined {

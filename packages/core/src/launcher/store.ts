@@ -105,14 +105,15 @@ export function setRunning(
   storage: Storage,
   tx: Tx,
   runId: string,
-  process: { pid: number; pidStartTime: string; bootId: string },
+  process: { pid: number; pidStartTime: string; bootId: string; limits: Record<string, string> },
 ): void {
   storage.run(
     tx,
-    "UPDATE runs SET status = 'running', pid = ?, pid_start_time = ?, boot_id = ? WHERE run_id = ?",
+    "UPDATE runs SET status = 'running', pid = ?, pid_start_time = ?, boot_id = ?, sandbox_json = json_set(sandbox_json, '$.limits', json(?)) WHERE run_id = ?",
     process.pid,
     process.pidStartTime,
     process.bootId,
+    JSON.stringify(process.limits),
     runId,
   );
 }

@@ -35,7 +35,7 @@ import {
 import { BOX_FDS, boxVector, PROC_READ_ONLY, type BoxFeatures } from "./box-vector.ts";
 import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
-import { joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
+import { countsProcesses, joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
 import { openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
@@ -173,8 +173,8 @@ function groupOf(options: BoxOptions, pids: readonly number[]): RunGroup {
 
 /** Without a group for it the number of processes is the shim's to limit, where that means this box alone. */
 function processLimit({ policy, probe, treeLimits }: BoxOptions): { processes?: number } {
-  const isGrouped = "folder" in (probe.groups ?? NO_GROUPS).pids;
-  if (treeLimits?.pids === undefined || isGrouped || "confined" in policy || !rlimitHoldsProcesses()) return {};
+  if (treeLimits?.pids === undefined || countsProcesses(probe) || "confined" in policy || !rlimitHoldsProcesses())
+    return {};
   return { processes: treeLimits.pids };
 }
 

@@ -142,6 +142,11 @@ export function rlimitHoldsProcesses(
   return process.platform === "linux" && uid !== 0 && (major > 5 || (major === 5 && minor >= 14));
 }
 
+/** Where a group holds the number of processes the kernel counts every fork that it refused; elsewhere nobody does. */
+export function countsProcesses({ groups = NO_GROUPS }: { groups?: GroupHome }): boolean {
+  return "folder" in groups.pids;
+}
+
 /** Makes the group of a run, sets its limits and puts the processes into it. Never throws; `held` says what holds. */
 export function joinGroup(home: GroupHome, runId: string, limits: GroupLimits, pids: readonly number[]): RunGroup {
   const made = new Map<GroupController, { version: 1 | 2; folder: string }>();

@@ -26,7 +26,13 @@ import { startInGroup } from "./process-group.ts";
 export { UNCONFINED } from "./boxed-process.ts";
 export type { BoxedProcess, BoxOptions, Isolation, ProcessEnd, SandboxProbe, Unconfined } from "./boxed-process.ts";
 export { runBoxedTool, type BoxedToolOptions } from "./boxed-tool.ts";
-export { NO_GROUPS, openControlGroups, rlimitHoldsProcesses, type GroupHeld } from "./control-group.ts";
+export {
+  countsProcesses,
+  NO_GROUPS,
+  openControlGroups,
+  rlimitHoldsProcesses,
+  type GroupHeld,
+} from "./control-group.ts";
 export type { GroupLimits } from "./control-group-layout.ts";
 export { describeHeld, type Held } from "./held.ts";
 export { buildPolicy, gitPolicy, runPolicy, shownAs, type CoreFolders } from "./make-policy.ts";
