@@ -21,10 +21,10 @@ test("a run over its disk limit is ended and says so", async () => {
   const started = await run("fills.disk");
   expect(await ended("fills.disk")).toMatchObject({
     status: "crashed",
-    reason: expect.stringMatching(/^its data folder holds .* MiB, over the limit of 977 KiB$/),
+    reason: expect.stringMatching(/^its data folder held .* MiB when Core looked; its limit is 977 KiB$/),
   });
   expect((await home.cli(["agents", "logs", "fills.disk"])).stdout).toMatch(
-    /core: Core ends the run: its data folder holds .* MiB, over the limit of 977 KiB\n/,
+    /core: Core ends the run: its data folder held .* MiB when Core looked; its limit is 977 KiB\n/,
   );
   const record = auditRows(home, "agent.run_started").find(({ subject }) => subject === started.run_id);
   expect(record?.metadata["limits"]).toEqual({ "disk:1000000": "brokered" });
@@ -48,7 +48,7 @@ test("a run that takes more memory than it may ends, and says what it had", asyn
   expect(status).toBe("crashed");
   // Whoever grows faster than Core looks meets the kernel's limit.
   expect(reason).toMatch(
-    /^it took .* MiB, over the limit of 200 MiB$|its memory was limited to 200 MiB|over its limit of memory, 200 MiB/,
+    /^its memory had grown to .* MiB when Core looked; its limit is 200 MiB$|its memory was limited to 200 MiB|over its limit of memory, 200 MiB/,
   );
 });
 

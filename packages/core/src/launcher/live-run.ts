@@ -5,7 +5,7 @@
  */
 import type { Server } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { CoreError, sizeText, type Enforcement } from "@opensentience/protocol";
+import { CoreError, type Enforcement } from "@opensentience/protocol";
 import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -26,7 +26,7 @@ import {
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
-import { limitNote, type RunLimits } from "./run-limits.ts";
+import { diskOver, limitNote, memoryOver, type RunLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
 import { watchDisk, watchMemory } from "./usage-watch.ts";
 
@@ -222,15 +222,14 @@ export class LiveRun {
   /** SECURITY: a run could fill the disk, and with it stop Core; pinned by "a run over its disk limit is ended and says so". */
   #watchUsage(box: BoxedProcess, act: Act): void {
     const { limits, dataFolder } = this.plan;
-    const over = (what: string, limit: number) => (bytes: number) => {
-      const much = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : sizeText(bytes);
-      this.condemn(`${what} ${much}, over the limit of ${sizeText(limit)}`, OVER_LIMIT_GRACE_MS, act);
-    };
+    const end = (reason: string): void => this.condemn(reason, OVER_LIMIT_GRACE_MS, act);
     const { memoryBytes, diskBytes } = limits;
-    if (memoryBytes !== undefined)
-      void this.#ended.then(watchMemory(() => box.usage().memoryBytes, memoryBytes, over("it took", memoryBytes)));
+    if (memoryBytes !== undefined) {
+      const onOver = (bytes: number): void => end(memoryOver(bytes, memoryBytes));
+      void this.#ended.then(watchMemory(() => box.usage().memoryBytes, memoryBytes, onOver));
+    }
     if (diskBytes !== undefined)
-      void this.#ended.then(watchDisk(dataFolder, diskBytes, over("its data folder holds", diskBytes)));
+      void this.#ended.then(watchDisk(dataFolder, diskBytes, (bytes) => end(diskOver(bytes, diskBytes))));
   }
 
   async #finish(end: ProcessEnd, act: Act, { onEnding }: WhenOver): Promise<ProcessEnd> {

@@ -77,6 +77,17 @@ export function limitsHeld(
   };
 }
 
+/** Why Core ended a run. Between two looks a run grows on, so what was found may be far over its limit. */
+export function memoryOver(bytes: number, limitBytes: number): string {
+  return `its memory had grown to ${sizeText(bytes)} when Core looked; its limit is ${sizeText(limitBytes)}`;
+}
+
+/** The same for its data folder; MAX_SAFE_INTEGER stands for too many files to count. */
+export function diskOver(bytes: number, limitBytes: number): string {
+  const held = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : sizeText(bytes);
+  return `its data folder held ${held} when Core looked; its limit is ${sizeText(limitBytes)}`;
+}
+
 type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };
 
 /**
