@@ -50,7 +50,27 @@ describe("an end that nobody asked for", () => {
     expect(await home.json(["agents", "info", "end.early"])).toMatchObject({
       status: "error",
       last_error: "exited with code 3",
+      last_error_at: expect.stringMatching(/^20/),
     });
+    expect((await home.cli(["agents", "info", "end.early"])).stdout).toMatch(/\n {2}last error +exited with code 3\n/);
+  });
+
+  test("is told as past, with its time, once the agent runs again", async () => {
+    const text = '#!/bin/sh\necho started\n[ -e "$HOME/second" ] || { : > "$HOME/second"; exit 3; }\nexec sleep 1000\n';
+    await enabled("end.once", { "bin/agent": { text, mode: 0o755 } });
+    expect((await home.cli(["agents", "run", "end.once"])).code).toBe(1);
+    const over = await ended("end.once");
+    expect((await run("end.once")).status).toBe("running");
+    expect(await home.json(["agents", "info", "end.once"])).toMatchObject({
+      status: "running",
+      last_error: "exited with code 3",
+      last_error_at: over.stopped_at,
+    });
+    const { stdout } = await home.cli(["agents", "info", "end.once"]);
+    expect(stdout).toMatch(/\n {2}past error +\d\d:\d\d:\d\d: exited with code 3\n/);
+    expect(stdout).not.toContain("last error");
+    expect(await stop("end.once")).toMatchObject({ status: "stopped" });
+    expect(await home.json(["agents", "info", "end.once"])).toMatchObject({ last_error: null, last_error_at: null });
   });
 
   test.each([

@@ -147,6 +147,7 @@ export const agentDetailJson = agentJson.extend({
   approval: approvalJson.nullable(),
   drift: driftJson.nullable(),
   run: runJson.nullable(),
+  last_error_at: timestamp.nullable().describe("when the failed build or the run ended that last_error is of"),
   repair_step: nullableText.describe(
     "the command that comes before any review: it puts back files that are not the commit's, or a manifest that cannot be read; null where nothing is to be put back",
   ),

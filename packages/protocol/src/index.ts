@@ -12,6 +12,7 @@ export * from "./ids.ts";
 export * from "./manifest.ts";
 export * from "./manifest-notice.ts";
 export * from "./permissions.ts";
+export * from "./error-standing.ts";
 export * from "./limits-text.ts";
 export * from "./restart-notice.ts";
 export * from "./run-environment.ts";

@@ -1,4 +1,4 @@
-import { commandText } from "@opensentience/protocol";
+import { commandText, isErrorPast } from "@opensentience/protocol";
 import type { ReactNode } from "react";
 import { metricsStore, runPoints } from "../live/metrics.ts";
 import { useStore } from "../live/store.ts";
@@ -8,19 +8,33 @@ import { Breakable } from "../ui/breakable.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { NextStep } from "../ui/problem-box.tsx";
-import { bytes, fullTime, percent } from "../ui/time.tsx";
+import { bytes, fullTime, percent, Time } from "../ui/time.tsx";
 import { TimeChart } from "../ui/time-chart.tsx";
 import type { Agent } from "./agent-screen.tsx";
 
 export function OverviewTab({ agent }: { agent: Agent }) {
   const next = agent.next_step;
+  const isPast = isErrorPast(agent);
   return (
     <div className="columns">
       <div className="stack">
         {agent.last_error !== null && (
-          <div className="notice notice-bad">
+          <div className={isPast ? "notice" : "notice notice-bad"}>
             <span>
-              <strong>Last error.</strong> <OutsideText text={agent.last_error} />
+              {isPast ? (
+                <>
+                  <strong>Past error</strong>
+                  {agent.last_error_at !== null && (
+                    <>
+                      , <Time at={agent.last_error_at} />
+                    </>
+                  )}
+                  .
+                </>
+              ) : (
+                <strong>Last error.</strong>
+              )}{" "}
+              <OutsideText text={agent.last_error} />
               {agent.build_status === "failed" && (
                 <Link className="notice-link" href={buildLogPath(agent.agent_id)}>
                   What the build printed

@@ -9,7 +9,7 @@ import type {
   PsItemJson,
   ToolJson,
 } from "@opensentience/protocol";
-import { limitsText, manifestNotice, restartNotice } from "@opensentience/protocol";
+import { isErrorPast, limitsText, manifestNotice, restartNotice } from "@opensentience/protocol";
 import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
@@ -136,7 +136,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["held", agent.held],
       ["then", restartNotice(agent, Date.now())],
       ["pending", pendingText(agent)],
-      ["last error", agent.last_error === null ? null : { text: oneLine(agent.last_error), color: "red" }],
+      errorField(agent),
       ["limits", limitsText(history.runs[0]?.limits ?? {})],
       ["unknown fields", agent.unknown_fields.join(", ")],
       ...sessionFields(history.runs[0]),
@@ -154,6 +154,14 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
     style.paint("bold", "What changed since its approval"),
     changes(style, agent),
   ].join("\n");
+}
+
+/** What is over is told as over: an agent that runs again shows no fault. */
+function errorField(agent: AgentDetailJson): [string, Cell | null] {
+  if (agent.last_error === null) return ["last error", null];
+  const text = oneLine(agent.last_error);
+  if (!isErrorPast(agent)) return ["last error", { text, color: "red" }];
+  return ["past error", `${shortTime(agent.last_error_at)}: ${text}`];
 }
 
 /** Of the newest run, while it has a session. */

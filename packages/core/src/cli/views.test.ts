@@ -234,6 +234,7 @@ test("the page of an agent says what it may do, has done, and what changed, with
     restart_policy: "never",
     unknown_fields: [],
     last_error: "it broke",
+    last_error_at: "2026-01-31T12:00:00Z",
     missing_since: null,
     requested_permissions: [
       { permission: "x:a", meaning: "Long.", risk: "z".repeat(90), enforcement: "brokered", approved: true },
@@ -253,6 +254,9 @@ test("the page of an agent says what it may do, has done, and what changed, with
   ])
     expect(text).toContain(part);
   expect(text).not.toContain("\u001b");
+  expect(text).toMatch(/last error +it broke/);
+  const again = agentPage(narrow, { ...agent, status: "running" }, { runs: [RUN], events: [], tools: [] });
+  expect(again).toMatch(/past error +2026-01-31 \d\d:\d\d: it broke/);
   const revoked = { ...agent, approval: { status: "revoked" } } as unknown as AgentDetailJson;
   expect(agentPage(narrow, revoked, { runs: [], events: [], tools: [] })).toContain("its approval is revoked");
 });

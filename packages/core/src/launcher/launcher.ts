@@ -124,6 +124,11 @@ export class Launcher {
     return row === undefined ? null : this.#json(row);
   }
 
+  /** When the newest of its runs that crashed ended. */
+  lastCrashAt(agentId: string): string | null {
+    return store.newestCrash(this.#deps.storage, agentId)?.stopped_at ?? null;
+  }
+
   /** The newest run of the agent. Throws agent.not_found and run.not_found. */
   newest(agentId: string): RunJson {
     this.#deps.catalog.get(agentId);

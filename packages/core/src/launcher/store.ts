@@ -31,6 +31,13 @@ export function newestRun(storage: Storage, agentId: string): RunRow | undefined
   return storage.get("SELECT * FROM runs WHERE agent_id = ? ORDER BY run_id DESC LIMIT 1", agentId);
 }
 
+export function newestCrash(storage: Storage, agentId: string): Pick<RunRow, "stopped_at"> | undefined {
+  return storage.get(
+    "SELECT stopped_at FROM runs WHERE agent_id = ? AND status = 'crashed' ORDER BY run_id DESC LIMIT 1",
+    agentId,
+  );
+}
+
 /** The id that sorts last, of any agent. */
 export function newestRunId(storage: Storage): string | undefined {
   return storage.get<{ run_id: string }>("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT 1")?.run_id;

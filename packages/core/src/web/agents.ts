@@ -109,11 +109,18 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     approval,
     drift,
     run: run as RunJson | null,
+    last_error_at: lastErrorAt(services, agent),
     repair_step: repairStep,
     held: heldText(domain.held, approval),
     manifest_changed: isManifestForeign,
     unknown_fields: unknownFields(manifest),
   };
+}
+
+/** A build that failed and a run that crashed each set the last error, and a build or a run that went well clears it. */
+function lastErrorAt({ launcher }: Services, agent: AgentRecord): string | null {
+  if (agent.lastError === null) return null;
+  return agent.buildStatus === "failed" ? agent.buildLastAt : launcher.lastCrashAt(agent.agentId);
 }
 
 /** A run that has no way out has no proxy either: whoever looks for a refused host learns here why none is told. */
