@@ -244,7 +244,8 @@ export const ERROR_CODES = {
   },
   "sandbox.path_is_link": {
     kind: "denied",
-    meaning: "An approved path leads through a link that an agent could have made.",
+    meaning:
+      "An approved path leads through a link that an agent could have made, or changed while the sandbox was being made.",
   },
   "sandbox.too_many_places": {
     kind: "invalid",

@@ -36,7 +36,7 @@ import { BOX_FDS, boxVector, PROC_READ_ONLY, type BoxFeatures } from "./box-vect
 import { boxEnvironment, GO_FD, shimVector, type BoxedProcess, type BoxOptions } from "./boxed-process.ts";
 import { closeExtraStreams, NamespaceBox } from "./namespace-box.ts";
 import { countsProcesses, joinGroup, NO_GROUPS, rlimitHoldsProcesses, type RunGroup } from "./control-group.ts";
-import { openPlaces } from "./open-places.ts";
+import { movedPlace, openPlaces } from "./open-places.ts";
 import type { BoxPolicy } from "./policy.ts";
 import { seccompProgram } from "./seccomp.ts";
 import { etcFiles, systemView, type SystemView } from "./system-view.ts";
@@ -154,6 +154,8 @@ export async function startInNamespace(bwrapPath: string, options: BoxOptions): 
     if (stderr === undefined) throw cause;
     const said = await lastWords(stderr.readEnd);
     for (const pipe of pipes) pipe.readEnd.destroy();
+    const moved = "confined" in options.policy ? undefined : movedPlace(said, options.policy, input.flags);
+    if (moved !== undefined) throw moved;
     throw new CoreError("launcher.start_failed", "bubblewrap could not make the box", {
       ...(said ? { details: { reason: said } } : {}),
       nextStep: "opensentience core status",

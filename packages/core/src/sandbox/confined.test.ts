@@ -1,7 +1,9 @@
 /** Boxes with a policy: what is there, what is not, and that the tree is still held. */
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readlinkSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
+import type { Readable } from "node:stream";
+import { expect, onTestFinished, test, vi } from "vitest";
 import {
   folder as temporary,
   group,
@@ -9,10 +11,13 @@ import {
   newMarker,
   outputOf,
   PATH,
+  programs,
   SOON,
   start,
   type TestBox,
 } from "../../../../tests/support/boxes.ts";
+import { times } from "../../../../tests/support/counts.ts";
+import { spawnProcess, whenExited } from "../host/child-process.ts";
 import { pollUntil } from "../host/process-tree.ts";
 import { runPolicy, startBoxed, type BoxPolicy } from "./sandbox.ts";
 
@@ -204,6 +209,42 @@ test("a place that became a link since it was judged is refused", async () => {
   await expect(start(namespace, ["/bin/true"], { policy: moved, cwd: own.source })).rejects.toMatchObject({
     code: "sandbox.path_is_link",
   });
+});
+
+test("a folder that is swapped for a link all the time is never followed, and every refusal says that it changed", async () => {
+  const [swapped, evil] = [join(home, "swaps"), join(root, "evil")];
+  for (const path of [swapped, evil]) {
+    mkdirSync(join(path, "in"), { recursive: true });
+    writeFileSync(join(path, "in/file"), path === evil ? "not approved" : "approved");
+  }
+  const swapper = spawnProcess([join(programs, "swap-for-link.py"), swapped, evil], {
+    env: {},
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exited = whenExited(swapper);
+  onTestFinished(() => void swapper.stdin?.end());
+  await once(swapper.stdout as Readable, "data");
+  const seen = { refused: 0, shown: 0, started: 0 };
+  const attempt = async (pattern: string): Promise<void> => {
+    const policy = await policyFor([`filesystem:read:~/swaps/${pattern}`]);
+    for (const { source } of policy.granted) expect(source).not.toContain(evil);
+    seen.shown += policy.granted.length;
+    if (policy.granted.length === 0 || seen.started >= times({ suite: 60, soak: 1_000 })) return;
+    seen.started += 1;
+    const box = await start(namespace, ["/bin/cat", join(swapped, "in/file")], { policy, cwd: own.source });
+    box.release();
+    await box.ended;
+    expect(await outputOf(box)).toMatch(/^approved$|No such file/);
+  };
+  for (let round = 0; round < times({ suite: 3_000, soak: 50_000 }); round += 1) {
+    await attempt(["**", "in/**", "in/file"][round % 3] as string).catch((error: { code?: string }) => {
+      if (error.code !== "sandbox.path_is_link") throw error;
+      seen.refused += 1;
+    });
+  }
+  swapper.stdin?.end();
+  await exited;
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(0);
 });
 
 test("a folder named without what is in it is refused, and what does not exist is not shown", async () => {

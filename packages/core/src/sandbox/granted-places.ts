@@ -11,16 +11,30 @@
  * links that nobody but root can make are followed; every place is opened again without following any right before
  * it is bound (open-places.ts). Pinned by "a link in the path of a permission is refused".
  */
-import { closeSync, constants, lstatSync, mkdirSync, openSync, realpathSync, statSync, type Dirent } from "node:fs";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  type Dirent,
+} from "node:fs";
 import { readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CoreError, matchesPath, parsePermission, pathReach, type PathReach } from "@opensentience/protocol";
+import { shellWord } from "../host/shell-word.ts";
 import { isWithin, type Place } from "./policy.ts";
 import { isSystemPath } from "./system-view.ts";
 
 /** A box has at most so many granted places, and a pattern is looked for among at most so many names. */
 export const MAX_PLACES = 256;
 const MAX_NAMES = 20_000;
+
+/** As the kernel follows at most. */
+const MAX_LINKS = 40;
 
 /** These are the box's own and never the host's. */
 const OWN_ROOTS = ["/proc", "/dev"];
@@ -78,7 +92,8 @@ async function placesOf(grant: Grant, settings: GrantSettings, shown: readonly P
   if (source === undefined) return [];
   // Behind a link of root's the place is somewhere else, where it may be forbidden.
   refuseForbidden({ ...grant, reach: { ...grant.reach, fixed: source } }, settings);
-  const stat = statSync(source);
+  const stat = unchanged(grant, () => lstatSync(source));
+  if (stat.isSymbolicLink()) throw isLink(grant, source);
   if (covers === "everything") {
     const kind = stat.isDirectory() ? "folder" : stat.isFile() ? "file" : undefined;
     return kind === undefined ? [] : [{ path: fixed, source, write: grant.write, kind }];
@@ -116,17 +131,45 @@ function refuseForbidden(grant: Grant, { forbidden }: GrantSettings): void {
  * but root can have put them.
  */
 function realSource(grant: Grant, path: string): string | undefined {
-  let real: string;
   try {
-    real = realpathSync(path);
+    if (realpathSync(path) === path) return path;
   } catch {
     return made(grant, path);
   }
-  if (real === path) return path;
-  for (let part = path; part !== "/"; part = dirname(part)) {
-    if (lstatSync(part).isSymbolicLink() && !isRootsOwn(dirname(part))) throw isLink(grant, part);
+  return unchanged(grant, () => behindLinks(grant, path, MAX_LINKS));
+}
+
+/**
+ * SECURITY: each part is looked at once, and where it leads follows from that look: whoever swaps a folder for a link and
+ * back between two looks would have the link followed and not seen. Pinned by "a folder that is swapped for a link all the
+ * time is never followed".
+ */
+function behindLinks(grant: Grant, path: string, linksLeft: number): string {
+  let real = "/";
+  for (const name of path.split("/").filter(Boolean)) {
+    const part = join(real, name);
+    if (!lstatSync(part).isSymbolicLink()) {
+      real = part;
+      continue;
+    }
+    if (linksLeft === 0 || !isRootsOwn(real)) throw isLink(grant, part);
+    real = behindLinks(grant, resolve(real, readlinkSync(part)), linksLeft - 1);
   }
   return real;
+}
+
+/** What was there a moment ago and is not any more is no fault of Core. */
+function unchanged<T>(grant: Grant, look: () => T): T {
+  try {
+    return look();
+  } catch (cause) {
+    if (cause instanceof CoreError) throw cause;
+    throw new CoreError("sandbox.path_is_link", `${grant.permission} changed while the sandbox was being made`, {
+      details: { permission: grant.permission },
+      nextStep: `ls -ld ${shellWord(grant.reach.fixed)}`,
+      cause,
+    });
+  }
 }
 
 /** Only root can have put a link here: with Core as root, directly in `/` alone, since its agents have the same uid. */
@@ -222,7 +265,7 @@ function depthOf(path: string): number {
 function isLink(grant: Grant, link: string): CoreError {
   return new CoreError("sandbox.path_is_link", `${grant.permission} leads through the link ${link}`, {
     details: { permission: grant.permission, link },
-    nextStep: `ls -ld ${link}`,
+    nextStep: `ls -ld ${shellWord(link)}`,
   });
 }
 

@@ -44,7 +44,7 @@ export { checkInside, checkProgram } from "./program.ts";
 export { WAY_OUT_PORT } from "./way-out.ts";
 
 /**
- * Starts a box up to its shim. Fails with `launcher.start_failed` (also when the folder vanished after `checkProgram`)
+ * Starts a box up to its shim. Fails with `launcher.start_failed` (also when the folder vanished after `checkProgram`), `sandbox.path_is_link`
  * or `core.tool_missing` (mkfifo); then no process, descriptor or file of it is left.
  */
 export async function startBoxed(options: BoxOptions): Promise<BoxedProcess> {
