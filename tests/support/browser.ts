@@ -11,6 +11,28 @@ const CHROMIUM = "/usr/bin/chromium";
 /** Whether the tests of the page can run here. */
 export const hasChromium: boolean = existsSync(CHROMIUM);
 
+/**
+ * The browser's own suggestions below its address bar: two pages of its own for each window, in a process that costs five
+ * times the time of the page under test. Nobody types an address here.
+ */
+const SUGGESTIONS = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"];
+/** What Playwright turns off by itself: of two lists Chromium takes the last one only. */
+const OFF_BY_PLAYWRIGHT = [
+  "AvoidUnnecessaryBeforeUnloadCheckSync",
+  "DestroyProfileOnBrowserClose",
+  "HttpsUpgrades",
+  "HttpsFirstBalancedModeAutoEnable",
+  "LensOverlay",
+  "MediaRouter",
+  "PaintHolding",
+  "ThirdPartyStoragePartitioning",
+  "AvoidCorsURLLoaderRestartOnRedirect",
+  "OptimizationHints",
+  "NetworkTimeServiceQuerying",
+  "AimEnabled",
+  "PreconnectToSearch",
+];
+
 const ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -18,6 +40,7 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  `--disable-features=${[...OFF_BY_PLAYWRIGHT, ...SUGGESTIONS].join(",")}`,
 ];
 
 export type Look = { width?: number; height?: number; theme?: "light" | "dark" };
