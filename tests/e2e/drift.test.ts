@@ -108,7 +108,8 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     const [inner, outer] = [await notice.boundingBox(), await page.locator(".card", { has: notice }).boundingBox()];
     expect((inner?.x ?? 0) - (outer?.x ?? 0)).toBeGreaterThan(8);
     await notice.getByRole("button", { name: "Build", exact: true }).click();
-    const dialog = page.getByRole("dialog");
+    // With a step to run it warns, without one it does not.
+    const dialog = page.getByRole("alertdialog").or(page.getByRole("dialog"));
     const list = dialog.getByRole("region", { name: "Will be put back" });
     await list.waitFor();
     expect(await list.getByRole("listitem").allInnerTexts()).toEqual(["bin/agent", MANIFEST]);

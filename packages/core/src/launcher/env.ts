@@ -18,24 +18,51 @@ export type RunEnvironment = {
   /** values to protect in logs: name and value */ secrets: [string, string][];
 };
 
-/**
- * Throws `launcher.env_missing` when an approved name is not set in the environment Core was started with, and
- * `launcher.env_reserved` when it is one that Core sets.
- */
-export function buildEnvironment(options: {
+type Approved = {
   agentId: string;
-  runId: string;
-  sessionToken: string;
-  socketPath: string;
-  dataFolder: string;
-  temporaryFolder: string;
-  toolPath: string;
-  isMixTask: boolean;
   approvedPermissions: readonly string[];
-  /** Patterns of the approved `network:egress`, where Core's proxy is the only way out; undefined where it is not. */
-  egressPatterns: readonly string[] | undefined;
   valueOf: (name: string) => string | undefined;
-}): RunEnvironment {
+};
+
+/**
+ * What is approved of Core's environment, by name. Throws `launcher.env_missing` when an approved name is not set in the
+ * environment Core was started with, and `launcher.env_reserved` when it is one that Core sets.
+ */
+export function approvedVariables({ agentId, approvedPermissions, valueOf }: Approved): [string, string][] {
+  return approvedPermissions.flatMap((permission): [string, string][] => {
+    const parsed = parsePermission(permission);
+    const name = parsed?.domain === "env" && parsed.action === "read" ? parsed.pattern : undefined;
+    if (name === undefined) return [];
+    // SECURITY: with the operator's PATH or HOME the agent would run other programs and keep its data elsewhere than
+    // Core says. Pinned by "an approved name never replaces what Core sets".
+    if (isReservedVariable(name)) throw reserved(name, agentId);
+    const value = valueOf(name);
+    if (value !== undefined) return [[name, value]];
+    throw new CoreError(
+      "launcher.env_missing",
+      `${name} was approved but is not set in the environment Core was started with; export it, then restart Core from that shell`,
+      {
+        details: { name },
+        nextStep: "opensentience core restart",
+      },
+    );
+  });
+}
+
+/** Throws what `approvedVariables` throws. */
+export function buildEnvironment(
+  options: Approved & {
+    runId: string;
+    sessionToken: string;
+    socketPath: string;
+    dataFolder: string;
+    temporaryFolder: string;
+    toolPath: string;
+    isMixTask: boolean;
+    /** Patterns of the approved `network:egress`, where Core's proxy is the only way out; undefined where it is not. */
+    egressPatterns: readonly string[] | undefined;
+  },
+): RunEnvironment {
   const secrets: [string, string][] = [["session_token", options.sessionToken]];
   const variables: Record<string, string> = {
     PATH: options.toolPath,
@@ -46,25 +73,9 @@ export function buildEnvironment(options: {
     PYTHONDONTWRITEBYTECODE: "1",
     ...(options.isMixTask ? { MIX_ENV: "prod" } : {}),
   };
-  for (const permission of options.approvedPermissions) {
-    const parsed = parsePermission(permission);
-    if (parsed?.domain !== "env" || parsed.action !== "read" || parsed.pattern === undefined) continue;
-    // SECURITY: with the operator's PATH or HOME the agent would run other programs and keep its data elsewhere than
-    // Core says. Pinned by "an approved name never replaces what Core sets".
-    if (isReservedVariable(parsed.pattern)) throw reserved(parsed.pattern, options.agentId);
-    const value = options.valueOf(parsed.pattern);
-    if (value === undefined) {
-      throw new CoreError(
-        "launcher.env_missing",
-        `${parsed.pattern} was approved but is not set in the environment Core was started with; export it, then restart Core from that shell`,
-        {
-          details: { name: parsed.pattern },
-          nextStep: "opensentience core restart",
-        },
-      );
-    }
-    variables[parsed.pattern] = value;
-    secrets.push([`env ${parsed.pattern}`, value]);
+  for (const [name, value] of approvedVariables(options)) {
+    variables[name] = value;
+    secrets.push([`env ${name}`, value]);
   }
   // The operator's own proxy, approved or not, cannot be reached from inside.
   const proxy = options.egressPatterns === undefined ? {} : proxyVariables(options.egressPatterns);

@@ -32,7 +32,8 @@ import { PendingRestarts } from "./pending-restarts.ts";
 import { awaitsRestart, reconcileRuns } from "./reconcile.ts";
 import { decideRestart, NO_RESTARTS, type RestartDecision, type RestartHistory } from "./restart-policy.ts";
 import { psItem, runJson } from "./run-json.ts";
-import { makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
+import { checkPlan, makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
+import { withNote } from "./with-note.ts";
 import * as store from "./store.ts";
 
 /** An agent that ends within this many ms of its start makes `run` fail with its last lines. */
@@ -98,14 +99,23 @@ export class Launcher {
     return { ...this.newest(agentId), restart_called_off: isCalledOff };
   }
 
+  /** Throws what `run` throws, and says whether what ran is stopped: a start that cannot be is refused before the stop. */
   async restart(agentId: string, act: Act): Promise<RunJson> {
+    const args = (): string[] => this.#arguments.get(agentId) ?? [];
+    const noting = (running: LiveRun | undefined, note: string) => (error: unknown) => {
+      throw running === undefined ? error : withNote(error, agentId, note);
+    };
+    // Before its turn: the gate ends the run of an approval that is over, and that is a turn of its own.
+    await this.#deps.enablement
+      .requireRunnable(agentId, act)
+      .then((runnable) => checkPlan(this.#deps, runnable, args()))
+      .catch((error: unknown) => noting(this.#live.get(agentId), "runs on as it was")(error));
     const live = await this.#queue.run(agentId, async () => {
-      // A healthy run is left alone when what would follow it is refused.
-      await this.#deps.enablement.requireRunnable(agentId, act);
       this.#pendingRestarts.cancel(agentId);
       this.#history.delete(agentId);
-      await this.#live.get(agentId)?.stop(this.#deps.settings.stopGraceMs, act);
-      return this.#start(agentId, { args: this.#arguments.get(agentId) ?? [] }, 0, act);
+      const running = this.#live.get(agentId);
+      await running?.stop(this.#deps.settings.stopGraceMs, act);
+      return this.#start(agentId, { args: args() }, 0, act).catch(noting(running, "is stopped now"));
     });
     await this.#startWindow(live);
     return this.get(live.plan.runId);

@@ -18,8 +18,14 @@ import { ensurePrivateFolder } from "../host/private-file.ts";
 import { pruneLogs } from "../logs/logs.ts";
 import { checkInside, checkProgram, describeHeld, egressPatterns, type SandboxProbe } from "../sandbox/sandbox.ts";
 import type { Storage } from "../storage/storage.ts";
-import { confinementOf, decideConfinement, refuseAdvisory, type SandboxSettings } from "./confinement.ts";
-import { buildEnvironment } from "./env.ts";
+import {
+  confinementOf,
+  decideConfinement,
+  refuseAdvisory,
+  type Confinement,
+  type SandboxSettings,
+} from "./confinement.ts";
+import { approvedVariables, buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
 import { refusedHostNote, type RefusedHost } from "./refused-host.ts";
 import type { RestartLimits } from "./restart-policy.ts";
@@ -99,6 +105,45 @@ export type RunSockets = {
   session: (agentId: string) => { id: string; health: string; lastHeartbeatAt: string | null } | undefined;
 };
 
+type Decided = {
+  argv: [string, ...string[]];
+  unsandboxedBy: Confinement["unsandboxedBy"];
+  permissions: Record<string, Enforcement>;
+};
+
+/** What a plan begins with; leaves nothing behind. */
+async function decide(deps: LauncherDeps, runnable: Runnable, args: string[]): Promise<Decided> {
+  const { agent, manifest, approvedPermissions } = runnable;
+  const { folders, settings } = deps;
+  const source = agent.installPath ?? folders.agent(agent.agentId).source;
+  const [program = "", ...rest] = entrypointCommand(manifest.manifest.entrypoint, args);
+  const path = await checkProgram(program, source, settings.toolPath);
+  if (program.includes("/")) await checkInside(path, source);
+  const unsandboxedBy = decideConfinement(deps.probe, settings.sandbox.mode, runnable);
+  const permissions = deps.describePermissions(approvedPermissions, unsandboxedBy === undefined);
+  if (settings.sandbox.requireEnforced) refuseAdvisory(agent.agentId, permissions);
+  return { argv: [path, ...rest], unsandboxedBy, permissions };
+}
+
+/** Throws what `makePlan` would throw now, and leaves nothing behind: for whoever has to end a healthy run first. */
+export async function checkPlan(deps: LauncherDeps, runnable: Runnable, args: string[]): Promise<void> {
+  const { agent, approvedPermissions } = runnable;
+  const { folders, settings } = deps;
+  const own = folders.agent(agent.agentId);
+  const { argv, unsandboxedBy } = await decide(deps, runnable, args);
+  approvedVariables({ agentId: agent.agentId, approvedPermissions, valueOf: deps.environmentValue });
+  await confinementOf(unsandboxedBy, {
+    approvedPermissions,
+    source: agent.installPath ?? own.source,
+    data: own.data,
+    socketFolder: folders.runAgents,
+    toolPath: settings.toolPath,
+    program: argv[0],
+    limits: {},
+    core: settings.sandbox.core,
+  });
+}
+
 /** Everything that can be refused is refused here, before the intent is recorded. */
 export async function makePlan(
   deps: LauncherDeps,
@@ -115,12 +160,7 @@ export async function makePlan(
   const runId = newIdAfter("run", store.newestRunId(deps.storage));
   const own = folders.agent(agent.agentId);
   const source = agent.installPath ?? own.source;
-  const [program = "", ...rest] = entrypointCommand(manifest.manifest.entrypoint, args);
-  const path = await checkProgram(program, source, settings.toolPath);
-  if (program.includes("/")) await checkInside(path, source);
-  const unsandboxedBy = decideConfinement(deps.probe, settings.sandbox.mode, runnable);
-  const permissions = deps.describePermissions(approvedPermissions, unsandboxedBy === undefined);
-  if (settings.sandbox.requireEnforced) refuseAdvisory(agent.agentId, permissions);
+  const { argv, unsandboxedBy, permissions } = await decide(deps, runnable, args);
   const patterns = egressPatterns(approvedPermissions);
   const isProxied = unsandboxedBy === undefined && patterns.length > 0;
   const pipeFolder = join(folders.runAgents, shortId(runId));
@@ -152,7 +192,7 @@ export async function makePlan(
     data: own.data,
     socketFolder: pipeFolder,
     toolPath: settings.toolPath,
-    program: path,
+    program: argv[0],
     limits: boxLimits(limits),
     core: settings.sandbox.core,
   });
@@ -170,7 +210,7 @@ export async function makePlan(
     plan: {
       runId,
       agentId: agent.agentId,
-      argv: [path, ...rest],
+      argv,
       cwd: source,
       env: variables,
       pipeFolder,
