@@ -1,4 +1,6 @@
 /** Runs that use more than they may, in a real box: each is ended by what holds the limit, and its end says which. */
+import { join } from "node:path";
+import type { AgentJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -21,13 +23,19 @@ test("a run over its disk limit is ended and says so", async () => {
   const started = await run("fills.disk");
   expect(await ended("fills.disk")).toMatchObject({
     status: "crashed",
-    reason: expect.stringMatching(/^its data folder held .* MiB when Core looked; its limit is 977 KiB$/),
+    reason: expect.stringMatching(
+      /^its data folder held .* MiB when Core looked; its limit is 977 KiB; empty \S+\/data by hand$/,
+    ),
   });
   expect((await home.cli(["agents", "logs", "fills.disk"])).stdout).toMatch(
-    /core: Core ends the run: its data folder held .* MiB when Core looked; its limit is 977 KiB\n/,
+    /core: Core ends the run: its data folder held .* MiB when Core looked; its limit is 977 KiB; empty \S+\/data by hand\n/,
   );
   const record = auditRows(home, "agent.run_started").find(({ subject }) => subject === started.run_id);
   expect(record?.metadata["limits"]).toEqual({ "disk:1000000": "brokered" });
+  // Run again at once it would end again: nothing of what is in there is Core's to take away.
+  const { last_error: said, next_step: next } = await home.json<AgentJson>(["agents", "info", "fills.disk"]);
+  expect(said).toContain(`empty ${join(home.folder, "agents/fills.disk/data")} by hand`);
+  expect(next).toBe("empty its data folder, which its last error names, then: opensentience agents run fills.disk");
   expect((await home.cli(["agents", "info", "fills.disk"])).stdout).toMatch(
     /\n {2}limits +disk 977 KiB \(Core looks and ends the run\)\n/,
   );

@@ -141,7 +141,7 @@ describe("tools", { timeout: 120_000 }, () => {
       code: 1,
       stdout: "",
       stderr: expect.stringMatching(
-        `this tool refuses every input \\(hello.refused\\)\nnext: opensentience agents logs ${HELLO}\n$`,
+        `this tool refuses every input \\(hello.refused\\)\nnext: opensentience agents logs ${HELLO} --run run_\\S+\n$`,
       ) as unknown,
     });
     expect(await call("sleep", { ms: 60_000 }, ["--timeout", "1"])).toMatchObject({
@@ -231,8 +231,9 @@ test("a tool says which field is wrong, and how to call it", { timeout: 120_000 
     { path: "/txt", rule: "additionalProperties", message: '"txt" is not expected; known: "text", "mode", "n"' },
   ]);
   const answered = await home.cli(["tools", "call", id, "--input", '{"text":"x","mode":"b","n":1}']);
+  const { run_id: run } = await home.json<ToolDetailJson>(["tools", "info", id]);
   expect(answered.stderr).toBe(
-    `error: failed: the output breaks the tool's schema: "sum" is missing; it must be a number (tool.invalid_output)\nnext: opensentience agents logs ${STRICT}\n`,
+    `error: failed: the output breaks the tool's schema: "sum" is missing; it must be a number (tool.invalid_output)\nnext: opensentience agents logs ${STRICT} --run ${run}\n`,
   );
   // What the agent sent and Core did not take, as the agent's author reads it.
   const log = (await home.cli(["agents", "logs", STRICT])).stdout;

@@ -12,7 +12,7 @@ import { killPoint } from "./host/kill-point.ts";
 import { agentFolders } from "./host/paths.ts";
 import { shellWord } from "./host/shell-word.ts";
 import { Install } from "./install/install.ts";
-import { Launcher } from "./launcher/launcher.ts";
+import { isLacking, Launcher } from "./launcher/launcher.ts";
 import { VERSION } from "./host/version.ts";
 import { Runtime } from "./runtime/runtime.ts";
 import { describeHeld, type SandboxProbe } from "./sandbox/sandbox.ts";
@@ -105,6 +105,10 @@ export function makeServices(
     },
     server: { core_version: VERSION, instance_id: parts.instanceId },
     approvedPermissions: (agentId) => enablement.approvedPermissions(agentId),
+    lacksUntilRestart: (agentId, permission): boolean => {
+      const begun = launcher.atStart(agentId);
+      return begun !== undefined && isLacking(begun, permission);
+    },
     onFault,
   });
   enablement.onChanged(() => runtime.router.recheck());

@@ -198,6 +198,7 @@ export const toolDetailJson = toolJson.extend({
 export const toolCallJson = z.object({
   call_id: z.string(),
   tool_id: z.string(),
+  run_id: z.string().describe("the run that was called"),
   status: z.enum(["succeeded", "failed", "canceled"]),
   output: z.unknown().describe("what the tool answered; null unless it succeeded"),
   error: z.object({ code: z.string(), message: z.string(), details: z.record(z.string(), z.unknown()) }).nullable(),

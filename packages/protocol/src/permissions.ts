@@ -26,6 +26,14 @@ export { matchesTool } from "./permissions/tool-pattern.ts";
  */
 export type Enforcement = "enforced" | "brokered" | "advisory" | "unsupported";
 
+/**
+ * Whether what it opens is made at the start of a run, and stays as it is until the next one: the box, its way out, the
+ * variables. Tools are asked for with every call.
+ */
+export function isMadeAtStart(permission: string): boolean {
+  return ["path", "host", "env"].includes(understand(permission).kind);
+}
+
 /** What this machine's sandbox and Core hold, for the three kinds where that depends on the machine. */
 export type HeldHere = { filesystem: Enforcement; egress: Enforcement; tools: Enforcement };
 

@@ -50,6 +50,7 @@ const runtime = new Runtime({
   },
   server: { core_version: "0.1.0", instance_id: "core_bench" },
   approvedPermissions: () => APPROVED,
+  lacksUntilRestart: () => false,
   onFault: fault,
 });
 

@@ -10,7 +10,7 @@ import type {
   ToolJson,
 } from "@opensentience/protocol";
 import { isErrorPast, limitsText, manifestNotice, restartNotice } from "@opensentience/protocol";
-import { type Cell, counted, oneLine, shortHash, shortTime, Style } from "./format.ts";
+import { type Cell, counted, type Painted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
 import { toolsTable } from "./tool-view.ts";
@@ -94,7 +94,9 @@ function movedText({ drift, repair_step: repair }: AgentDetailJson): string {
 }
 
 /** What the run that is under way does not know yet. */
-function pendingText({ pending_permissions: pending }: AgentDetailJson): Cell | null {
+export function pendingText({
+  pending_permissions: pending,
+}: Pick<AgentDetailJson, "pending_permissions">): Painted | null {
   if (pending === null) return null;
   const removed = pending.removed.map((permission) => `keeps ${oneLine(permission)}`);
   const added = pending.added.map((permission) => `lacks ${oneLine(permission)}`);

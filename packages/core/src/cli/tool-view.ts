@@ -48,11 +48,14 @@ export function callOutcome(call: ToolCallJson): string {
   return typeof call.output === "string" ? safeLines(call.output) : safeJson(call.output, 2);
 }
 
+type Unheard = Omit<ToolCallJson, "call_id" | "run_id"> & { call_id: null; run_id: null };
+
 /** What a call comes to whose caller leaves before its result; Core gave it an id that nobody heard of. */
-export function canceledCall(toolId: string, durationMs: number): Omit<ToolCallJson, "call_id"> & { call_id: null } {
+export function canceledCall(toolId: string, durationMs: number): Unheard {
   return {
     call_id: null,
     tool_id: toolId,
+    run_id: null,
     status: "canceled",
     output: null,
     error: { code: "tool.canceled", message: "the caller interrupted it", details: {} },
@@ -66,13 +69,22 @@ export function agentNeeded({ tool_id: toolId, error }: ToolCallJson): string | 
   return typeof named === "string" && !toolId.startsWith(`${named}/`) ? named : undefined;
 }
 
-/** Where a failed call's cause is found: in the agent's own output, or in what Core's code means. */
-export function stepAfter({ tool_id: toolId, error }: ToolCallJson): string {
+/** Where a failed call's cause is found: in the output of the run that was called, or in what Core's code means. */
+export function stepAfter({ tool_id: toolId, run_id: runId, error }: ToolCallJson): string {
   const code = error?.code ?? "tool.failed";
-  const isCoresOwn = Object.hasOwn(ERROR_CODES, code) && !CAUSED_BY_AGENT.includes(code);
-  return isCoresOwn
+  return isCoresOwn(code)
     ? `opensentience explain ${code}`
-    : `opensentience agents logs ${toolId.slice(0, toolId.indexOf("/"))}`;
+    : `opensentience agents logs ${toolId.slice(0, toolId.indexOf("/"))} --run ${runId}`;
+}
+
+/** The agent whose run failed the call by itself. */
+export function agentThatFailed({ tool_id: toolId, status, error }: ToolCallJson): string | undefined {
+  if (status !== "failed" || isCoresOwn(error?.code ?? "tool.failed")) return undefined;
+  return toolId.slice(0, toolId.indexOf("/"));
+}
+
+function isCoresOwn(code: string): boolean {
+  return Object.hasOwn(ERROR_CODES, code) && !CAUSED_BY_AGENT.includes(code);
 }
 
 /** Text and code of a call that is no success. */

@@ -15,7 +15,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   CoreError,
   restartNotice,
-  type Enforcement,
   type PendingRestartJson,
   type PsItemJson,
   type RestartPolicy,
@@ -27,13 +26,13 @@ import { killPoint } from "../host/kill-point.ts";
 import { listProcesses } from "../host/process-tree.ts";
 import type { ProcessEnd } from "../sandbox/sandbox.ts";
 import { AgentQueue } from "./agent-queue.ts";
-import { LiveRun } from "./live-run.ts";
+import { LiveRun, type RunPlan } from "./live-run.ts";
+import { noting } from "./noting.ts";
 import { PendingRestarts } from "./pending-restarts.ts";
 import { awaitsRestart, reconcileRuns } from "./reconcile.ts";
 import { decideRestart, NO_RESTARTS, type RestartDecision, type RestartHistory } from "./restart-policy.ts";
 import { psItem, runJson } from "./run-json.ts";
 import { checkPlan, makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
-import { withNote } from "./with-note.ts";
 import * as store from "./store.ts";
 
 /** An agent that ends within this many ms of its start makes `run` fail with its last lines. */
@@ -41,6 +40,8 @@ const START_WINDOW_MS = 300;
 /** How long one agent may hold up the stop of the next when Core stops, in ms. */
 const ORDERLY_STOP_MS = 1_000;
 
+export { DATA_OVER_LIMIT } from "./run-limits.ts";
+export { isLacking } from "./late-approval.ts";
 export { ARGUMENTS_NOT_KEPT } from "./reconcile.ts";
 
 export class Launcher {
@@ -102,9 +103,6 @@ export class Launcher {
   /** Throws what `run` throws, and says whether what ran is stopped: a start that cannot be is refused before the stop. */
   async restart(agentId: string, act: Act): Promise<RunJson> {
     const args = (): string[] => this.#arguments.get(agentId) ?? [];
-    const noting = (running: LiveRun | undefined, note: string) => (error: unknown) => {
-      throw running === undefined ? error : withNote(error, agentId, note);
-    };
     // Before its turn: the gate ends the run of an approval that is over, and that is a turn of its own.
     await this.#deps.enablement
       .requireRunnable(agentId, act)
@@ -189,8 +187,8 @@ export class Launcher {
   }
 
   /** What was approved when the live run of the agent began, and how each is held in it; undefined where none is live. */
-  permissionsAtStart(agentId: string): Readonly<Record<string, Enforcement>> | undefined {
-    return this.#live.get(agentId)?.plan.permissions;
+  atStart(agentId: string): Pick<RunPlan, "permissions" | "unsandboxedBy"> | undefined {
+    return this.#live.get(agentId)?.plan;
   }
 
   liveCount(): number {

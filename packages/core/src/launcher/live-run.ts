@@ -229,7 +229,7 @@ export class LiveRun {
       void this.#ended.then(watchMemory(() => box.usage().memoryBytes, memoryBytes, onOver));
     }
     if (diskBytes !== undefined)
-      void this.#ended.then(watchDisk(dataFolder, diskBytes, (bytes) => end(diskOver(bytes, diskBytes))));
+      void this.#ended.then(watchDisk(dataFolder, diskBytes, (bytes) => end(diskOver(bytes, diskBytes, dataFolder))));
   }
 
   async #finish(end: ProcessEnd, act: Act, { onEnding }: WhenOver): Promise<ProcessEnd> {

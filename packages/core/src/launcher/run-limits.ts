@@ -82,10 +82,13 @@ export function memoryOver(bytes: number, limitBytes: number): string {
   return `its memory had grown to ${sizeText(bytes)} when Core looked; its limit is ${sizeText(limitBytes)}`;
 }
 
+/** Begins the end of a run that cannot go on before somebody has emptied that folder: Core never does. */
+export const DATA_OVER_LIMIT = "its data folder held";
+
 /** The same for its data folder; MAX_SAFE_INTEGER stands for too many files to count. */
-export function diskOver(bytes: number, limitBytes: number): string {
+export function diskOver(bytes: number, limitBytes: number, folder: string): string {
   const held = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : sizeText(bytes);
-  return `its data folder held ${held} when Core looked; its limit is ${sizeText(limitBytes)}`;
+  return `${DATA_OVER_LIMIT} ${held} when Core looked; its limit is ${sizeText(limitBytes)}; empty ${folder} by hand`;
 }
 
 type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };

@@ -50,6 +50,7 @@ export type RuntimeDeps = {
   server: { core_version: string; instance_id: string };
   /** Throws enablement.* when nothing is approved. */
   approvedPermissions: (agentId: string) => readonly string[];
+  lacksUntilRestart: (agentId: string, permission: string) => boolean;
   onFault: (what: string, error: unknown) => void;
 };
 
@@ -79,6 +80,7 @@ export class Runtime {
       session: (agentId) => this.session(agentId),
       gateOf: (session) => this.#of(session).gate,
       approvedPermissions: deps.approvedPermissions,
+      lacksUntilRestart: deps.lacksUntilRestart,
       deadlinesOf: (session) => this.#of(session).deadlines,
     });
   }

@@ -44,7 +44,8 @@ export type CallRequest = {
   onStream: (chunk: Stream) => void;
 };
 
-export type CallAnswer = Outcome & { callId: string; toolId: string; durationMs: number };
+/** `runId`: the run that was called. */
+export type CallAnswer = Outcome & { callId: string; toolId: string; runId: string; durationMs: number };
 
 export type RouterDeps = {
   audit: AuditLog;
@@ -54,6 +55,8 @@ export type RouterDeps = {
   /** What is approved for the agent now; throws enablement.* when nothing is. */
   approvedPermissions: (agentId: string) => readonly string[];
   deadlinesOf: (session: Session) => Deadlines;
+  /** It is approved, and its agent's run began without it and cannot be given it. */
+  lacksUntilRestart: (agentId: string, permission: string) => boolean;
 };
 
 export class ToolRouter {
@@ -172,6 +175,8 @@ export class ToolRouter {
     const approved = this.#deps.approvedPermissions(agentId);
     const missing = tool.definition.permissions?.find((permission) => !approved.includes(permission));
     if (missing !== undefined) throw denied(missing, agentId);
+    const late = tool.definition.permissions?.find((one) => this.#deps.lacksUntilRestart(agentId, one));
+    if (late !== undefined) throw lateApproval(late, agentId);
     return { session, tool };
   }
 
@@ -213,7 +218,7 @@ export class ToolRouter {
           duration_ms: Math.round(durationMs),
         },
       });
-      const answer = { ...outcome, callId, toolId: tool.toolId, durationMs };
+      const answer = { ...outcome, callId, toolId: tool.toolId, runId: session.run.runId, durationMs };
       this.counts.end(answer);
       return answer;
     } finally {
@@ -330,6 +335,14 @@ function denied(permission: string, agentId: string): CoreError {
   return new CoreError("tool.permission_denied", `${agentId} has no approval for ${permission}`, {
     details: { permission, agent_id: agentId },
     nextStep: `opensentience agents enable ${agentId}`,
+  });
+}
+
+function lateApproval(permission: string, agentId: string): CoreError {
+  const message = `${permission} was approved after ${agentId} was started, which lacks it until it is restarted`;
+  return new CoreError("tool.permission_denied", message, {
+    details: { permission, agent_id: agentId },
+    nextStep: `opensentience agents restart ${agentId}`,
   });
 }
 

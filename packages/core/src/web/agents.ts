@@ -17,7 +17,7 @@ import {
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
 import type { Inspected } from "../enablement/enablement.ts";
 import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
-import { ARGUMENTS_NOT_KEPT } from "../launcher/launcher.ts";
+import { ARGUMENTS_NOT_KEPT, DATA_OVER_LIMIT } from "../launcher/launcher.ts";
 import { readManifest, readManifestText } from "../manifest/manifest.ts";
 import { egressPatterns } from "../sandbox/sandbox.ts";
 import type { Domain, Services } from "./domain.ts";
@@ -193,5 +193,7 @@ function nextStep(agent: AgentRecord, isApproved: boolean, { drift, repairStep }
   if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
   if (drift !== null) return command("diff");
   if (!isApproved) return command("enable");
+  if (agent.lastError?.includes(DATA_OVER_LIMIT) === true)
+    return `empty its data folder, which its last error names, then: ${command("run")}`;
   return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");
 }

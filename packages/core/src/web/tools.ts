@@ -179,6 +179,7 @@ function answerJson(answer: CallAnswer): ToolCallJson {
   return {
     call_id: answer.callId,
     tool_id: answer.toolId,
+    run_id: answer.runId,
     status: answer.status,
     output: output === undefined ? null : (JSON.parse(new TextDecoder().decode(output)) as unknown),
     error: error === undefined ? null : { code: error.code, message: error.message, details: error.details ?? {} },

@@ -8,7 +8,15 @@ import type { ControlClient } from "../control-client.ts";
 import type { Output } from "../output.ts";
 import type { RequestOf } from "../routes.ts";
 import { type ToolParams, withTool } from "../tool-id.ts";
-import { agentNeeded, callOutcome, callProblem, canceledCall, stepAfter, streamedText } from "../tool-view.ts";
+import {
+  agentNeeded,
+  agentThatFailed,
+  callOutcome,
+  callProblem,
+  canceledCall,
+  stepAfter,
+  streamedText,
+} from "../tool-view.ts";
 
 const MAX_SECONDS = 86_400;
 const HELP = "opensentience help tools call";
@@ -42,17 +50,33 @@ export async function run(context: CommandContext): Promise<number> {
   });
   if (!(isStreamed && output.json)) output.result(result, () => callOutcome(result));
   if (result.status === "succeeded") return 0;
-  if (!output.json) showProblem(output, result, await stepForNeeded(client, result));
+  if (!output.json) {
+    const late = await lateApproval(client, result);
+    showProblem(output, result, late ?? { lines: [], next: await stepForNeeded(client, result) });
+  }
   return result.status === "canceled" ? 130 : 1;
 }
 
+/** What is known of the agent besides: shown, and where to go on if not at what the call itself says. */
+type More = { lines: readonly string[]; next: string | undefined };
+
 /** A call that was canceled is no failure, and is not shown as one. */
-function showProblem(output: Output, result: ToolCallJson, nextStep = stepAfter(result)): void {
+function showProblem(output: Output, result: ToolCallJson, more: More): void {
   if (result.status === "canceled") return output.note(`canceled: ${callProblem(result)}`);
   output.problem(`${result.status}: ${callProblem(result)}`);
   const lines = result.error === null ? [] : issueLines(result.error);
-  output.ask(lines.map((line) => `${line}\n`).join(""));
-  output.nextStep(nextStep);
+  output.ask([...lines, ...more.lines].map((line) => `${line}\n`).join(""));
+  output.nextStep(more.next ?? stepAfter(result));
+}
+
+/** Where the agent's run lacks what was approved after its start: the tool may have failed for that. */
+async function lateApproval(client: ControlClient, result: ToolCallJson): Promise<More | undefined> {
+  const agentId = agentThatFailed(result);
+  if (agentId === undefined) return undefined;
+  const agent = await client.call("get_agent", { params: { agent_id: agentId } }).catch(() => undefined);
+  if (agent === undefined || (agent.pending_permissions?.added.length ?? 0) === 0) return undefined;
+  const { pendingText } = await import("../agent-view.ts");
+  return { lines: [`  ${pendingText(agent)?.text}`], next: agent.next_step ?? undefined };
 }
 
 /** What Core says of the agent that was missing: run it, or first approve it. An agent chose the name, so only a known one counts. */
