@@ -290,7 +290,7 @@ test("a changed file is put right at the approved commit, though a wider version
 
   for (const name of names) writeFileSync(join(home.sourceOf(id), name), "");
   const { stdout } = await home.cli(["agents", "build", id, "--yes"]);
-  expect(stdout).toMatch(/^put back 11 changed files: planted-0.*, planted-\S+ and 1 more\nbuilt\n/);
+  expect(stdout).toMatch(/^put back 11 changed files: \$'planted-0.*, \$'planted-\S+ and 1 more\nbuilt\n/);
   expect(stdout).not.toContain("\u001b");
   writeFileSync(join(home.sourceOf(id), "bin/agent"), "");
   const build = { steps: [{ phase: "compile", argv: ["touch", "planted"] }] };

@@ -1,5 +1,14 @@
 /** Builds that try to get more accepted than the commit and its plan: planted files, forged lists, links, second plans. */
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { CONTROL_ROUTES, type AgentDetailJson } from "@opensentience/protocol";
@@ -51,8 +60,48 @@ describe("a build starts from the commit", () => {
     const id = "hostile.gone";
     await smallAgentAt(home, id, "enabled");
     await digDeep(home.sourceOf(id));
-    await home.json(["agents", "build", id, "--yes"]);
+    const deep = await home.cli(["agents", "build", id, "--yes"]);
+    expect(deep.stdout).toMatch(/^put back 1 changed file: '0+…'\n/);
+    writeFileSync(join(home.sourceOf(id), "hole"), "");
+    truncateSync(join(home.sourceOf(id), "hole"), 2 ** 40);
+    const { stdout } = await home.cli(["agents", "build", id, "--yes"]);
+    expect(stdout).toMatch(/^put back the whole source, which could not be read\n/);
     expect((await info(id)).drift).toBeNull();
+    const started = auditRows(home, "agent.build_started").filter(({ subject }) => subject === id);
+    expect(started.at(-1)?.metadata["put_back"]).toEqual(["(the whole source, which could not be read)"]);
+  });
+
+  test("a pipe among the files is named, and no other", async () => {
+    const id = "hostile.pipe";
+    await smallAgentAt(home, id, "enabled", {}, { "notes/a.md": "a", "notes/b.md": "b" });
+    const source = home.sourceOf(id);
+    const pipe = async (name: string): Promise<void> => {
+      rmSync(join(source, name), { recursive: true, force: true });
+      await runTool(["/usr/bin/mkfifo", join(source, name)], { env: {}, timeoutMs: 10_000, maxBytes: 1_000 });
+    };
+    await pipe("planted");
+    const plan = ["agents", "build", id, "--plan"];
+    expect(await home.json(plan)).toMatchObject({ put_back: ["planted"], put_back_count: 1 });
+    // In the place of a folder it stands for all that was in there; other changes are seen beside it.
+    await pipe("notes");
+    writeFileSync(join(source, "bin/agent"), "");
+    const expected = { put_back: ["notes", "planted", "bin/agent"], put_back_count: 3 };
+    expect(await home.json(plan)).toMatchObject(expected);
+    expect(await home.json(["agents", "build", id, "--yes"])).toMatchObject(expected);
+    expect(await home.json(plan)).toMatchObject({ put_back: [], put_back_count: 0 });
+    expect((await info(id)).drift).toBeNull();
+  });
+
+  test("names that pass for others are told apart, and long ones are cut", async () => {
+    const id = "hostile.names";
+    await smallAgentAt(home, id, "enabled");
+    const names = ["a, bin", "b\nbuilt", "c".repeat(250), "\u202ed"];
+    for (const name of names) writeFileSync(join(home.sourceOf(id), name), "");
+    const { stdout } = await home.cli(["agents", "build", id, "--yes"]);
+    expect(stdout.split("\n").slice(0, 2)).toEqual([
+      String.raw`put back 4 changed files: 'a, bin', $'b\nbuilt', '${"c".repeat(199)}…', $'\u202ed'`,
+      "built",
+    ]);
   });
 
   test("a build whose source cannot be put back is refused", async () => {

@@ -14,7 +14,10 @@ import {
 const timestamp = z.string().describe("RFC 3339, UTC");
 const nullableText = z.string().nullable();
 
-const putBackCount = z.number().int().describe("of all of them; of very many put_back names the first");
+const putBackCount = z
+  .number()
+  .int()
+  .describe("of all; put_back names the first, none of a source that cannot be read");
 
 const enforcement = z.enum(["enforced", "brokered", "advisory", "unsupported"]);
 
@@ -41,11 +44,7 @@ export const runJson = z.object({
   last_heartbeat_at: timestamp.nullable(),
   health: z.enum(["ok", "degraded", "unhealthy"]).nullable().describe("null before the handshake and after the end"),
   isolation: nullableText.describe("sandbox, pid_namespace or process_group"),
-  limits: z
-    .record(z.string(), enforcement)
-    .describe(
-      "what the run may use, `<memory|disk|processes|cpu>:<value>`, and how each is held; empty before its start",
-    ),
+  limits: z.record(z.string(), enforcement).describe("`<kind>:<value>` each, and how it is held"),
   leaked_pids: z.array(z.number().int()).describe("processes of the run that could not be ended"),
   logs_degraded: z.boolean().describe("true while captured output cannot be written to disk"),
   next_step: nullableText,

@@ -44,6 +44,25 @@ function shellWord(argument: string): string {
   return `$'${safeText(argument.replaceAll("\\", "\\\\")).replaceAll("'", String.raw`\'`)}'`;
 }
 
+/** So much of a name is shown. */
+const MAX_NAME = 200;
+
+/**
+ * File names that somebody else chose, in one line: each is written as a shell would need it, so that a comma and a space
+ * within a name do not pass for the end of it, and cut when it is very long; of more than `most` the first are named.
+ */
+export function namesText(names: readonly string[], most: number): string {
+  return names
+    .slice(0, most)
+    .map((name) => shellWord(shortName(name)))
+    .join(", ");
+}
+
+/** At most 200 UTF-16 units of a name, with an ellipsis where it was longer. */
+export function shortName(name: string): string {
+  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 1).toWellFormed()}…`;
+}
+
 /**
  * The value as JSON text that is safe on a terminal: what `safeText` would escape is a `\uXXXX`, which every JSON reader
  * takes for the same character. `indent` as for JSON.stringify.

@@ -105,7 +105,8 @@ function FileList({ title, files }: { title: string; files: PutBack }) {
             </code>
           </li>
         ))}
-        {more > 0 && <li className="muted">and {more.toLocaleString()} more</li>}
+        {paths.length === 0 && <li>The whole source, which could not be read</li>}
+        {paths.length > 0 && more > 0 && <li className="muted">and {more.toLocaleString()} more</li>}
       </ul>
     </section>
   );

@@ -14,7 +14,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { CoreError, newId, shortId, type BuildPlanJson } from "@opensentience/protocol";
+import { CoreError, namesText, newId, shortId, shortName, type BuildPlanJson } from "@opensentience/protocol";
 import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
@@ -30,18 +30,17 @@ import {
 } from "../logs/logs.ts";
 import { readManifest } from "../manifest/manifest.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
-import { diffTrees, hashTree, saveEntries, loadEntries, type TreeEntry } from "../tree/tree.ts";
+import { diffTrees, hashTree, saveEntries, loadEntries, type HashOptions, type TreeEntry } from "../tree/tree.ts";
 import { makeBuildHome } from "./build-home.ts";
 import { phaseReach, planBuild, type BuildStep, type PhaseReach } from "./plan.ts";
 import { recordBuilt, recordFailure, recordPutBack, recordStart } from "./build-record.ts";
 import { recordedPlan } from "./plan-record.ts";
-import { changedSince, NOTHING, type PutBack } from "./put-back.ts";
+import { changedSince, lookAtSource, NOTHING, recordedNames, type PutBack } from "./put-back.ts";
 import { runStep, type BuildEgress } from "./step.ts";
 import {
   planChanged,
   refuseChangeableLinks,
   refuseOver,
-  unreadable,
   unreadablePlan,
   unreadableTree,
   type Span,
@@ -130,10 +129,10 @@ export class Build {
       // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
       if (options.expectedPlan !== undefined && options.expectedPlan !== digest) {
         const refused = planChanged(agentId, putBack);
-        if (putBack.count > 0) recordPutBack(this.#deps, agent, putBack.names, refused, act);
+        if (putBack.count > 0) recordPutBack(this.#deps, agent, recordedNames(putBack), refused, act);
         throw refused;
       }
-      const causationId = recordStart(this.#deps, agent, steps, putBack.names, act);
+      const causationId = recordStart(this.#deps, agent, steps, recordedNames(putBack), act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
       const hosts = new Set<string>();
@@ -202,8 +201,8 @@ export class Build {
   async #startFromCommit(agent: AgentRecord, span: Span): Promise<PutBack> {
     if (agent.commit === null) return NOTHING;
     const tracked = await this.#tracked(agent);
-    const found = await this.#hash(agent, span).catch((error: unknown) => unreadable(error));
-    if (tracked !== undefined && found.hash === agent.treeHash) return NOTHING;
+    const found = await this.#withinTime(agent, span, (options) => lookAtSource(sourceOf(agent), options));
+    if (tracked !== undefined && found?.hash === agent.treeHash) return NOTHING;
     const changed = await changedSince(agent, found, tracked, this.#filesOf(agent).builtEntries);
     await this.#deps.restoreSource(agent, span.signal);
     return changed;
@@ -214,7 +213,7 @@ export class Build {
     if (agent.commit === null) return NOTHING;
     const { maxBytes, maxFiles } = this.#deps.settings;
     const { treeCache: cachePath, builtEntries } = this.#filesOf(agent);
-    const found = await hashTree(sourceOf(agent), { maxBytes, maxFiles, cachePath }).catch(unreadable);
+    const found = await lookAtSource(sourceOf(agent), { maxBytes, maxFiles, cachePath });
     return changedSince(agent, found, await this.#tracked(agent), builtEntries);
   }
 
@@ -228,12 +227,12 @@ export class Build {
   }
 
   /** Never from the cache: this is what will be trusted. Throws build.canceled and build.timeout. */
-  async #hash(agent: AgentRecord, span: Span): Promise<{ hash: string; entries: TreeEntry[] }> {
+  async #withinTime<T>(agent: AgentRecord, span: Span, look: (options: HashOptions) => Promise<T>): Promise<T> {
     const { maxBytes, maxFiles } = this.#deps.settings;
     const late = AbortSignal.timeout(Math.max(0, Math.ceil(span.deadlineMs - performance.now())));
     const signal = span.signal === undefined ? late : AbortSignal.any([span.signal, late]);
     try {
-      return await hashTree(sourceOf(agent), { signal, maxBytes, maxFiles });
+      return await look({ signal, maxBytes, maxFiles });
     } finally {
       refuseOver(agent, span);
     }
@@ -287,7 +286,8 @@ export class Build {
     if (agent.commit === null) return record();
     // SECURITY: the build can write the kept list too; pinned by "a build that forges the list of tracked files fails".
     const tracked = await this.#tracked(agent);
-    const after = await this.#hash(agent, span).catch((error: unknown) => {
+    const hash = (options: HashOptions): ReturnType<typeof hashTree> => hashTree(sourceOf(agent), options);
+    const after = await this.#withinTime(agent, span, hash).catch((error: unknown) => {
       throw error instanceof CoreError ? error : unreadableTree(agent, error);
     });
     killPoint("build.tree_hashed");
@@ -297,9 +297,9 @@ export class Build {
     if (touched.length > 0) {
       throw new CoreError(
         "build.tracked_files_changed",
-        `the build changed files that git tracks: ${touched.slice(0, 5).join(", ")}`,
+        `the build changed files that git tracks: ${namesText(touched, 5)}`,
         {
-          details: { files: touched.slice(0, 50) },
+          details: { files: touched.slice(0, 50).map(shortName) },
           nextStep: reinstallCommand(agent),
         },
       );

@@ -38,12 +38,6 @@ export function unreadablePlan(agent: AgentRecord, error: unknown): unknown {
   });
 }
 
-/** A source that cannot be hashed is not the commit's; giving up is no answer about it. */
-export function unreadable(error: unknown): { hash: string; entries: TreeEntry[] } {
-  if (error instanceof CoreError && error.code.startsWith("build.")) throw error;
-  return { hash: "", entries: [] };
-}
-
 export function unreadableTree(agent: AgentRecord, cause: unknown): CoreError {
   const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
   return new CoreError("build.failed", `the build left files that cannot be read (${code})`, {

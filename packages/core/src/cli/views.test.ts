@@ -90,7 +90,15 @@ test("a build plan shows phase, reach and where arguments begin", () => {
   expect(planText(plain, plan)).toBe(String.raw`  1. fetch (network: public hosts): npm ci 'a b' 'it'\''s'`);
   expect(planText(plain, { steps: [], ...nothing })).toContain("nothing to build");
   const back = { ...plan, put_back: ["a", "b\u001b[2J"], put_back_count: 2 };
-  expect(planText(plain, back)).toMatch(/^ {2}first puts back 2 changed files: a, b\S+\n {2}1\. fetch/);
+  expect(planText(plain, back)).toMatch(/^ {2}first puts back 2 changed files: a, \$'b\\x1b\[2J'\n {2}1\. fetch/);
+  // Names that look like two, or like more lines, stay one each; a long one is cut.
+  const hostile = { ...plan, put_back: ["a, b", "c\n  1. fetch: true", "d".repeat(5_000)], put_back_count: 3 };
+  expect(planText(plain, hostile).split("\n")[0]).toBe(
+    String.raw`  first puts back 3 changed files: 'a, b', $'c\n  1. fetch: true', '${"d".repeat(199)}…'`,
+  );
+  expect(planText(plain, { ...plan, put_back_count: 3 })).toContain(
+    "first puts back the whole source, which could not",
+  );
   // Of very many Core names the first and counts all.
   const many = { ...plan, put_back: Array.from({ length: 1_001 }, (_, n) => `f${n}`), put_back_count: 5_000 };
   expect(planText(plain, many)).toContain(

@@ -44,6 +44,11 @@ export type HashOptions = {
   /** Limits of the whole tree. */
   maxBytes?: number;
   maxFiles?: number;
+  /**
+   * Told of every entry that cannot be hashed, which is then left out instead of ending the hashing: for a list of what is
+   * there. The hash is then that of no whole tree.
+   */
+  onOdd?: (path: string) => void;
 };
 
 /**
@@ -60,7 +65,7 @@ export async function hashTree(
   const found = await walkTree(root, options);
   const realRoot = await realpath(root);
   const onBytes = countBytes(found, options);
-  const entries = new Array<TreeEntry>(found.length);
+  const entries: TreeEntry[] = [];
   const stable: CachedEntry[] = [];
   let next = 0;
   let isCacheStale = false;
@@ -71,14 +76,16 @@ export async function hashTree(
       const entry = found[index]!;
       const cached = known.get(entry.path);
       if (cached !== undefined && isUnchanged(cached, entry)) {
-        entries[index] = { path: entry.path, mode: entry.mode, sha256: cached.sha256, size: cached.size };
+        entries.push({ path: entry.path, mode: entry.mode, sha256: cached.sha256, size: cached.size });
         stable.push(cached);
         continue;
       }
       const path = `${root}/${entry.path}`;
       const isLink = entry.mode === "symlink";
-      const hashed = isLink ? await hashLink(path, realRoot, onBytes) : await hashRegular(path, onBytes);
-      entries[index] = { path: entry.path, mode: entry.mode, ...hashed };
+      const hashing = isLink ? hashLink(path, realRoot, onBytes) : hashRegular(path, onBytes);
+      const hashed = await hashing.catch((error: unknown) => passOver(error, entry.path, options));
+      if (hashed === undefined) continue;
+      entries.push({ path: entry.path, mode: entry.mode, ...hashed });
       // The link's own times say nothing of what it leads to.
       if (isLink) continue;
       isCacheStale = true;
@@ -91,6 +98,13 @@ export async function hashTree(
   if (options.cachePath !== undefined && (isCacheStale || known.size !== stable.length))
     await saveStatCache(options.cachePath, stable, cachingMomentMs);
   return { hash: hashEntries(entries), entries };
+}
+
+/** Throws what ends the hashing of the whole tree. */
+function passOver(error: unknown, path: string, { onOdd, signal }: HashOptions): undefined {
+  const isLimit = error instanceof CoreError && error.code === "install.limit_exceeded";
+  if (onOdd === undefined || isLimit || signal?.aborted === true) throw error;
+  onOdd(path);
 }
 
 /** Holds the reading to the limits. A file that says how large it is (also a hole of terabytes) is not even begun. */

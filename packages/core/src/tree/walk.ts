@@ -13,7 +13,12 @@ const OWNER_EXECUTE = 0o100n;
 
 const readFolder = promisify(readdir) as (path: string, options: { withFileTypes: true }) => Promise<Dirent[]>;
 
-export type WalkBounds = { signal?: AbortSignal | undefined; maxFiles?: number };
+export type WalkBounds = {
+  signal?: AbortSignal | undefined;
+  maxFiles?: number;
+  /** Told of what is refused, which is then left out. */
+  onOdd?: (path: string) => void;
+};
 
 /**
  * Every regular file and symlink below `root`, in no order. Throws `install.unsafe_tree` for anything else but folders,
@@ -23,6 +28,14 @@ export async function walkTree(root: string, bounds: WalkBounds = {}): Promise<F
   const found: FoundEntry[] = [];
   const maxEntries = bounds.maxFiles ?? Number.POSITIVE_INFINITY;
   let visited = 0;
+  let leftOut = 0;
+  const onOdd =
+    bounds.onOdd === undefined
+      ? undefined
+      : (path: string): void => {
+          leftOut += 1;
+          bounds.onOdd?.(path);
+        };
   const folders: string[] = [""];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let running = 0;
@@ -32,13 +45,13 @@ export async function walkTree(root: string, bounds: WalkBounds = {}): Promise<F
       if (bounds.signal?.aborted === true) return fail(bounds.signal.reason);
       if (found.length > maxEntries || ++visited > maxEntries) return fail(tooMany());
       running++;
-      visitFolder(root, folders.pop()!, found, folders).then(finish, fail);
+      visitFolder(root, folders.pop()!, found, folders, onOdd).then(finish, fail);
     }
     if (running === 0) resolve();
   };
   const finish = (): void => {
     running--;
-    if (found.length > maxEntries) return fail(tooMany());
+    if (found.length + leftOut > maxEntries) return fail(tooMany());
     fill();
   };
   const fail = (error: unknown): void => {
@@ -50,24 +63,51 @@ export async function walkTree(root: string, bounds: WalkBounds = {}): Promise<F
   return found;
 }
 
-async function visitFolder(root: string, folder: string, found: FoundEntry[], folders: string[]): Promise<void> {
+async function visitFolder(
+  root: string,
+  folder: string,
+  found: FoundEntry[],
+  folders: string[],
+  onOdd: WalkBounds["onOdd"],
+): Promise<void> {
   const paths: string[] = [];
-  for (const entry of await readFolder(folder === "" ? root : `${root}/${folder}`, { withFileTypes: true })) {
+  const odd = (path: string, error: unknown): void => {
+    if (onOdd === undefined) throw error;
+    onOdd(path);
+  };
+  const listing = readFolder(folder === "" ? root : `${root}/${folder}`, { withFileTypes: true });
+  for (const entry of await listing.catch((error: unknown) => unlisted(folder, error, odd))) {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     // A name that is not UTF-8 arrives with the replacement character and would name another file.
-    if (entry.name.includes("\uFFFD")) throw unsafeEntry(path, "its name is not valid UTF-8");
-    if (entry.isDirectory()) folders.push(path);
+    if (entry.name.includes("\uFFFD")) odd(path, unsafeEntry(path, "its name is not valid UTF-8"));
+    else if (entry.isDirectory()) folders.push(path);
     else paths.push(path);
   }
   if (paths.length === 0) return;
   const stats = await statAll(root, paths);
-  for (const [index, stat] of stats.entries()) found.push(toEntry(paths[index]!, stat));
+  for (const [index, stat] of stats.entries()) {
+    const path = paths[index]!;
+    const why = oddity(stat);
+    if (why === undefined) found.push(toEntry(path, stat));
+    else odd(path, unsafeEntry(path, why));
+  }
+}
+
+/** A root that cannot be listed is no entry of the tree. */
+function unlisted(folder: string, error: unknown, odd: (path: string, error: unknown) => void): Dirent[] {
+  if (folder === "") throw error;
+  odd(folder, error);
+  return [];
+}
+
+/** Why it is no entry of a tree; undefined where it is one. */
+function oddity(stat: BigIntStats): string | undefined {
+  if (!stat.isFile()) return stat.isSymbolicLink() ? undefined : "it is a device, pipe or socket";
+  return (stat.mode & SET_ID_BITS) === 0n ? undefined : "it carries a setuid or setgid bit";
 }
 
 function toEntry(path: string, stat: BigIntStats): FoundEntry {
   const isFile = stat.isFile();
-  if (!isFile && !stat.isSymbolicLink()) throw unsafeEntry(path, "it is a device, pipe or socket");
-  if (isFile && (stat.mode & SET_ID_BITS) !== 0n) throw unsafeEntry(path, "it carries a setuid or setgid bit");
   return {
     path,
     mode: isFile ? ((stat.mode & OWNER_EXECUTE) === 0n ? "file" : "executable") : "symlink",

@@ -1,8 +1,8 @@
-import { type BuildPlanJson, commandText, CoreError } from "@opensentience/protocol";
+import { type BuildPlanJson, commandText, CoreError, namesText } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { boundaryLabel } from "../boundary-label.ts";
 import { type CommandContext, required } from "../context.ts";
-import { counted, oneLine, type Style } from "../format.ts";
+import { counted, type Style } from "../format.ts";
 import { interruptedAs } from "../interrupted.ts";
 import { withBuildOutput } from "../with-progress.ts";
 
@@ -65,9 +65,9 @@ type PutBack = Pick<BuildPlanJson, "put_back" | "put_back_count">;
 /** Somebody had changed them: whoever repairs an agent wants to know what. */
 function putBackText(verb: string, { put_back: files, put_back_count: count }: PutBack): string {
   if (count === 0) return "";
-  const named = files.slice(0, MOST_NAMES).map(oneLine).join(", ");
+  if (files.length === 0) return `${verb} the whole source, which could not be read\n`;
   const more = count > MOST_NAMES ? ` and ${count - MOST_NAMES} more` : "";
-  return `${verb} ${counted(count, "changed file")}: ${named}${more}\n`;
+  return `${verb} ${counted(count, "changed file")}: ${namesText(files, MOST_NAMES)}${more}\n`;
 }
 
 const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
