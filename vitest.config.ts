@@ -14,12 +14,17 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts"],
+          // Some wait for what real processes do. Vitest would leave half of a machine with two cores unused.
+          maxWorkers: 2,
+          // What takes a second of a processor takes many where others need it too.
+          testTimeout: 20_000,
         },
       },
       {
         test: {
           name: "architecture",
           include: ["tests/architecture.test.ts", "tests/docs.test.ts"],
+          maxWorkers: 2,
         },
       },
       {
