@@ -13,6 +13,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll } from "vitest";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
+import { readCoreMark } from "../../packages/core/src/host/core-mark.ts";
+import { isAlive, readProcess, signalProcess } from "../../packages/core/src/host/process-tree.ts";
 import { DEFAULT_TOOLS, networkEnvironment, networkVariables } from "../../scripts/network-environment.ts";
 
 const REPOSITORY: string = resolve(import.meta.dirname, "../..");
@@ -140,9 +142,8 @@ export class CoreHome {
   /** Stops Core and removes the home; fails when anything of it is still alive afterwards. */
   async dispose(): Promise<void> {
     if (!openHomes.delete(this)) return;
-    const stopped = await this.cli(["core", "stop"]);
     try {
-      if (stopped.code !== 0) throw new Error(`Core could not be stopped: ${stopped.stderr}\n${this.coreLog()}`);
+      await this.#stopCore();
       await eventually(
         () => this.processes().length === 0,
         () => `processes of the home to be gone: ${JSON.stringify(this.processes())}`,
@@ -151,6 +152,25 @@ export class CoreHome {
       for (const { pid } of this.processes()) process.kill(pid, "SIGKILL");
       rmSync(this.#root, { recursive: true, force: true, maxRetries: 5 });
     }
+  }
+
+  /** By the signal that `core stop` itself is not needed for: a process for each home takes longer than the end. */
+  async #stopCore(): Promise<void> {
+    const mark = readCoreMark(join(this.folder, "run/core.pid"));
+    const core = mark?.state === "running" ? readProcess(mark.pid) : undefined;
+    if (core !== undefined) {
+      signalProcess(core, "SIGTERM");
+      await eventually(
+        () => !isAlive(core),
+        () => `Core to end\n${this.coreLog()}`,
+        CLI_TIMEOUT_MS,
+      );
+      return;
+    }
+    // One that starts or ends is waited for by the command; a second signal would hurry it.
+    if (this.processes().length === 0) return;
+    const stopped = await this.cli(["core", "stop"]);
+    if (stopped.code !== 0) throw new Error(`Core could not be stopped: ${stopped.stderr}\n${this.coreLog()}`);
   }
 }
 
