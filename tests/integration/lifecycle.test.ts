@@ -140,7 +140,7 @@ describe.each(EXAMPLE_AGENTS)("$name", (example) => {
       ...Object.fromEntries(example.approved.map((permission) => [permission, true])),
       ...Object.fromEntries(example.denied.map((permission) => [permission, false])),
     });
-    expect(await home.json(["agents", "diff", id])).toEqual({ drift: null });
+    expect(await home.json(["agents", "diff", id])).toMatchObject({ drift: null, manifest_changed: false });
   });
 
   test("runs, and its output and use of the machine are shown", async () => {
