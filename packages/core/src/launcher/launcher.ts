@@ -40,6 +40,9 @@ const START_WINDOW_MS = 300;
 /** How long one agent may hold up the stop of the next when Core stops, in ms. */
 const ORDERLY_STOP_MS = 1_000;
 
+/** Of one start; the policy is kept for the agent. */
+type RunRequest = { args?: string[]; restart?: RestartPolicy };
+
 export { DATA_OVER_LIMIT } from "./run-limits.ts";
 export { isLacking } from "./late-approval.ts";
 export { ARGUMENTS_NOT_KEPT } from "./reconcile.ts";
@@ -68,7 +71,7 @@ export class Launcher {
    * launcher.not_executable, launcher.folder_missing, launcher.env_missing, launcher.start_failed, and
    * launcher.exited_early (details: run, last_lines) when it ends within its start window.
    */
-  async run(agentId: string, request: { args?: string[]; restart?: RestartPolicy }, act: Act): Promise<RunJson> {
+  async run(agentId: string, request: RunRequest, act: Act): Promise<RunJson> {
     const live = await this.#queue.run(agentId, async () => {
       this.#pendingRestarts.cancel(agentId);
       this.#history.delete(agentId);
@@ -226,12 +229,7 @@ export class Launcher {
     await Promise.all(stops);
   }
 
-  async #start(
-    agentId: string,
-    request: { args?: string[]; restart?: RestartPolicy },
-    restartCount: number,
-    act: Act,
-  ): Promise<LiveRun> {
+  async #start(agentId: string, request: RunRequest, restartCount: number, act: Act): Promise<LiveRun> {
     const release = this.#deps.catalog.claim(agentId);
     try {
       return await this.#startClaimed(agentId, request, restartCount, act);
@@ -240,12 +238,7 @@ export class Launcher {
     }
   }
 
-  async #startClaimed(
-    agentId: string,
-    request: { args?: string[]; restart?: RestartPolicy },
-    restartCount: number,
-    act: Act,
-  ): Promise<LiveRun> {
+  async #startClaimed(agentId: string, request: RunRequest, restartCount: number, act: Act): Promise<LiveRun> {
     if (this.#stopping)
       throw new CoreError("core.stopping", "Core is stopping", { nextStep: "opensentience core start" });
     // The row too: of a start that could not be recorded nothing is alive, and its end may not be recorded yet.
