@@ -1,13 +1,14 @@
 /** Core's own life: one per home, an orderly end, and what a violent end leaves (nothing that runs, nothing half done). */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CoreStatusJson, PsItemJson, RunJson } from "@opensentience/protocol";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/host/process-tree.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
-import { marked, membersOf, misbehaving, program, say, stillAlive } from "../support/run-trees.ts";
+import { buildMarker, marked, membersOf, misbehaving, program, say, stillAlive } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following, typeNextStep } from "../support/terminal.ts";
 
@@ -257,7 +258,7 @@ describe("kill -9 of Core", () => {
       "the build to be half done",
     );
     await killCore();
-    await eventually(() => marked("build-lost.build").length === 0, "the build's tree to be gone", 5_000);
+    await eventually(() => marked(buildMarker(home, "lost.build")).length === 0, "the build's tree to be gone", 5_000);
     const { code, stderr } = await building;
     expect([code, JSON.parse(stderr)]).toEqual([
       5,
@@ -286,6 +287,38 @@ describe("kill -9 of Core", () => {
       last_error: null,
     });
     expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
+  });
+
+  test("without namespaces: what the build left is ended by the next Core, and nothing of another home", async () => {
+    const tools = join(home.projects, "../tools");
+    mkdirSync(tools);
+    for (const tool of ["sh", "git", "sleep", "setsid", "mkfifo", "touch"])
+      symlinkSync(`/usr/bin/${tool}`, join(tools, tool));
+    const env = { OPENSENTIENCE_TOOLS_PATH: tools };
+    writeFileSync(join(home.folder, "config.toml"), '[sandbox]\nmode = "off"\n');
+    await home.json(["core", "start"], { env });
+    const build = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
+    await smallAgentAt(home, "lost.tree", "installed", build, {
+      "build.sh": "setsid sleep 1000 &\ntouch half-built\nsleep 1000\n",
+    });
+    const building = home.cli(["agents", "build", "lost.tree", "--yes", "--json"]);
+    await eventually(
+      () => existsSync(join(home.folder, "agents/lost.tree/src/half-built")),
+      "the build to be half done",
+    );
+    const other = buildMarker(home, "lost.tree").replace(/-\w+/, "-0000000000000000");
+    const foreign = spawn("/bin/sleep", ["1000"], { env: { OPENSENTIENCE_RUN_ID: other }, stdio: "ignore" });
+    onTestFinished(() => void foreign.kill("SIGKILL"));
+    const marker = buildMarker(home, "lost.tree");
+    expect(marked(marker).length).toBeGreaterThanOrEqual(3);
+    await killCore();
+    await building;
+    expect(marked(marker).length).toBeGreaterThanOrEqual(2);
+    await home.json(["core", "start"], { env });
+    expect([marked(marker), marked(other)]).toEqual([[], [foreign.pid]]);
+    const { metadata } = auditRows(home, "core.reconciled").at(-1) ?? {};
+    expect(metadata).toMatchObject({ builds_closed: 1, processes_ended: expect.any(Number) });
+    expect(Number(metadata?.["processes_ended"])).toBeGreaterThanOrEqual(2);
   });
 
   test("right after an act was answered: the act is there", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
-import { marked } from "../support/run-trees.ts";
+import { buildMarker, marked } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following, onTerminal, typeNextStep } from "../support/terminal.ts";
 
@@ -27,7 +27,7 @@ describe("Ctrl-C on a build", () => {
       () => auditRows(home, "agent.build_failed").some(({ subject }) => subject === agentId),
       "the build to be recorded as failed",
     );
-    expect(marked(`build-${agentId}`)).toEqual([]);
+    expect(marked(buildMarker(home, agentId))).toEqual([]);
     const event = auditRows(home, "agent.build_failed").find(({ subject }) => subject === agentId);
     expect(event).toMatchObject({ outcome: "failed", metadata: { code: "build.canceled" } });
     const started = auditRows(home, "agent.build_started").find(({ subject }) => subject === agentId);
@@ -44,7 +44,7 @@ describe("Ctrl-C on a build", () => {
   test("in a pipe: the whole tree of the build is gone, exit code 130", async () => {
     await smallAgentAt(home, "stop.build", "installed", BUILD, STUBBORN_BUILD);
     const building = new Following(home, ["agents", "build", "stop.build", "--yes"]);
-    await eventually(() => marked("build-stop.build").length >= 3, "the build and its daemon");
+    await eventually(() => marked(buildMarker(home, "stop.build")).length >= 3, "the build and its daemon");
     expect(await building.interrupt()).toMatchObject({ code: 130, stdout: "" });
     await expectCanceled("stop.build");
   });
@@ -64,7 +64,7 @@ describe("Ctrl-C on a build", () => {
   test("a closed terminal is a Ctrl-C as well: Core does not build for nobody", async () => {
     await smallAgentAt(home, "stop.killed", "installed", BUILD, STUBBORN_BUILD);
     const building = new Following(home, ["agents", "build", "stop.killed", "--yes"]);
-    await eventually(() => marked("build-stop.killed").length >= 3, "the build and its daemon");
+    await eventually(() => marked(buildMarker(home, "stop.killed")).length >= 3, "the build and its daemon");
     await building.kill();
     await expectCanceled("stop.killed");
   });

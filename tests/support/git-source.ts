@@ -25,6 +25,7 @@ export async function sandboxedGit(
     probe: await probeSandbox(toolPath),
     sandboxMode: "required",
     toolPath,
+    workMark: "home-of-a-test.",
     core: { operatorHome: "/nonexistent", own: [] },
     sshAuthSocket: undefined,
     egress,

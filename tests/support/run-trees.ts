@@ -1,4 +1,5 @@
 /** Processes of a run as the kernel knows them, the programs that make trouble, and Core's memory. */
+import { hash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -43,7 +44,12 @@ export function membersOf(run: { run_id: string; pid: number }): ProcessInfo[] {
   return [...found.values()].filter((info) => isAlive(info));
 }
 
-/** Living processes that carry the marker of a run or of a build (`build-<agent>`). */
+/** The marker of the builds of an agent: of its home, so that two homes with the same agent do not meet. */
+export function buildMarker(home: CoreHome, agentId: string): string {
+  return `home-${hash("sha256", home.folder).slice(0, 16)}.build.${agentId}`;
+}
+
+/** Living processes that carry the marker of a run or of a build. */
 export function marked(marker: string): number[] {
   return listProcesses()
     .filter((info) => isAlive(info) && hasEnvironmentEntry(info.pid, `OPENSENTIENCE_RUN_ID=${marker}`))

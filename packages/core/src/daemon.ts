@@ -211,7 +211,7 @@ export class Core {
         isolation: describeHeld(this.#probe, this.#config.get("sandbox.mode") !== "off").isolation,
       },
     });
-    await reconcile(services, this.#subject());
+    await reconcile(services, this.#subject(), this.#paths.home);
     killPoint("start.reconciled");
     for (const name of await readdir(this.#paths.runAgentsFolder))
       await rm(join(this.#paths.runAgentsFolder, name), { recursive: true, force: true });

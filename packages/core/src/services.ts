@@ -1,4 +1,5 @@
 /** The parts of Core that need its database, put together: each gets just the settings and folders it uses. */
+import { createHash } from "node:crypto";
 import { CoreError, enforcementOf } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, SYSTEM_ACT, type Redactor } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
@@ -15,7 +16,7 @@ import { Install } from "./install/install.ts";
 import { isLacking, Launcher } from "./launcher/launcher.ts";
 import { VERSION } from "./host/version.ts";
 import { Runtime } from "./runtime/runtime.ts";
-import { describeHeld, type SandboxProbe } from "./sandbox/sandbox.ts";
+import { describeHeld, endUnrecorded, type SandboxProbe } from "./sandbox/sandbox.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Domain } from "./web/web.ts";
 
@@ -167,6 +168,7 @@ export function makeServices(
       timeoutMs: config.get("install.timeout_ms"),
       ...limits,
       toolPath: config.toolPath,
+      workMark: workMark(paths.home),
       sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
       sandboxMode: config.get("sandbox.mode"),
       core: coreFolders,
@@ -188,6 +190,7 @@ export function makeServices(
       logs: { ...logs, maxFileBytes: Math.ceil(config.get("build.max_output_bytes") / 2), maxFiles: 2 },
       keepBuilds: config.get("logs.keep_runs"),
       toolPath: config.toolPath,
+      workMark: workMark(paths.home),
       sandboxMode: config.get("sandbox.mode"),
       hosts: config.get("build.hosts"),
       passEnvironment: Object.fromEntries(
@@ -230,26 +233,39 @@ export function logLimits(config: Config): { maxLineBytes: number; maxFileBytes:
   };
 }
 
+/**
+ * How the markers of builds and of git begin: a run has an id of its own, these have the home. So what an earlier Core of
+ * this home left is found, and nothing of another home that builds the same agent.
+ */
+function workMark(home: string): string {
+  return `home-${createHash("sha256").update(home).digest("hex").slice(0, 16)}.`;
+}
+
 /** Closes what an earlier Core left half done, before any door opens. To be called right after the record of the start. */
 export async function reconcile(
   { audit, install, build, launcher, enablement, runtime }: NonNullable<Domain["services"]>,
   core: Domain["subject"],
+  home: string,
 ): Promise<void> {
   const startSeq = audit.head.seq;
   killPoint("start.recorded");
+  // Before anything of theirs is put right: they could still write. After an end in order there are none to look for.
+  const [before] = audit.after({}, startSeq - 2, 1);
+  const isLost = startSeq > 1 && before?.event_type !== "core.stopped";
+  const work = isLost ? await endUnrecorded({ begins: workMark(home) }) : { found: 0 };
   const installs = await install.reconcile();
   const builds = build.reconcile();
   const { closed, processesEnded } = await launcher.reconcile();
   const approvals = enablement.reconcile();
   const calls = runtime.reconcile(startSeq);
-  if (installs + builds + closed + approvals + calls > 0) {
+  if (work.found + installs + builds + closed + approvals + calls > 0) {
     audit.record({
       type: "core.reconciled",
       act: SYSTEM_ACT,
       subject: core,
       metadata: {
         runs_closed: closed,
-        processes_ended: processesEnded,
+        processes_ended: processesEnded + work.found,
         builds_closed: builds,
         installs_closed: installs,
         approvals_closed: approvals,

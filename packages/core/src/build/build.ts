@@ -63,6 +63,8 @@ export type BuildDeps = {
     /** Builds of an agent whose logs are kept. */
     keepBuilds: number;
     toolPath: string;
+    /** See `StepOptions`. */
+    workMark: string;
     sandboxMode: SandboxMode;
     passEnvironment: Record<string, string>;
     /** Patterns of hosts that are not public, or of this machine, that a fetch phase may reach too. */
@@ -254,6 +256,7 @@ export class Build {
         progress?.(step.phase, `$ ${step.argv.join(" ")}`);
         await runStep(step, {
           agentId: agent.agentId,
+          workMark: settings.workMark,
           cwd: sourceOf(agent),
           env,
           toolPath: settings.toolPath,

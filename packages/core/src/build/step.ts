@@ -31,6 +31,8 @@ const PACKAGES: Record<string, string> = {
 
 export type StepOptions = {
   agentId: string;
+  /** How the markers of all work of this home begin. */
+  workMark: string;
   cwd: string;
   env: Record<string, string>;
   toolPath: string;
@@ -83,7 +85,7 @@ export async function runStep(step: BuildStep, options: StepOptions): Promise<vo
       cwd: options.cwd,
       env: { ...options.env, ...wayOut?.variables },
       pipeFolder: options.pipeFolder,
-      marker: `build-${options.agentId}`,
+      marker: `${options.workMark}build.${options.agentId}`,
       policy,
       ...(wayOut === undefined ? {} : { wayOut: wayOut.open }),
     });

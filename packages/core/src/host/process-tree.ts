@@ -163,7 +163,16 @@ export function processUsage(pids: number[]): { cpuMs: number; memoryBytes: numb
 
 /** True when the process was started with exactly that `NAME=value`. A process can drop it from its children. */
 export function hasEnvironmentEntry(pid: number, entry: string): boolean {
-  return (readProcFile(`/proc/${pid}/environ`) ?? "").split("\0").includes(entry);
+  return environmentOf(pid).includes(entry);
+}
+
+/** The same for an entry that begins so. */
+export function hasEnvironmentPrefix(pid: number, prefix: string): boolean {
+  return environmentOf(pid).some((entry) => entry.startsWith(prefix));
+}
+
+function environmentOf(pid: number): string[] {
+  return (readProcFile(`/proc/${pid}/environ`) ?? "").split("\0");
 }
 
 /**

@@ -8,6 +8,8 @@ import type { GitUrl } from "./git-url.ts";
 export type GitProgram = {
   gitPath: string;
   pathVariable: string;
+  /** By which the next start of Core finds what of a call outlived this one. */
+  marker?: string;
   /** Runs a vector of git in a sandbox that shows what the call needs. */
   sandbox?: (argv: readonly string[], reach: GitReach, options: ToolOptions) => Promise<ToolResult>;
   /** Where there is no sandbox: what holds its process tree, in front of its argv. */
@@ -173,7 +175,10 @@ export async function runGit(command: readonly string[], call: GitCall): Promise
   const isSandboxed = git.sandbox !== undefined;
   const argv = [git.gitPath, ...gitArguments(repoFolder, transport, command, isSandboxed)];
   const options: ToolOptions = {
-    env: gitEnvironment(git.pathVariable, transport, call.sshAuthSocket, isSandboxed),
+    env: {
+      ...gitEnvironment(git.pathVariable, transport, call.sshAuthSocket, isSandboxed),
+      ...(git.marker === undefined ? {} : { OPENSENTIENCE_RUN_ID: git.marker }),
+    },
     timeoutMs: call.timeoutMs,
     maxBytes: call.maxBytes,
     ...(call.input === undefined ? {} : { input: call.input }),

@@ -76,6 +76,7 @@ describe("a git that was taken over finds nothing but the repository", () => {
       tried("a mount", "mount -t tmpfs x /tmp"),
       tried("a namespace", "unshare -Ur true"),
       tried("a socket of the system", "ls /run/user /run/systemd /var/run/docker.sock"),
+      tried("a call without its marker", '[ "$OPENSENTIENCE_RUN_ID" != home-of-a-test.git ]'),
       tried("processes of others", `kill -0 ${process.pid}`),
     ];
     symlinkSync(join(core, "state/audit.key"), join(repoFolder, "link"));

@@ -40,6 +40,8 @@ export type HeldGitDeps = {
   probe: SandboxProbe;
   sandboxMode: SandboxMode;
   toolPath: string;
+  /** How the markers of all work of this home begin. */
+  workMark: string;
   core: CoreFolders;
   sshAuthSocket: string | undefined;
   egress: GitEgress;
@@ -58,7 +60,7 @@ export function gitIsolation(probe: SandboxProbe, mode: SandboxMode): Isolation 
  * repository runs either way, so an install does not need a sandbox as a build does. Throws `install.git_missing`.
  */
 export async function heldGit(deps: HeldGitDeps): Promise<GitProgram> {
-  const git = await findGit(deps.toolPath);
+  const git = { ...(await findGit(deps.toolPath)), marker: `${deps.workMark}git` };
   if (gitIsolation(deps.probe, deps.sandboxMode) !== "sandbox")
     return { ...git, box: (cwd) => boxPrefix(deps.probe, cwd) };
   return { ...git, sandbox: sandboxOf(deps, git.gitPath) };

@@ -65,6 +65,8 @@ export type InstallDeps = {
     maxBytes: number;
     maxFiles: number;
     toolPath: string;
+    /** How the markers of all work of this home begin. */
+    workMark: string;
     sshAuthSocket: string | undefined;
     sandboxMode: SandboxMode;
     core: CoreFolders;

@@ -10,7 +10,8 @@
  * stopped. Before the go byte the shim ends by itself. Before bwrap has asked, it must not end of Core's death in any
  * other way either: what becomes its init waits for a word of it, and would wait for ever. So its report goes into a
  * pipe that it can read itself (a pipe that nobody reads would end it). Between its asking and its word, an instant
- * later, nothing helps; the next start of Core ends that init by the run's id.
+ * later, nothing helps; the next start of Core ends that init by the run's id, or by the mark of its home for a build and
+ * a call of git.
  *
  * Stop: bwrap exits with the leader, and init then dies of its parent's death, which would take the other members'
  * grace away. So the outer bwrap is stopped (SIGSTOP) first; every process below init gets SIGTERM; init ends by

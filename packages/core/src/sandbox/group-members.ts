@@ -5,6 +5,7 @@
  */
 import {
   hasEnvironmentEntry,
+  hasEnvironmentPrefix,
   hasProcessTable,
   listDescendants,
   readProcess,
@@ -16,14 +17,18 @@ import {
 
 export class GroupMembers {
   readonly #leader: ProcessIdentity;
-  readonly #entry: string;
+  readonly #hasMark: (pid: number) => boolean;
   readonly #ownsGroup: boolean;
   readonly #known = new Map<number, ProcessInfo>();
 
-  /** `ownsGroup`: the leader is or was Core's own child, so its group is the run's also after the leader is gone. */
-  constructor(leader: ProcessIdentity, marker: string, ownsGroup: boolean) {
+  /** `marker`: of one run, or how those of all work of a home begin. `ownsGroup`: the leader is or was Core's own child, so its group is the run's also after the leader is gone. */
+  constructor(leader: ProcessIdentity, marker: string | { begins: string }, ownsGroup: boolean) {
     this.#leader = leader;
-    this.#entry = `OPENSENTIENCE_RUN_ID=${marker}`;
+    const entry = `OPENSENTIENCE_RUN_ID=${typeof marker === "string" ? marker : marker.begins}`;
+    this.#hasMark =
+      typeof marker === "string"
+        ? (pid): boolean => hasEnvironmentEntry(pid, entry)
+        : (pid): boolean => hasEnvironmentPrefix(pid, entry);
     this.#ownsGroup = ownsGroup;
   }
 
@@ -72,7 +77,7 @@ export class GroupMembers {
       const now = readProcess(this.#leader.pid);
       if (now === undefined ? this.#ownsGroup : now.startTime === this.#leader.startTime) return true;
     }
-    return info.state !== "Z" && hasEnvironmentEntry(info.pid, this.#entry);
+    return info.state !== "Z" && this.#hasMark(info.pid);
   }
 
   #signalGroup(signal: NodeJS.Signals | 0): boolean {

@@ -161,8 +161,11 @@ export async function endLeftover(recorded: RecordedProcess): Promise<{ found: n
   return { found, leaked: found === 0 ? [] : await killAll(members) };
 }
 
-/** Ends whatever was started with the id of a run whose processes nobody came to record. Answers as `endLeftover`. */
-export async function endUnrecorded(marker: string): Promise<{ found: number; leaked: number[] }> {
+/**
+ * Ends whatever was started with the id of a run whose processes nobody came to record, or with a marker that begins so.
+ * Answers as `endLeftover`.
+ */
+export async function endUnrecorded(marker: string | { begins: string }): Promise<{ found: number; leaked: number[] }> {
   const members = new GroupMembers({ pid: NOBODY, startTime: "0" }, marker, false);
   const found = members.living().length;
   return { found, leaked: found === 0 ? [] : await killAll(members) };
