@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { CoreStatusJson, PsItemJson, RunJson } from "@opensentience/protocol";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { isAlive, readProcess, type ProcessInfo } from "../../packages/core/src/host/process-tree.ts";
+import { agentBecomes } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
@@ -212,8 +213,7 @@ describe("kill -9 of Core", () => {
     await home.json(["agents", "run", "lost.running", "--", "late", "60"]);
     await home.json(["agents", "run", "lost.pending", "--restart", "always", "--", "quick"]);
     say(home, "lost.pending", "code 1");
-    const newestEnd = async (): Promise<Run> => (await home.json<{ run: Run }>(["agents", "info", "lost.pending"])).run;
-    await eventually(async () => (await newestEnd()).status === "crashed", "the end whose restart is pending");
+    await agentBecomes(home, "lost.pending", ({ run }) => run?.status === "crashed");
     await killCore();
 
     type Info = { run: Run; last_error: string; next_step: string; status: string };

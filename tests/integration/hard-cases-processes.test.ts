@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { spawnProcess, whenExited } from "../../packages/core/src/host/child-process.ts";
 import { readProcess } from "../../packages/core/src/host/process-tree.ts";
-import { actsIn } from "../support/agent-acts.ts";
+import { actsIn, agentBecomes } from "../support/agent-acts.ts";
 import { auditRows, runStatus } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, type Files, newHome } from "../support/core-home.ts";
 import { refuse } from "../support/refuse.ts";
@@ -29,11 +29,8 @@ beforeAll(async () => {
 afterAll(() => home.dispose());
 
 const { enabled, run, stop, info, newest, ended, runsOf, logs, said, eventsOf } = actsIn(() => home);
-const gaveUp = (agentId: string): Promise<string> =>
-  eventually(async () => {
-    const { last_error: error } = await info(agentId);
-    return error?.startsWith("gave up") === true ? error : undefined;
-  }, `Core to give up on ${agentId}`);
+const gaveUp = (agentId: string): Promise<void> =>
+  agentBecomes(home, agentId, ({ last_error: error }) => error?.startsWith("gave up") === true);
 
 test("1 a child ignores SIGTERM", async () => {
   await enabled("case.deaf", misbehaving("ignores-sigterm.sh"));

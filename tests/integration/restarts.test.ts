@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { agentBecomes } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { controlOf } from "../support/control-of.ts";
@@ -56,10 +57,8 @@ describe("an agent that crashes again and again", () => {
       code: "launcher.exited_early",
       exit: 1,
     });
-    const { last_error: lastError } = await eventually(async () => {
-      const agent = await info(home, "loop.fail");
-      return agent.last_error?.startsWith("gave up") === true ? agent : undefined;
-    }, "Core to give up");
+    await agentBecomes(home, "loop.fail", ({ last_error: error }) => error?.startsWith("gave up") === true);
+    const { last_error: lastError } = await info(home, "loop.fail");
     expect(lastError).toBe(`gave up after ${MAX_RESTARTS} restarts within 60 s; last end: exited with code 3`);
     expect(await info(home, "loop.fail")).toMatchObject({ status: "error", restart_policy: "on-failure" });
     const runs = await runsOf(home, "loop.fail");
@@ -92,10 +91,7 @@ describe("the policy", () => {
     await home.json(["agents", "run", "policy.failure", "--restart", "on-failure"]);
     await home.json(["agents", "run", "policy.always", "--restart", "always"]);
     say(home, "policy.failure", "code 0");
-    await eventually(
-      async () => (await info(home, "policy.failure")).run.status === "crashed",
-      "the end without a failure",
-    );
+    await agentBecomes(home, "policy.failure", ({ run }) => run?.status === "crashed");
     // What ends later is started again twice, which takes longer than the only delay the other could be waiting for.
     for (const times of [1, 2]) {
       say(home, "policy.always", "code 0");
@@ -160,7 +156,7 @@ describe("a pending restart", () => {
     await smallAgentAt(slow, agentId, "enabled", {}, misbehaving("ends-on-word.sh"));
     await slow.json(["agents", "run", agentId, "--restart", "always"]);
     say(slow, agentId, "code 1");
-    await eventually(async () => (await info(slow, agentId)).run.status === "crashed", `${agentId} to crash`);
+    await agentBecomes(slow, agentId, ({ run }) => run?.status === "crashed");
   }
 
   test("is forgotten when Core stops", async () => {

@@ -2,7 +2,7 @@
  * What a test of runs does again and again in one home, each through the command line. Only who looks until something
  * is there looks on the control socket: a process for each look keeps the machine too busy for what is waited for.
  */
-import type { LogRecordJson, RunJson } from "@opensentience/protocol";
+import type { AgentDetailJson, LogRecordJson, RunJson } from "@opensentience/protocol";
 import { auditRows } from "./audit-rows.ts";
 import { type CoreHome, eventually, type Files } from "./core-home.ts";
 import { controlOf } from "./control-of.ts";
@@ -30,6 +30,18 @@ export type AgentActs = {
   eventsOf: (runId: string) => string[];
 };
 
+/** Waits until what Core tells of the agent is so. */
+export async function agentBecomes(
+  home: CoreHome,
+  agentId: string,
+  isSo: (agent: AgentDetailJson) => boolean,
+  timeoutMs?: number,
+): Promise<void> {
+  const control = await controlOf(home);
+  const look = async (): Promise<boolean> => isSo(await control.call("get_agent", { params: { agent_id: agentId } }));
+  await eventually(look, `${agentId} to become so: ${String(isSo)}`, timeoutMs);
+}
+
 export function actsIn(home: () => CoreHome): AgentActs {
   const info = (agentId: string): Promise<AgentInfo> => home().json<AgentInfo>(["agents", "info", agentId]);
   const newest = async (agentId: string): Promise<Run> => (await info(agentId)).run;
@@ -45,11 +57,7 @@ export function actsIn(home: () => CoreHome): AgentActs {
     info,
     newest,
     ended: async (agentId) => {
-      const control = await controlOf(home());
-      await eventually(async () => {
-        const { run } = await control.call("get_agent", { params: { agent_id: agentId } });
-        return run?.status === "stopped" || run?.status === "crashed";
-      }, `the run of ${agentId} to be over`);
+      await agentBecomes(home(), agentId, ({ run }) => run?.status === "stopped" || run?.status === "crashed");
       return await newest(agentId);
     },
     runsOf: async (agentId) => {

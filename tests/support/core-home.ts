@@ -26,6 +26,7 @@ export type CliOptions = { input?: string; env?: Record<string, string>; timeout
 export type CliError = { code: string; message: string; details: Record<string, unknown>; next_step: string | null };
 
 const CLI_TIMEOUT_MS = 60_000;
+const SHORTEST_PAUSE_MS = 25;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 const openHomes = new Set<CoreHome>();
@@ -189,7 +190,10 @@ export async function newHome(
   return home;
 }
 
-/** Looks again and again until `check` is true or has answered something; fails after `timeoutMs` naming `what`. */
+/**
+ * Looks again and again until `check` is true or has answered something; fails after `timeoutMs` naming `what`. Pauses as
+ * long as a look takes: to look all the time keeps the machine too busy for what is waited for.
+ */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   what: string | (() => string),
@@ -197,10 +201,11 @@ export async function eventually<T>(
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
+    const lookedAt = performance.now();
     const answer = await check();
     if (answer !== undefined && answer !== null && answer !== false) return answer as NonNullable<Exclude<T, false>>;
     if (performance.now() > deadline) throw new Error(`waited in vain for ${typeof what === "string" ? what : what()}`);
-    await delay(25);
+    await delay(Math.max(SHORTEST_PAUSE_MS, performance.now() - lookedAt));
   }
 }
 
