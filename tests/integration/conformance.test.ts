@@ -73,7 +73,7 @@ function outcomesWith(fault: string): ReturnType<typeof testAgent> {
   return testAgent({ program, stepMs: STEP_MS, only: only.map(({ name }) => name) });
 }
 
-describe("the reference agents pass every case", () => {
+describe.concurrent("the reference agents pass every case", () => {
   test("hello-tools, with the SDK", async () => {
     const { code, stdout } = await protocolTest(join(EXAMPLES, "hello-tools"), "--json");
     const report = JSON.parse(stdout) as Report;
@@ -115,7 +115,7 @@ describe.concurrent("a case is failed by the agent that breaks its rule, and by 
   });
 });
 
-describe("opensentience protocol test", () => {
+describe.concurrent("opensentience protocol test", () => {
   test("needs no home and leaves none", async () => {
     const { code } = await protocolTest("--case", "handshake", join(EXAMPLES, "hello-python"));
     expect(code).toBe(0);
