@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll } from "vitest";
+import { controlOf } from "./control-of.ts";
 import type { CoreHome } from "./core-home.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -94,8 +95,10 @@ export class Visit {
     return page;
   }
 
+  /** Where the page is; on the socket, for each tab asks. */
   async address(): Promise<string> {
-    const { web_url: url } = await this.#home.json<{ web_url: string }>(["core", "status"]);
+    const { web_url: url } = await (await controlOf(this.#home)).call("get_status");
+    if (url === null) throw new Error("Core has no page");
     return url;
   }
 }
@@ -116,7 +119,8 @@ export async function visit(
   home: CoreHome,
   { width = 1280, height = 860, theme = "light" }: Look = {},
 ): Promise<Visit> {
-  await home.json(["core", "start"], { codes: [0, 6] }).catch(() => {});
+  if (!(await (await controlOf(home)).isAnswering()))
+    await home.json(["core", "start"], { codes: [0, 6] }).catch(() => {});
   launched ??= chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
   const browser = await launched;
   const context = await browser.newContext({
