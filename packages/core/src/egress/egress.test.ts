@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { describe, expect, test } from "vitest";
+import { egressLimits } from "./egress.ts";
 import { echoServer, listening, openWayOut, portOf, RUN_ID, textOf } from "../../../../tests/support/way-out.ts";
 
 const get = (url: string, ...fields: string[]): string =>
@@ -272,6 +273,29 @@ describe("limits", () => {
     await closed;
     await expect.poll(async () => (await open()).line.slice(9, 12)).toBe("200");
     one.socket.destroy();
+  });
+
+  test("those beyond are told so a few at a time, and the others cut off", async () => {
+    const way = await openWayOut({ patterns: [], limits: { perRun: 1, toldPerRun: 2 } });
+    const silent = connect({ port: way.port, host: "127.0.0.1" });
+    await once(silent, "connect");
+    const beyond = Array.from({ length: 6 }, () => connect({ port: way.port, host: "127.0.0.1", allowHalfOpen: true }));
+    // Half open, as one that wants to hold Core's end would be.
+    const ends = beyond.map(async (socket) => {
+      let said = "";
+      socket.on("data", (chunk) => (said += String(chunk))).on("error", () => {});
+      await new Promise((done) => socket.once("end", done).once("close", done));
+      return firstLine(said).slice(9, 12);
+    });
+    expect((await Promise.all(ends)).sort()).toEqual(["", "", "", "", "503", "503"]);
+    for (const socket of [silent, ...beyond]) socket.destroy();
+  });
+
+  test("few descriptors leave fewer connections, and Core its own", () => {
+    expect(egressLimits(Infinity)).toMatchObject({ inAll: 1_024, perRun: 128 });
+    expect(egressLimits(1_024)).toMatchObject({ inAll: 208, perRun: 128 });
+    expect(egressLimits(256)).toMatchObject({ inAll: 16, perRun: 16 });
+    expect(egressLimits(64)).toMatchObject({ inAll: 8, perRun: 8 });
   });
 
   test("a connection on which nothing moves is ended", async () => {

@@ -20,6 +20,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { openFileLimit } from "../host/open-files.ts";
 import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
 import { namingOf, permittedAddresses } from "./policy.ts";
 import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
@@ -29,6 +30,8 @@ export type EgressLimits = ConnectionLimits & {
   /** Connections of one run, and of all runs together; each holds two descriptors of Core. */
   perRun: number;
   inAll: number;
+  /** Connections of one run beyond those that are told so, at once; who comes after them is cut off without a word. */
+  toldPerRun: number;
   /** How many refused hosts of one run are recorded one by one. */
   recordedHosts: number;
 };
@@ -40,8 +43,23 @@ export const EGRESS_LIMITS: EgressLimits = {
   idleMs: 900_000,
   perRun: 128,
   inAll: 1_024,
+  toldPerRun: 16,
   recordedHosts: 100,
 };
+
+/** What the rest of Core has descriptors for at least. */
+const OTHERS_DESCRIPTORS = 192;
+
+/**
+ * For a process that may have so many descriptors. SECURITY: who could take them all from inside a box would keep Core from
+ * answering anybody, the operator who wants to stop it included. Pinned by "an agent
+ * that opens more connections than Core has descriptors ends nothing but its own".
+ */
+export function egressLimits(descriptors: number): EgressLimits {
+  const room = Math.floor((descriptors - OTHERS_DESCRIPTORS) / 4);
+  const inAll = Math.max(8, Math.min(EGRESS_LIMITS.inAll, room));
+  return { ...EGRESS_LIMITS, inAll, perRun: Math.min(EGRESS_LIMITS.perRun, inAll) };
+}
 
 export type EgressRun = {
   /** Names it here; of a build or a fetch any text that nothing else has. */
@@ -82,6 +100,8 @@ type Served = {
   run: EgressRun;
   server: Server;
   sockets: Set<Socket>;
+  /** Of whom there are too many, while they are told so. */
+  told: Set<Socket>;
   names: NameLookup;
   counts: { connections: number; refused: number };
   hosts: Set<string>;
@@ -98,7 +118,7 @@ export class Egress {
 
   constructor(deps: EgressDeps) {
     this.#deps = deps;
-    this.#limits = deps.limits ?? EGRESS_LIMITS;
+    this.#limits = deps.limits ?? egressLimits(openFileLimit());
   }
 
   /** Serves the run through a socket that listens already, which from now on is this class's to close. */
@@ -108,6 +128,7 @@ export class Egress {
       run,
       server,
       sockets: new Set(),
+      told: new Set(),
       names: new NameLookup(this.#deps.resolve ?? systemResolve),
       counts: { connections: 0, refused: 0 },
       hosts: new Set(),
@@ -126,7 +147,7 @@ export class Egress {
     if (served === undefined) return undefined;
     this.#served.delete(runId);
     served.server.close();
-    for (const socket of served.sockets) socket.destroy();
+    for (const socket of [...served.sockets, ...served.told]) socket.destroy();
     if (served.unrecorded > 0) this.#record(served, { count: served.counts.refused, phase: "total" });
     return countsOf(served);
   }
@@ -138,14 +159,7 @@ export class Egress {
   }
 
   #accept(served: Served, client: Socket): void {
-    if (!this.#hasRoom(served)) {
-      client.on("error", () => {});
-      served.counts.refused += 1;
-      return answer(
-        client,
-        new CoreError("egress.too_many_connections", "as many connections are open as there may be"),
-      );
-    }
+    if (!this.#hasRoom(served)) return this.#refuseMore(served, client);
     served.counts.connections += 1;
     served.sockets.add(client);
     client.once("close", () => served.sockets.delete(client));
@@ -155,6 +169,16 @@ export class Egress {
       onConnected: ({ host, port }) => void (served.hosts.size < MAX_HOSTS && served.hosts.add(`${host}:${port}`)),
       onRefused: (error, target) => this.#refused(served, error, target),
     });
+  }
+
+  /** SECURITY: an answer holds its connection for a second, so that there are few of them. Pinned with the descriptors. */
+  #refuseMore({ counts, told }: Served, client: Socket): void {
+    client.on("error", () => {});
+    counts.refused += 1;
+    if (told.size >= this.#limits.toldPerRun) return void client.resetAndDestroy();
+    told.add(client);
+    client.once("close", () => told.delete(client));
+    answer(client, new CoreError("egress.too_many_connections", "as many connections are open as there may be"));
   }
 
   #hasRoom(served: Served): boolean {

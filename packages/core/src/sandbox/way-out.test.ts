@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { constants, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,6 +53,16 @@ describe.each([
     expect(shim.child.connected).toBe(false);
     shim.go();
     expect(await shim.output()).toBe("from 127.0.0.1");
+  });
+
+  test("never makes Core wait for a connection", async () => {
+    const shim = startShim(listenerArguments(node, perl), ["/bin/true"]);
+    const listener: Server = await receiveListener(shim.child, 10_000);
+    const { fd } = Reflect.get(listener, "_handle") as { fd: number };
+    const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1];
+    expect(Number.parseInt(flags ?? "", 8) & constants.O_NONBLOCK).toBe(constants.O_NONBLOCK);
+    listener.close();
+    shim.go();
   });
 
   test("the listener runs before the agent and leaves it nothing", async () => {

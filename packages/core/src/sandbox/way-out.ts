@@ -23,9 +23,15 @@ const PERL = "/usr/bin/perl";
 /** Number of sendmsg(2), which Perl has no function for; the layouts below are those of 64-bit little-endian machines. */
 const SENDMSG: Partial<Record<NodeJS.Architecture, number>> = { x64: 46, arm64: 211 };
 
-/** No module: loading one costs more than all the rest. 2, 1: AF_INET, SOCK_STREAM; 1, 1: SOL_SOCKET, SCM_RIGHTS. */
+/**
+ * No module: loading one costs more than all the rest. 2, 2049: AF_INET, SOCK_STREAM | SOCK_NONBLOCK; 1, 1: SOL_SOCKET,
+ * SCM_RIGHTS.
+ * SECURITY: Core accepts on this socket in its event loop. Without a descriptor to spare it accepts until there is nothing to
+ * accept, and on a socket that blocks it waited there for ever: an agent with many connections stopped Core. Pinned by "an
+ * agent that opens more connections than Core has descriptors ends nothing but its own".
+ */
 const PERL_LISTENER = `
-socket(my $socket, 2, 1, 0) or die;
+socket(my $socket, 2, 2049, 0) or die;
 bind($socket, pack("S n a4 x8", 2, ${WAY_OUT_PORT}, "\\x7f\\0\\0\\1")) or die;
 listen($socket, 511) or die;
 my $line = '{"cmd":"NODE_HANDLE","type":"net.Server","msg":"listening"}' . "\\n";
