@@ -99,7 +99,12 @@ attempt("write at the root")(lambda: create("/escaped"))
 attempt("make a device")(lambda: os.mknod(f"{data}/disk", 0o600 | 0o060000, os.makedev(*T["disk"])))
 attempt("read a disk")(lambda: read("/dev/vda") if os.path.exists("/dev/vda") else read("/dev/sda"))
 attempt("read the machine's memory")(lambda: read("/dev/mem"))
-attempt("make a setuid program")(lambda: (create(f"{data}/suid"), os.chmod(f"{data}/suid", 0o4755), os.chown(f"{data}/suid", 12345, 12345)))
+for place in (data, T["writable"]):
+    attempt(f"make a setuid program in {place}")(lambda place=place: (create(f"{place}/suid"), os.chmod(f"{place}/suid", 0o4755)))
+    attempt(f"make a setgid program in {place}")(lambda place=place: (create(f"{place}/suid"), os.chmod(f"{place}/suid", 0o2755)))
+    attempt(f"open a new setuid program in {place}")(lambda place=place: os.open(f"{place}/suid-new", os.O_CREAT | os.O_WRONLY, 0o4755))
+    attempt(f"make a node that is a setuid program in {place}")(lambda place=place: os.mknod(f"{place}/suid-node", 0o104755))
+attempt("give a file away")(lambda: os.chown(f"{data}/suid", 12345, 12345))
 
 
 @attempt("read through a symlink it made")

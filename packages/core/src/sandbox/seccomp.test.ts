@@ -65,6 +65,36 @@ test.each(["x64", "arm64"] as const)("the filter for %s looks at arguments", (pr
   expect([socket(16, 3), socket(1, 3)]).toEqual([0, 0]);
 });
 
+test.each(["x64", "arm64"] as const)(
+  "the filter for %s lets nobody make a set-user-ID or set-group-ID file",
+  (processor) => {
+    const table = {
+      x64: { chmod: [90, 1], fchmod: [91, 1], fchmodat: [268, 2], creat: [85, 1], mknod: [133, 1], mknodat: [259, 2] },
+      arm64: { fchmod: [52, 1], fchmodat: [53, 2], mknodat: [33, 2] },
+    }[processor] as Record<string, number[]>;
+    const withMode = (number: number, at: number, mode: number, flags = 0o100): number =>
+      answer(processor, number, [...Array.from({ length: at - 1 }, () => 0), flags, mode]);
+    for (const [number = 0, at = 0] of [...Object.values(table), [452, 2]]) {
+      for (const mode of [0o4755, 0o2755, 0o106644]) expect(withMode(number, at, mode)).toBe(1);
+      for (const mode of [0o755, 0o1777, 0o100644]) expect(withMode(number, at, mode)).toBe(0);
+    }
+    const opens: [number, number][] =
+      processor === "x64"
+        ? [
+            [2, 2],
+            [257, 3],
+          ]
+        : [[56, 3]];
+    for (const [number, at] of opens) {
+      for (const flags of [0o100, 0o20000000, 0o1101]) expect(withMode(number, at, 0o4755, flags)).toBe(1);
+      expect(withMode(number, at, 0o644, 0o100)).toBe(0);
+      // Of an open that makes nothing the mode is whatever stood there.
+      expect(withMode(number, at, 0o4755, 0o2)).toBe(0);
+    }
+    expect(answer(processor, 437)).toBe(38);
+  },
+);
+
 test("calls of another architecture are refused, whatever their number means there", () => {
   expect(answer("x64", 0, [], 0x40000003)).toBe(38);
   expect(answer("x64", 0x40000000)).toBe(38);

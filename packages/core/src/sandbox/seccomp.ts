@@ -21,9 +21,11 @@ const NEWER = {
   fsmount: 432,
   fspick: 433,
   clone3: 435,
+  openat2: 437,
   pidfd_getfd: 438,
   mount_setattr: 442,
   quotactl_fd: 443,
+  fchmodat2: 452,
   open_tree_attr: 467,
 };
 
@@ -33,11 +35,16 @@ const MACHINES: Readonly<Record<string, Machine>> = {
     x32: true,
     numbers: {
       ...NEWER,
+      open: 2,
       ioctl: 16,
       socket: 41,
       clone: 56,
+      creat: 85,
+      chmod: 90,
+      fchmod: 91,
       ptrace: 101,
       syslog: 103,
+      mknod: 133,
       vhangup: 153,
       modify_ldt: 154,
       pivot_root: 155,
@@ -64,6 +71,9 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       add_key: 248,
       request_key: 249,
       keyctl: 250,
+      openat: 257,
+      mknodat: 259,
+      fchmodat: 268,
       unshare: 272,
       perf_event_open: 298,
       fanotify_init: 300,
@@ -87,11 +97,15 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       ...NEWER,
       lookup_dcookie: 18,
       ioctl: 29,
+      mknodat: 33,
       umount2: 39,
       mount: 40,
       pivot_root: 41,
       nfsservctl: 42,
       chroot: 51,
+      fchmod: 52,
+      fchmodat: 53,
+      openat: 56,
       vhangup: 58,
       quotactl: 60,
       acct: 89,
@@ -131,10 +145,26 @@ const MACHINES: Readonly<Record<string, Machine>> = {
   },
 };
 
-/** Programs look whether these are there and go on without; clone3 hides its flags from a filter. */
-const ABSENT = ["clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"];
+/** Programs look whether these are there and go on without; clone3 and openat2 hide their flags from a filter. */
+const ABSENT = ["clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register"];
+/**
+ * Which argument is the mode of a file, and which, if any, says whether one is made.
+ * SECURITY: a program that runs as the operator, whoever starts it, would give the operator's account to every other user of the
+ * machine who can reach an approved folder, and root's where Core is root's; pinned by "make a setuid program".
+ */
+const MODES: Readonly<Record<string, { mode: number; flags?: number }>> = {
+  chmod: { mode: 1 },
+  fchmod: { mode: 1 },
+  fchmodat: { mode: 2 },
+  fchmodat2: { mode: 2 },
+  creat: { mode: 1 },
+  mknod: { mode: 1 },
+  mknodat: { mode: 2 },
+  open: { mode: 2, flags: 1 },
+  openat: { mode: 3, flags: 2 },
+};
 /** Looked at by their arguments. */
-const JUDGED = ["ioctl", "socket", "clone"];
+const JUDGED = ["ioctl", "socket", "clone", ...Object.keys(MODES)];
 
 const EPERM = 1;
 const ENOSYS = 38;
@@ -158,6 +188,10 @@ const AF_NETLINK = 16;
 const SOCK_TYPE_MASK = 0xf;
 const SOCK_RAW = 3;
 const X32_BIT = 0x40000000;
+/** S_ISUID, S_ISGID. */
+const SET_ID = 0o6000;
+/** O_CREAT and what O_TMPFILE has beside O_DIRECTORY. */
+const MAKES_A_FILE = 0o20000100;
 
 /** BPF: load, jump if equal, jump if any bit is set, jump if at least, and, return. */
 const LD = 0x20;
@@ -231,11 +265,29 @@ function instructions({ audit, numbers, x32 }: Machine): Instruction[] {
       [JEQ, 0, 1, SOCK_RAW],
       [RET, 0, 0, ERRNO | EPERM],
     ]),
+    ...Object.keys(MODES)
+      .filter((name) => numbers[name] !== undefined)
+      .flatMap((name) => judged(number(name), setsId(MODES[name] ?? { mode: 0 }))),
     ...ABSENT.flatMap((name) => refuse(name, ENOSYS)),
     ...Object.keys(numbers)
       .filter((name) => !JUDGED.includes(name) && !ABSENT.includes(name))
       .flatMap((name) => refuse(name, EPERM)),
     [RET, 0, 0, ALLOW],
+  ];
+}
+
+/** Without a file that is made, what stands in the place of its mode means nothing. */
+function setsId({ mode, flags }: { mode: number; flags?: number }): Instruction[] {
+  return [
+    ...(flags === undefined
+      ? []
+      : ([
+          [LD, 0, 0, argument(flags)],
+          [JSET, 0, 3, MAKES_A_FILE],
+        ] as Instruction[])),
+    [LD, 0, 0, argument(mode)],
+    [JSET, 0, 1, SET_ID],
+    [RET, 0, 0, ERRNO | EPERM],
   ];
 }
 
