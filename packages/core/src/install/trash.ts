@@ -6,13 +6,23 @@ import { chmod, lstat, readdir, rename, rm, rmdir, unlink } from "node:fs/promis
 import { join } from "node:path";
 
 const OWNER_ALL = 0o700;
+/** Each finds less than the one before. */
+const MOST_ATTEMPTS = 100;
 
 /** Removes `path` and everything below it; what is missing already is fine. Throws the system's own error. */
 export async function removeTrash(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
+    return;
   } catch {
-    await removeFlat(path);
+    // It gives up at the first folder that it cannot delete, while what it began elsewhere goes on for a moment.
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await removeFlat(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw error;
+    }
   }
 }
 
