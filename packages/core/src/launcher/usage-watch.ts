@@ -1,6 +1,7 @@
 /** Looks at what a run uses while it lives: the size of its data folder, the memory of its tree. */
-import { lstat, readdir } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+import { folderEntries } from "../host/folder-entries.ts";
 
 /** Between the end of one look and the next, in ms: folders can be large, memory can grow fast. */
 const DISK_EVERY_MS = 1_000;
@@ -47,8 +48,7 @@ export async function diskBytes(folder: string, enough: number): Promise<number>
   let names = 0;
   const folders = [folder];
   for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
-    const entries = await readdir(next, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
+    for await (const entry of folderEntries(next)) {
       const path = join(next, entry.name);
       names += 1;
       // What is gone by now takes nothing.

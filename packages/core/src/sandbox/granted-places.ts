@@ -11,20 +11,10 @@
  * links that nobody but root can make are followed; every place is opened again without following any right before
  * it is bound (open-places.ts). Pinned by "a link in the path of a permission is refused".
  */
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-  type Dirent,
-} from "node:fs";
-import { readdir } from "node:fs/promises";
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CoreError, matchesPath, parsePermission, pathReach, type PathReach } from "@opensentience/protocol";
+import { folderEntries } from "../host/folder-entries.ts";
 import { shellWord } from "../host/shell-word.ts";
 import { isWithin, type Place } from "./policy.ts";
 import { isSystemPath } from "./system-view.ts";
@@ -219,10 +209,8 @@ async function matching(
   const found: Place[] = [];
   let names = 0;
   const walk = async (folder: string, below: number): Promise<void> => {
-    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch((): Dirent[] => []);
-    names += entries.length;
-    if (names > MAX_NAMES) throw tooMany(grant);
-    for (const entry of entries) {
+    for await (const entry of folderEntries(join(root, folder))) {
+      if ((names += 1) > MAX_NAMES) throw tooMany(grant);
       const part = join(folder, entry.name);
       const path = join(fixed, part);
       const source = join(root, part);
