@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-/** With the full counts of a soak a test may take an hour. */
-const SOAK_TIMEOUT = process.env["SOAK_REPORT"] === undefined ? 180_000 : 3_600_000;
+/** With the full counts of a soak a test may take an hour, and does not wait. */
+const isSoak = process.env["SOAK_REPORT"] !== undefined;
+const SOAK_TIMEOUT = isSoak ? 3_600_000 : 180_000;
 
 /**
  * Kinds of test: beside the code, the walls between folders, through the public doors of real processes, the page in a
@@ -31,8 +32,10 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["tests/integration/**/*.test.ts"],
-          // Each file starts its own Core and real agents: two files at a time fill a small machine.
-          maxWorkers: 2,
+          // Each file starts its own Core and real agents, and waits for them for a good part of its time: it takes three
+          // files at a time to fill a machine with two cores.
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -43,8 +46,10 @@ export default defineConfig({
           include: ["tests/e2e/**/*.test.ts"],
           // Pictures are made when they are asked for, with `npm run pictures`.
           exclude: process.env["PAGE_PICTURES"] === undefined ? ["tests/e2e/pictures.test.ts"] : [],
-          // Each file starts a browser and a Core. As many as of the others, so that all three share one queue.
+          // Each file starts a browser, which is never idle for long, and a Core: two of them fill a small machine. Before the
+          // others and not beside them: what a page shows has to be there in time.
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -53,7 +58,8 @@ export default defineConfig({
         test: {
           name: "soak",
           include: ["tests/soak/**/*.test.ts"],
-          maxWorkers: 2,
+          maxWorkers: isSoak ? 2 : 3,
+          sequence: { groupOrder: isSoak ? 3 : 2 },
           testTimeout: SOAK_TIMEOUT,
           hookTimeout: 60_000,
         },
