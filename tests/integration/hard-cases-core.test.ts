@@ -232,11 +232,7 @@ test("19 Core's descriptors are as many after dozens of restarts as before", asy
     () => `${before} descriptors; there are ${open()}`,
   );
   // The folder of a run goes after its end was recorded.
-  const folders = (): string[] => readdirSync(join(home.folder, "run/agents"));
-  await eventually(
-    () => folders().length === 0,
-    () => `no folder of a run to be left; there are ${folders().join(", ")}`,
-  );
+  await expect.poll(() => readdirSync(join(home.folder, "run/agents")), { timeout: 15_000 }).toEqual([]);
 });
 
 /** Starts Core from a shell that allows core files, where the machine lets it. */
