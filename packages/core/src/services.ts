@@ -4,12 +4,13 @@ import { CoreError, enforcementOf } from "@opensentience/protocol";
 import { AuditLog, Checkpoints, SYSTEM_ACT, type Redactor } from "./audit-log/audit-log.ts";
 import { Build } from "./build/build.ts";
 import { Catalog } from "./catalog/catalog.ts";
-import { Egress } from "./egress/egress.ts";
+import { Egress, egressLimits } from "./egress/egress.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Enablement } from "./enablement/enablement.ts";
 import type { Config } from "./host/config.ts";
 import { JournalFile } from "./host/journal-file.ts";
 import { killPoint } from "./host/kill-point.ts";
+import { openFileLimit } from "./host/open-files.ts";
 import { agentFolders } from "./host/paths.ts";
 import { shellWord } from "./host/shell-word.ts";
 import { Install } from "./install/install.ts";
@@ -114,7 +115,7 @@ export function makeServices(
   });
   enablement.onChanged(() => runtime.router.recheck());
   const coreFolders = { operatorHome: config.operatorHome, own: [paths.home, paths.runFolder] };
-  const egress = new Egress({ audit, corePorts: parts.corePorts, onFault });
+  const egress = new Egress({ audit, corePorts: parts.corePorts, onFault, limits: egressLimits(openFileLimit()) });
   const launcher = new Launcher({
     storage,
     audit,

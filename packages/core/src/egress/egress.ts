@@ -20,7 +20,6 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
-import { openFileLimit } from "../host/open-files.ts";
 import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
 import { namingOf, permittedAddresses } from "./policy.ts";
 import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
@@ -118,7 +117,7 @@ export class Egress {
 
   constructor(deps: EgressDeps) {
     this.#deps = deps;
-    this.#limits = deps.limits ?? egressLimits(openFileLimit());
+    this.#limits = deps.limits ?? EGRESS_LIMITS;
   }
 
   /** Serves the run through a socket that listens already, which from now on is this class's to close. */
