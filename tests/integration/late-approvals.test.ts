@@ -63,6 +63,8 @@ test("a tool that needs what was approved after the start is refused, and one th
   // Not approved at all: no restart would help.
   const { error: before } = await home.fails(["tools", "call", `${id}/declared`]);
   expect(before).toMatchObject({ code: "tool.permission_denied", next_step: `opensentience agents enable ${id}` });
+  const { stderr: unapproved } = await home.cli(["tools", "call", `${id}/undeclared`]);
+  expect(unapproved).toContain(`it asked for and was not given ${LATE} (opensentience agents enable ${id})\n`);
   await home.json(["agents", "enable", id, "--all"]);
   const next = `opensentience agents restart ${id}`;
   const { code, error } = await home.fails(["tools", "call", `${id}/declared`]);

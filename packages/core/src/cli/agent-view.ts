@@ -103,6 +103,16 @@ export function pendingText({
   return { text: `until it is restarted, this run ${[...removed, ...added].join(", ")}`, color: "yellow" };
 }
 
+/** What it asked for and nobody approved. */
+export function notApprovedText({
+  agent_id: id,
+  requested_permissions: requested,
+}: Pick<AgentDetailJson, "agent_id" | "requested_permissions">): string | null {
+  const missing = requested.filter(({ approved }) => !approved).map(({ permission }) => oneLine(permission));
+  if (missing.length === 0) return null;
+  return `it asked for and was not given ${missing.join(", ")} (opensentience agents enable ${id})`;
+}
+
 export type AgentHistory = {
   runs: readonly PsItemJson[];
   events: readonly AuditEventJson[];

@@ -51,8 +51,9 @@ export async function run(context: CommandContext): Promise<number> {
   if (!(isStreamed && output.json)) output.result(result, () => callOutcome(result));
   if (result.status === "succeeded") return 0;
   if (!output.json) {
-    const late = await lateApproval(client, result);
-    showProblem(output, result, late ?? { lines: [], next: await stepForNeeded(client, result) });
+    const lacked = await lackedBy(client, result);
+    const next = lacked?.next ?? (await stepForNeeded(client, result));
+    showProblem(output, result, { lines: lacked?.lines ?? [], next });
   }
   return result.status === "canceled" ? 130 : 1;
 }
@@ -69,14 +70,17 @@ function showProblem(output: Output, result: ToolCallJson, more: More): void {
   output.nextStep(more.next ?? stepAfter(result));
 }
 
-/** Where the agent's run lacks what was approved after its start: the tool may have failed for that. */
-async function lateApproval(client: ControlClient, result: ToolCallJson): Promise<More | undefined> {
+/** What the agent asked for and its run does not have: the tool may have failed for that. Nobody but the agent knows. */
+async function lackedBy(client: ControlClient, result: ToolCallJson): Promise<More | undefined> {
   const agentId = agentThatFailed(result);
   if (agentId === undefined) return undefined;
   const agent = await client.call("get_agent", { params: { agent_id: agentId } }).catch(() => undefined);
-  if (agent === undefined || (agent.pending_permissions?.added.length ?? 0) === 0) return undefined;
-  const { pendingText } = await import("../agent-view.ts");
-  return { lines: [`  ${pendingText(agent)?.text}`], next: agent.next_step ?? undefined };
+  if (agent === undefined) return undefined;
+  const { notApprovedText, pendingText } = await import("../agent-view.ts");
+  const refused = notApprovedText(agent);
+  const lines = refused === null ? [] : [`  ${refused}`];
+  if ((agent.pending_permissions?.added.length ?? 0) === 0) return { lines, next: undefined };
+  return { lines: [`  ${pendingText(agent)?.text}`, ...lines], next: agent.next_step ?? undefined };
 }
 
 /** What Core says of the agent that was missing: run it, or first approve it. An agent chose the name, so only a known one counts. */
