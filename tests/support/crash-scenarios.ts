@@ -71,16 +71,14 @@ export class CrashPlace {
     if (this.#agent(agentId)?.install_path == null)
       await this.home.json(["agents", "install", this.repository(agentId).url]);
     if (stage === "installed") return;
-    // A build that was cut short while it put the source back has taken away what the one before had made; Core says so.
-    const mustBuild = this.#agent(agentId)?.build_status !== "built" || (await this.#isPutBack(agentId));
-    if (mustBuild) await this.home.json(["agents", "build", agentId, "--yes"]);
+    // One that was cut short while it put the source back has taken away what the one before had made; Core says so.
+    if (await this.#mustBuild(agentId)) await this.home.json(["agents", "build", agentId, "--yes"]);
     if (stage === "enabled" && !this.#isApproved(agentId)) await this.home.json(["agents", "enable", agentId, "--all"]);
   }
 
-  /** Whether a build is what Core names as the next step. */
-  async #isPutBack(agentId: string): Promise<boolean> {
-    const { repair_step } = await this.home.json<{ repair_step: string | null }>(["agents", "info", agentId]);
-    return repair_step === `opensentience agents build ${agentId}`;
+  async #mustBuild(agentId: string): Promise<boolean> {
+    const { next_step } = await this.home.json<{ next_step: string | null }>(["agents", "info", agentId]);
+    return next_step === `opensentience agents build ${agentId}`;
   }
 
   #agent(agentId: string): { install_path: string | null; build_status: string } | undefined {
