@@ -36,12 +36,16 @@ async function driftedAmong(client: ControlClient, agents: readonly AgentJson[])
   const approved = agents.filter(({ status }) => COMPARED.includes(status)).slice(0, MOST_COMPARED);
   const drifted = new Map<string, string>();
   for (let at = 0; at < approved.length; at += AT_ONCE) {
-    const some = approved.slice(at, at + AT_ONCE).map(async ({ agent_id }) => {
-      const answer = await client.call("diff_agent", { params: { agent_id } }).catch(gone);
-      if (answer === undefined || answer.drift === null) return;
+    const some = approved.slice(at, at + AT_ONCE);
+    const answers = await Promise.all(
+      some.map(({ agent_id }) => client.call("diff_agent", { params: { agent_id } }).catch(gone)),
+    );
+    // In the order of the list, whichever answer came first: the next step is the first one's.
+    for (const [index, { agent_id }] of some.entries()) {
+      const answer = answers[index];
+      if (answer === undefined || answer.drift === null) continue;
       drifted.set(agent_id, answer.repair_step ?? `opensentience agents diff ${agent_id}`);
-    });
-    await Promise.all(some);
+    }
   }
   return drifted;
 }
