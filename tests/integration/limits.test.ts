@@ -1,6 +1,6 @@
 /** Runs that use more than they may, in a real box: each is ended by what holds the limit, and its end says which. */
 import { join } from "node:path";
-import type { AgentJson } from "@opensentience/protocol";
+import type { AgentJson, PsItemJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -11,7 +11,10 @@ beforeAll(async () => {
   home = await newHome();
 });
 afterAll(() => home.dispose());
-const { enabled, run, ended } = actsIn(() => home);
+const { enabled, run, ended, said, stop } = actsIn(() => home);
+
+/** Which of the two is seen first differs from run to run. */
+const ROUNDS = 2;
 
 const program = (text: string): Files => ({ "bin/agent": { text, mode: 0o755 } });
 
@@ -58,6 +61,70 @@ test("a run that takes more memory than it may ends, and says what it had", asyn
   expect(reason).toMatch(
     /^its memory had grown to .* MiB when Core looked; its limit is 200 MiB$|its memory was limited to 200 MiB|over its limit of memory, 200 MiB/,
   );
+});
+
+/** Whether this machine lets Core hold the memory of a whole run. */
+async function memoryIsHeld(): Promise<boolean> {
+  const { checks } = await home.json<{ checks: { name: string; message: string }[] }>(["doctor"], { codes: [0, 1] });
+  return checks.find(({ name }) => name === "limits")?.message.includes("memory: held") === true;
+}
+
+const SHARES_MEMORY = `#!/usr/bin/env python3
+import os, time
+kept = bytearray(b"x") * (100 * 2**20)
+for n in range(3):
+  if os.fork() == 0: time.sleep(1000)
+print("shared", flush=True)
+time.sleep(1.5)
+print("stayed", flush=True)
+time.sleep(1000)
+`;
+
+test("memory that the processes of a run share is counted once where the kernel holds it", async () => {
+  await enabled("shares.memory", program(SHARES_MEMORY), { resources: { memory: { limit: "200Mi" } } });
+  // Elsewhere Core's look is the limit, and it counts each process.
+  if (!(await memoryIsHeld())) return;
+  await run("shares.memory");
+  await said("shares.memory", "stayed");
+  const { items } = await home.json<{ items: PsItemJson[] }>(["agents", "ps"]);
+  const shown = items.find(({ agent_id: id }) => id === "shares.memory");
+  expect(shown).toMatchObject({ status: "running", processes: 4 });
+  expect(shown?.memory_bytes).toBeGreaterThan(100 * 2 ** 20);
+  expect(shown?.memory_bytes).toBeLessThan(150 * 2 ** 20);
+  expect(await stop("shares.memory")).toMatchObject({ status: "stopped", reason: "stopped" });
+});
+
+const GROWS_IN_A_SESSION = `#!/usr/bin/env python3
+import json, os, socket, struct, time
+env = os.environ
+core = socket.socket(socket.AF_UNIX)
+core.connect(env["OPENSENTIENCE_SOCKET_PATH"])
+hello = {"session_token": env["OPENSENTIENCE_SESSION_TOKEN"], "agent_id": env["OPENSENTIENCE_AGENT_ID"],
+  "agent_version": "1.0.0", "protocol": {"supported_versions": [1], "capabilities": []}}
+body = json.dumps({"v": 1, "type": "agent.hello", "id": "a-1", "ts": "2026-01-01T00:00:00.000Z", "payload": hello}).encode()
+core.sendall(struct.pack(">I", len(body)) + body)
+assert core.recv(4)
+print("in session", flush=True)
+time.sleep(0.7)
+kept = []
+while True: kept.append(bytearray(b"x" * 2**20))
+`;
+
+test("a run that the kernel ends for its memory says so, whether its session or its tree is seen to end first", async () => {
+  await enabled("grows.on", program(GROWS_IN_A_SESSION), { resources: { memory: { limit: "64Mi" } } });
+  if (!(await memoryIsHeld())) return;
+  const reasons: string[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const started = await run("grows.on");
+    const over = await ended("grows.on");
+    expect(over).toMatchObject({ run_id: started.run_id, status: "crashed", session_id: expect.any(String) });
+    reasons.push(`${over.signal}: ${over.reason}`);
+  }
+  for (const reason of reasons) {
+    expect(reason).toMatch(
+      /^SIGKILL: killed by SIGKILL that Core did not send \(the kernel ended what was over its limit of memory, 64 MiB\)/,
+    );
+  }
 });
 
 test("a fork bomb gets no more processes than it may, and its end says so", async () => {

@@ -26,7 +26,7 @@ import {
 import type { Storage } from "../storage/storage.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { INITIAL, isOver, step, type RunEffect, type RunEvent, type RunState } from "./run-state.ts";
-import { diskOver, limitNote, memoryOver, type RunLimits } from "./run-limits.ts";
+import { diskOver, limitNotes, memoryOver, type RunLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
 import { watchDisk, watchMemory } from "./usage-watch.ts";
 
@@ -224,7 +224,8 @@ export class LiveRun {
     const { limits, dataFolder } = this.plan;
     const end = (reason: string): void => this.condemn(reason, OVER_LIMIT_GRACE_MS, act);
     const { memoryBytes, diskBytes } = limits;
-    if (memoryBytes !== undefined) {
+    // The kernel counts a page that processes share once, Core's look counts it for each of them.
+    if (memoryBytes !== undefined && box.limitsHeld.memory !== true) {
       const onOver = (bytes: number): void => end(memoryOver(bytes, memoryBytes));
       void this.#ended.then(watchMemory(() => box.usage().memoryBytes, memoryBytes, onOver));
     }
@@ -239,7 +240,7 @@ export class LiveRun {
     this.#leaked = end.leaked;
     const event: RunEvent =
       this.#refusal === undefined
-        ? { type: "ended", ...end, note: limitNote(end, this.plan.limits, this.#isForkSilent) }
+        ? { type: "ended", ...end, ...limitNotes(end, this.plan.limits, this.#isForkSilent) }
         : { type: "start_failed", reason: this.#refusal };
     if (step(this.#state, event).effects.includes("consider_restart")) this.#decision = onEnding(end);
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });

@@ -1,7 +1,7 @@
 /**
- * What a run may use: the manifest asks, the operator's settings are the most it gets. The memory of the
- * tree and the size of the data folder are looked at while the run lives, and a run over its limit is ended with that
- * reason. Behind them the kernel holds each process: RLIMIT_FSIZE is the disk limit, RLIMIT_DATA the memory limit and
+ * What a run may use: the manifest asks, the operator's settings are the most it gets. The size of the data folder,
+ * and the memory of the tree where no control group holds it, are looked at while the run lives, and a run over its limit
+ * is ended with that reason. Behind them the kernel holds each process: RLIMIT_FSIZE is the disk limit, RLIMIT_DATA the memory limit and
  * what a runtime reserves without using it (Node 24 does not start with less than about 600 MiB). Where Core may make
  * control groups, the kernel holds the whole tree to its memory, number of processes and processor time; elsewhere a limit of
  * processor time is only recorded.
@@ -65,7 +65,7 @@ export function limitsHeld(
   limits: RunLimits,
   held: GroupHeld = {},
 ): Record<string, Enforcement> {
-  // Core looks at memory and disk from outside, with a sandbox and without.
+  // Core looks at disk, and at memory that no group holds, from outside, with a sandbox and without.
   const [memory, processes, cpu] = [held.memory, held.pids, held.cpu].map((one) => one === true);
   return {
     ...(limits.memoryBytes === undefined ? {} : { [`memory:${limits.memoryBytes}`]: memory ? "enforced" : "brokered" }),
@@ -93,6 +93,15 @@ export function diskOver(bytes: number, limitBytes: number, folder: string): str
 
 type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };
 
+/** What run-state.ts says of an end: `cause` is certain, `note` is that or else the limits that there were. */
+export function limitNotes(
+  end: LimitedEnd,
+  limits: RunLimits,
+  isForkSilent: boolean,
+): { note: string; cause: string | undefined } {
+  return { note: limitNote(end, limits, isForkSilent), cause: causeOf(end, limits) };
+}
+
 /**
  * What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none.
  * `isForkSilent`: its processes are limited, and nobody counts how often a fork was refused.
@@ -107,16 +116,19 @@ export function limitNote(end: LimitedEnd, limits: RunLimits, isForkSilent = fal
   return end.exitCode === 0 || had.length === 0 ? "" : ` (${had.join(", ")})`;
 }
 
-/** What is certain. */
-function causeOf(end: LimitedEnd, limits: RunLimits): string | undefined {
-  if (end.exitCode === 0) return undefined;
-  if (end.limitsHit?.includes("pids") === true)
-    return `it wanted more than the ${limits.processes} processes it may have`;
-  if (end.signal === "SIGXFSZ" && limits.diskBytes !== undefined)
-    return `a file grew over the limit of ${sizeText(limits.diskBytes)}`;
-  if (end.limitsHit?.includes("memory") === true && limits.memoryBytes !== undefined)
-    return `the kernel ended what was over its limit of memory, ${sizeText(limits.memoryBytes)}`;
-  return undefined;
+/** What is certain, whatever the exit code: the kernel counted it. */
+function causeOf({ signal, limitsHit = [] }: LimitedEnd, limits: RunLimits): string | undefined {
+  const { processes, diskBytes, memoryBytes } = limits;
+  const causes = [
+    ...(limitsHit.includes("pids") ? [`it wanted more than the ${processes} processes it may have`] : []),
+    ...(signal === "SIGXFSZ" && diskBytes !== undefined
+      ? [`a file grew over the limit of ${sizeText(diskBytes)}`]
+      : []),
+    ...(limitsHit.includes("memory") && memoryBytes !== undefined
+      ? [`the kernel ended what was over its limit of memory, ${sizeText(memoryBytes)}`]
+      : []),
+  ];
+  return causes.length === 0 ? undefined : causes.join(", ");
 }
 
 /** `200m`, `2`. */

@@ -57,6 +57,23 @@ describe("the story of a run", () => {
     expect(play([RELEASED, limited]).state.reason).toBe("killed by SIGKILL that Core did not send (a limit)");
   });
 
+  const LOST: RunEvent = { type: "condemned", reason: "its session ended" };
+  const KERNEL = { exitCode: null, signal: "SIGKILL" };
+  test.each([
+    [[LOST], KERNEL, "over", "killed by SIGKILL that Core did not send (over); its session ended"],
+    [[LOST], { ...KERNEL, killedAfterTimeout: true }, "over", "its session ended (over)"],
+    [[LOST], { exitCode: 0 }, "over", "its session ended (over)"],
+    [[LOST], KERNEL, undefined, "its session ended"],
+    [[STOP], KERNEL, "over", "stopped (over)"],
+    [[STOP], { signal: "SIGTERM" }, "over", "stopped"],
+  ] as const)(
+    "a limit that the kernel counted is named, whatever came first: %j %j %s",
+    (before, how, cause, reason) => {
+      const event = { ...end(how), cause } as RunEvent;
+      expect(play([RELEASED, ...before, event]).state.reason).toBe(reason);
+    },
+  );
+
   test("processes that are left over make it crashed, name them, and are no ground for a restart", () => {
     for (const events of [[RELEASED], [RELEASED, STOP]]) {
       const { state, effects } = play([...events, end({ leaked: [12, 34] })]);

@@ -29,8 +29,10 @@ export type RunEvent =
   /** Core ends the run because it cannot be governed any more; not what the operator asked for. */
   | { type: "condemned"; reason: string }
   | { type: "start_failed"; reason: string }
-  /** `note`: what is added to the reason of an end that nobody asked for. */
-  | ({ type: "ended"; note?: string } & RunEnd);
+  /** `note`: what is added to the reason of an end that nobody asked for; `cause`: what is certain of it. */
+  | ({ type: "ended"; note?: string; cause?: string | undefined } & RunEnd);
+
+type Ended = Extract<RunEvent, { type: "ended" }>;
 
 export type RunState = { status: RunStatus; reason: string | null; verdict?: string };
 
@@ -69,18 +71,25 @@ export function isOver(state: RunState): boolean {
   return state.status === "stopped" || state.status === "crashed";
 }
 
-function endReason(state: RunState, end: RunEnd & { note?: string }): string {
+function endReason(state: RunState, end: Ended): string {
   if (end.leaked.length > 0) return `leaked: processes ${end.leaked.join(", ")} are still alive`;
   if (state.status === "stopping") return stopReason(end);
-  if (state.verdict !== undefined) return state.verdict;
+  if (state.verdict !== undefined) return verdictReason(state.verdict, end);
   const note = end.note ?? "";
   if (end.signal === "SIGKILL") return `killed by SIGKILL that Core did not send${note || " (out of memory?)"}`;
   return end.signal === null ? `exited with code ${end.exitCode ?? "unknown"}${note}` : `ended by ${end.signal}${note}`;
 }
 
+/** What Core noticed first may be what the kernel's act looked like: the socket of a process that is killed closes. */
+function verdictReason(verdict: string, { cause, ...end }: Ended): string {
+  if (cause === undefined) return verdict;
+  if (end.signal !== "SIGKILL" || end.killedAfterTimeout) return `${verdict} (${cause})`;
+  return `killed by SIGKILL that Core did not send (${cause}); ${verdict}`;
+}
+
 /** An agent that obeyed is not called killed because something that it started did not. */
-function stopReason({ killedAfterTimeout, outlivedLeader }: RunEnd): string {
-  if (!killedAfterTimeout) return "stopped";
+function stopReason({ killedAfterTimeout, outlivedLeader, signal, cause }: Ended): string {
+  if (!killedAfterTimeout) return signal === "SIGKILL" && cause !== undefined ? `stopped (${cause})` : "stopped";
   if (outlivedLeader === undefined || outlivedLeader === 0) return "killed after timeout";
   return outlivedLeader === 1
     ? "stopped; 1 process of it was killed after timeout"

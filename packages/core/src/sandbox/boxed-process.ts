@@ -96,7 +96,7 @@ export type BoxedProcess = {
   stop(graceMs: number): Promise<void>;
   /** SIGKILL to every member now; resolves with `ended`. */
   kill(): Promise<void>;
-  /** The whole tree's use at this moment. Who asks several trees gives them one look at the machine's processes. */
+  /** The whole tree's use at this moment; pages that processes share count once only where a group holds the memory. Who asks several trees gives them one look at the machine's processes. */
   usage(processes?: ProcessInfo[]): { cpuMs: number; memoryBytes: number; processes: number };
 };
 

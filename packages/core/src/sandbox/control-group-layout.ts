@@ -85,6 +85,12 @@ export const HIT_FILES: Record<1 | 2, Partial<Record<GroupController, { file: st
   2: { memory: { file: "memory.events", word: "oom_kill" }, pids: { file: "pids.events", word: "max" } },
 };
 
+/** The files that say what a group has in memory, and the word before what the kernel would take back first. */
+export const MEMORY_FILES: Record<1 | 2, { used: string; stat: string; idle: string }> = {
+  1: { used: "memory.usage_in_bytes", stat: "memory.stat", idle: "total_inactive_file" },
+  2: { used: "memory.current", stat: "memory.stat", idle: "inactive_file" },
+};
+
 /** The number behind a word that begins a line; 0 where it is not there. */
 export function countIn(text: string, word: string): number {
   return Number(new RegExp(`^${word} (\\d+)$`, "m").exec(text)?.[1] ?? 0);

@@ -97,6 +97,20 @@ describe("a delegated subtree of version 2, as files", () => {
     expect(group.hits()).toEqual(["pids"]);
   });
 
+  test("what the run has in memory is the group's count without what was only read, where the group holds it", () => {
+    const own = groupFolder({ x: "" });
+    const parent = { version: 2 as const, folder: own };
+    const none = { reason: "why" };
+    const group = joinGroup({ memory: parent, pids: none, cpu: none }, "1", { memoryBytes: 2 ** 28 }, []);
+    const folder = join(own, `opensentience-run-${process.pid}-1`);
+    expect(group.memoryBytes()).toBeUndefined();
+    writeFileSync(join(folder, "memory.current"), "1000\n");
+    writeFileSync(join(folder, "memory.stat"), "anon 100\ninactive_file 300\nactive_file 5\n");
+    expect(group.memoryBytes()).toBe(700);
+    const free = joinGroup({ memory: none, pids: none, cpu: none }, "2", { memoryBytes: 2 ** 28 }, []);
+    expect(free.memoryBytes()).toBeUndefined();
+  });
+
   test("a Core that was started by an earlier one does not move further down", () => {
     const own = groupFolder({ ...FILES, "cgroup.subtree_control": "" });
     mkdirSync(join(own, "opensentience-core"));

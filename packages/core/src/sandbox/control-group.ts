@@ -18,6 +18,7 @@ import {
   HIT_FILES,
   layoutOf,
   limitWrites,
+  MEMORY_FILES,
   type GroupController,
   type GroupLayout,
   type GroupLimits,
@@ -34,6 +35,11 @@ export type RunGroup = {
   held: GroupHeld;
   /** Which limits the run met so far. */
   hits: () => GroupController[];
+  /**
+   * What the run has in memory, in bytes, without files that were only read: each page once, however many of its
+   * processes share it. Undefined where no group holds its memory.
+   */
+  memoryBytes: () => number | undefined;
   /** Once nothing of the run is alive. Never throws. */
   remove: () => Promise<void>;
 };
@@ -156,7 +162,7 @@ export function joinGroup(home: GroupHome, runId: string, limits: GroupLimits, p
     const parent = home[controller];
     held[controller] = "reason" in parent ? parent.reason : enter(parent, controller);
   }
-  return { held, hits, remove };
+  return { held, hits, memoryBytes, remove };
 
   function enter(parent: Parent, controller: GroupController): true | string {
     const folder = join(parent.folder, `${RUN_PREFIX}${process.pid}-${runId}`);
@@ -182,6 +188,15 @@ export function joinGroup(home: GroupHome, runId: string, limits: GroupLimits, p
       if (counter === undefined) return [];
       return countIn(words(join(folder, counter.file), "\n").join("\n"), counter.word) > 0 ? [controller] : [];
     });
+  }
+
+  function memoryBytes(): number | undefined {
+    const group = held.memory === true ? made.get("memory") : undefined;
+    if (group === undefined) return undefined;
+    const { used, stat, idle } = MEMORY_FILES[group.version];
+    const [bytes] = words(join(group.folder, used));
+    if (bytes === undefined) return undefined;
+    return Math.max(0, Number(bytes) - countIn(words(join(group.folder, stat), "\n").join("\n"), idle));
   }
 
   async function remove(): Promise<void> {

@@ -92,7 +92,7 @@ export class NamespaceBox implements BoxedProcess {
     // Init has waited for every orphan that ended, so its own line holds their time.
     return {
       cpuMs: used.cpuMs + processUsage([this.#init.pid]).cpuMs,
-      memoryBytes: used.memoryBytes,
+      memoryBytes: this.#group.memoryBytes() ?? used.memoryBytes,
       processes: members.length,
     };
   }
