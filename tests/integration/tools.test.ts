@@ -282,6 +282,17 @@ test("one agent calls another's tool only with the permission", { timeout: 120_0
   expect(stdout).toBe(String.raw`\x1b[31mred\u202e <b>\r\x00` + "\n");
 });
 
+test("an agent without the permission hears the same of every tool, there or not", { timeout: 120_000 }, async () => {
+  for (const tool of [`${HELLO}/invalid_input`, `${HELLO}/none_such`, "org.example.nobody/none_such"]) {
+    const input = JSON.stringify({ tool, input: {} });
+    const answer = await home.json<ToolCallJson>(["tools", "call", "caller/ask", "--input", input], { codes: [0, 1] });
+    expect(answer).toMatchObject({
+      status: "failed",
+      error: { code: "tool.permission_denied", message: `${CALLER} has no approval for tool:invoke:${tool}` },
+    });
+  }
+});
+
 test("a call ends at once when its agent goes or loses its approval", { timeout: 120_000 }, async () => {
   const stopped = await underWay("sleep", { ms: 600_000 });
   const pid = (await home.json<{ items: { agent_id: string; pid: number }[] }>(["agents", "ps"])).items.find(

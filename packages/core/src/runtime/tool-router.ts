@@ -1,7 +1,7 @@
 /**
  * The one check that every tool call passes, whoever calls (docs/protocol.md, "Calls").
  *
- * In this order: tool known → agent running and healthy → caller allowed → the tool's own permissions approved → input
+ * In this order: caller allowed → agent running → tool known → agent healthy → the tool's own permissions approved → input
  * within size and depth → input valid → limits → intent committed → sent → stream → one result → output valid → outcome
  * committed → answered. After the one pause before sending (the commit) the approvals are looked at again. Content is never
  * recorded: sizes, digests, timings and ids are. A revocation, a lost session and a stop end what is under way.
@@ -151,6 +151,11 @@ export class ToolRouter {
 
   /** The first four steps; asked twice, since the world may change while the intent is committed. */
   #permitted({ toolId, callerAgentId }: CallRequest): { session: Session; tool: Tool } {
+    // SECURITY: before anything else, or an agent could find out which tools there are and which agents run; pinned by
+    // "an agent without the permission hears the same of every tool, there or not".
+    if (callerAgentId !== undefined && !mayInvoke(this.#deps.approvedPermissions(callerAgentId), toolId)) {
+      throw denied(`tool:invoke:${toolId}`, callerAgentId);
+    }
     const agentId = toolId.split("/")[0] ?? "";
     const session = this.#deps.session(agentId);
     if (session === undefined) {
@@ -168,9 +173,6 @@ export class ToolRouter {
       throw new CoreError("agent.unhealthy", `${agentId} is unhealthy and gets no new calls`, {
         nextStep: `opensentience agents restart ${agentId}`,
       });
-    }
-    if (callerAgentId !== undefined && !mayInvoke(this.#deps.approvedPermissions(callerAgentId), toolId)) {
-      throw denied(`tool:invoke:${toolId}`, callerAgentId);
     }
     const approved = this.#deps.approvedPermissions(agentId);
     const missing = tool.definition.permissions?.find((permission) => !approved.includes(permission));
