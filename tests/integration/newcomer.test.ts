@@ -43,8 +43,17 @@ test("what was not running is said not to have run, and a revoke says what it st
   expect((await home.cli(["agents", "stop", ID])).stdout).toMatch(/was not running; its last run ended/);
   await home.json(["agents", "run", ID]);
   expect((await home.cli(["agents", "revoke", ID])).stdout).toMatch(/^revoked, and stopped\n/);
+  const lastLine = async (): Promise<string> => (await home.cli(["agents", "logs", ID])).stdout;
+  expect(await lastLine()).toMatch(/core: Core ends the run: its approval was revoked\n$/);
   const refused = await home.cli(["agents", "run", ID]);
   expect([refused.code, refused.stderr]).toEqual([4, expect.not.stringContaining("third-party")]);
+  const end = new Date(Date.now() + 5_000).toISOString();
+  await home.json(["agents", "enable", ID, "--all", "--expires", end]);
+  await home.json(["agents", "run", ID]);
+  await eventually(() => Date.now() > Date.parse(end), "the approval to expire");
+  // Whoever asks for a start is told, and what ran ends.
+  await home.fails(["agents", "restart", ID]);
+  expect(await lastLine()).toMatch(/core: Core ends the run: its approval has expired\n$/);
   await home.json(["agents", "enable", ID, "--all"]);
 });
 

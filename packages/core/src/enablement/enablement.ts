@@ -42,6 +42,8 @@ const BYTES = false;
 
 export type { EnableRequest } from "./choice.ts";
 
+type RevokeListener = (agentId: string, act: Act, how: "revoked" | "expired") => Promise<void>;
+
 export class Enablement {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
@@ -49,7 +51,7 @@ export class Enablement {
   readonly #treeFiles: (agentId: string) => TreeFiles;
   readonly #limits: TreeLimits;
   readonly #approved: ApprovedNow;
-  readonly #revokeListeners = new Set<(agentId: string, act: Act) => Promise<void>>();
+  readonly #revokeListeners = new Set<RevokeListener>();
   readonly #recordedDrift = new RecordedDrift();
 
   constructor(deps: {
@@ -173,7 +175,7 @@ export class Enablement {
     const active = store.activeApproval(this.#storage, agentId);
     if (active === undefined) throw notEnabled(agentId, "info");
     this.#end(active, "revoked", act);
-    await Promise.all([...this.#revokeListeners].map((listener) => listener(agentId, act)));
+    await Promise.all([...this.#revokeListeners].map((listener) => listener(agentId, act, "revoked")));
   }
 
   /** For a removal: what is not there any more is not approved any more. */
@@ -225,7 +227,7 @@ export class Enablement {
   async expireDue(act: Act): Promise<void> {
     for (const row of store.expiredApprovals(this.#storage, new Date().toISOString())) {
       this.#end(row, "expired", act);
-      await Promise.all([...this.#revokeListeners].map((listener) => listener(row.agent_id, act)));
+      await Promise.all([...this.#revokeListeners].map((listener) => listener(row.agent_id, act, "expired")));
     }
   }
 
@@ -285,7 +287,7 @@ export class Enablement {
     if (drift !== undefined) this.#recordDrift(agent, approval, drift, disk, act);
   }
 
-  onRevoked(listener: (agentId: string, act: Act) => Promise<void>): void {
+  onRevoked(listener: RevokeListener): void {
     this.#revokeListeners.add(listener);
   }
 

@@ -61,8 +61,9 @@ export class Launcher {
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
     this.#pendingRestarts = new PendingRestarts(deps.settings.restart.maxAttempts);
-    deps.enablement.onRevoked(async (agentId, act) => {
-      if (this.#live.has(agentId) || this.#pendingRestarts.has(agentId)) await this.stop(agentId, act);
+    deps.enablement.onRevoked(async (agentId, act, how) => {
+      const why = how === "expired" ? "its approval has expired" : "its approval was revoked";
+      if (this.#live.has(agentId) || this.#pendingRestarts.has(agentId)) await this.stop(agentId, act, why);
     });
   }
 
@@ -83,12 +84,12 @@ export class Launcher {
   }
 
   /** Ends the whole tree. Idempotent: of an agent that does not run, the newest run is given. Throws run.not_found. */
-  async stop(agentId: string, act: Act): Promise<StoppedRunJson> {
+  async stop(agentId: string, act: Act, why?: string): Promise<StoppedRunJson> {
     let isCalledOff = this.#callRestartOff(agentId, act);
     await this.#queue.run(agentId, async () => {
       isCalledOff = this.#callRestartOff(agentId, act) || isCalledOff;
       const live = this.#live.get(agentId);
-      await live?.stop(this.#deps.settings.stopGraceMs, act);
+      await live?.stop(this.#deps.settings.stopGraceMs, act, why);
       if (live !== undefined && live.leaked.length > 0) {
         throw new CoreError(
           "launcher.stop_failed",

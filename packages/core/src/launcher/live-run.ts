@@ -199,12 +199,12 @@ export class LiveRun {
     return this.#box?.usage(processes);
   }
 
-  /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. */
-  async stop(graceMs: number, act: Act): Promise<void> {
+  /** SIGTERM to the tree, SIGKILL after `graceMs`; resolves when the end is recorded. Idempotent. `why`: for its log. */
+  async stop(graceMs: number, act: Act, why = "a stop was asked for"): Promise<void> {
     const effects = this.#apply({ type: "stop_requested" }, act, NO_END);
     killPoint("stop.requested");
     if (effects.includes("signal_tree")) {
-      this.#capture?.note("Core ends the run: a stop was asked for");
+      this.#capture?.note(`Core ends the run: ${why}`);
       await this.#box?.stop(graceMs);
     }
     await this.#ended;
