@@ -27,6 +27,8 @@ test("what was narrowed while it runs is pending until it is restarted, and said
   const enabled = await home.cli(["agents", "enable", id, "--approve", EGRESS]);
   expect(enabled.stdout).toContain(`until it is restarted, this run keeps ${READ}, lacks ${EGRESS}`);
   expect(enabled.stderr).toContain(`opensentience agents restart ${id}`);
+  expect(enabled.stderr).toContain(`no longer approved: ${TOOL}; takes effect at once\n`);
+  expect(enabled.stderr).toContain(`no longer approved: ${READ}; takes effect at the next start\n`);
   const pending = { removed: [READ], added: [EGRESS] };
   const restart = { pending_permissions: pending, next_step: `opensentience agents restart ${id}` };
   expect(await listed(id)).toMatchObject(restart);

@@ -141,14 +141,22 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     positionals: [AGENT],
     options: {
       all: { type: "boolean", summary: "approve everything it requests" },
-      approve: { type: "string", value: "P,…", multiple: true, summary: "approve these permissions (repeatable)" },
+      approve: {
+        type: "string",
+        value: "P,…",
+        multiple: true,
+        summary: "approve these permissions and no others (repeatable)",
+      },
       expires: { type: "string", value: "D", summary: "end of the approval: a duration such as 30d, or a time" },
       unsandboxed: {
         type: "boolean",
         summary: "where no sandbox can be made, run it without one (needs --expires)",
       },
     },
-    notes: ["Without --all and --approve it asks, permission by permission; that needs a terminal."],
+    notes: [
+      "Without --all and --approve it asks, permission by permission; that needs a terminal.",
+      "What --approve does not name is not approved, also where it was before.",
+    ],
     examples: [
       "opensentience agents enable com.example.echo",
       "opensentience agents enable com.example.echo --approve network:egress:api.example.com --expires 30d",
