@@ -213,10 +213,12 @@ describe("a run with network:egress, from the command line on", () => {
   });
 
   test("that was requested and not approved, the log of the run names what to approve", async () => {
-    const permissions = ["network:egress:*.example.com", "network:egress:example.org"];
+    const here = "network:egress:127.0.0.1:1";
+    const permissions = ["network:egress:*.example.com", here, "network:egress:*"];
     const script = [
       "#!/bin/sh",
       "for host in a.example.com b.example.com; do curl -s -o /dev/null https://$host/; done",
+      "for port in 1 1 2; do curl -s -o /dev/null http://127.0.0.1:$port/; done",
       "echo ready; exec sleep 1000",
     ];
     const agentId = "com.example.half-approved";
@@ -227,7 +229,7 @@ describe("a run with network:egress, from the command line on", () => {
       { permissions },
       { "bin/agent": { text: script.join("\n"), mode: 0o755 } },
     );
-    await home.json(["agents", "enable", agentId, "--approve", "network:egress:example.org"]);
+    await home.json(["agents", "enable", agentId, "--approve", here]);
     await home.json(["agents", "run", agentId]);
     const log = await eventually(async () => {
       const { stdout } = await home.cli(["agents", "logs", agentId]);
@@ -238,6 +240,10 @@ describe("a run with network:egress, from the command line on", () => {
       expect(log).toContain(
         `core: refused to connect to ${host}.example.com:443; approve network:egress:*.example.com ${command}`,
       );
+    // A pattern without a port is no leave for this machine; what is approved and does not answer is told once.
+    const asked = "its manifest does not ask for network:egress:127.0.0.1:2";
+    expect(log).toContain(`core: refused to connect to 127.0.0.1:2; ${asked}\n`);
+    expect(log.split("core: could not connect to 127.0.0.1:1\n")).toHaveLength(2);
     await home.json(["agents", "stop", agentId]);
   });
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { AuditLog, Checkpoints, Redactor, type Act } from "../../packages/core/src/audit-log/audit-log.ts";
-import { Egress, EGRESS_LIMITS, type EgressLimits } from "../../packages/core/src/egress/egress.ts";
+import { Egress, EGRESS_LIMITS, type EgressLimits, type EgressRun } from "../../packages/core/src/egress/egress.ts";
 import { JournalFile } from "../../packages/core/src/host/journal-file.ts";
 import { Storage } from "../../packages/core/src/storage/storage.ts";
 
@@ -22,6 +22,8 @@ export type WayOut = {
   /** The same rows, whole. */
   rows: () => Record<string, unknown>[];
   faults: unknown[];
+  /** What whoever opened it was told: the code and the host. */
+  told: string[];
 };
 
 export type WayOutOptions = {
@@ -72,8 +74,10 @@ export async function openWayOut({ patterns, act, ...options }: WayOutOptions): 
   const made = await makeEgress(options);
   const listener = await listening(createServer());
   const port = portOf(listener);
+  const told: string[] = [];
+  const onRefused: EgressRun["onRefused"] = ({ code, target }) => void told.push(`${code} ${target?.host}`);
   await made.egress.open(
-    { runId: RUN_ID, agentId: "com.example.reacher", patterns, ...(act === undefined ? {} : { act }) },
+    { runId: RUN_ID, agentId: "com.example.reacher", patterns, onRefused, ...(act === undefined ? {} : { act }) },
     listener,
   );
   onTestFinished(() => void made.egress.close(RUN_ID));
@@ -84,7 +88,7 @@ export async function openWayOut({ patterns, act, ...options }: WayOutOptions): 
     if (end) socket.end();
     return read;
   };
-  return { ...made, port, talk };
+  return { ...made, port, talk, told };
 }
 
 /** Everything until the other side ends, or resets. */

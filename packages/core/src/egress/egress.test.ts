@@ -200,7 +200,9 @@ describe("a name", () => {
     const unresolved = await way.talk(get("http://nowhere.example/"));
     const unreachable = await way.talk(get(`http://127.0.0.1:${port}/`));
     expect([unresolved, unreachable].map(codeOf)).toEqual(["egress.unresolved", "egress.unreachable"]);
+    await way.talk(get("http://nowhere.example/again"));
     expect(way.refusals()).toEqual([]);
+    expect(way.told).toEqual(["egress.unresolved nowhere.example", "egress.unreachable 127.0.0.1"]);
   });
 
   test("a run asks for few names at once", async () => {

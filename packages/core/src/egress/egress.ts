@@ -21,7 +21,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
-import { namingOf, permittedAddresses } from "./policy.ts";
+import { namingOf, permittedAddresses, refusalOf } from "./policy.ts";
 import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
 import { addressOf, type Target } from "./target.ts";
 
@@ -70,7 +70,7 @@ export type EgressRun = {
   act?: Act;
   /** See `permittedAddresses`. */
   reservedToo?: boolean;
-  /** Told what is recorded, so once per host. Must not throw. */
+  /** Told what is recorded, and what was allowed and could not be found or reached, each once per host. Must not throw. */
   onRefused?: (refused: { code: string; message: string; target: Target | undefined }) => void;
 };
 
@@ -106,6 +106,8 @@ type Served = {
   hosts: Set<string>;
   lastError: EgressCounts["lastError"];
   recorded: Set<string>;
+  /** Hosts that were allowed and not found or reached. */
+  failed: Set<string>;
   /** Refusals that have no row of their own. */
   unrecorded: number;
 };
@@ -133,6 +135,7 @@ export class Egress {
       hosts: new Set(),
       lastError: undefined,
       recorded: new Set(),
+      failed: new Set(),
       unrecorded: 0,
     };
     this.#served.set(run.runId, served);
@@ -155,6 +158,11 @@ export class Egress {
   counts(runId: string): EgressCounts | undefined {
     const served = this.#served.get(runId);
     return served === undefined ? undefined : countsOf(served);
+  }
+
+  /** What refuses the target where these patterns are approved, as far as can be said without a lookup. */
+  refusalOf(target: Target, patterns: readonly string[]): CoreError | undefined {
+    return refusalOf(target, patterns, this.#deps.corePorts);
   }
 
   #accept(served: Served, client: Socket): void {
@@ -202,8 +210,8 @@ export class Egress {
     if (error.code === "core.internal") return this.#deps.onFault(`the way out of ${served.run.agentId}`, error.cause);
     served.counts.refused += 1;
     served.lastError = { code: error.code, message: error.message, ...target };
-    // What was allowed and did not come about is no refusal.
-    if (!RECORDED.has(error.code)) return;
+    // What was allowed and did not come about is no refusal, which the audit log would keep.
+    if (!RECORDED.has(error.code)) return this.#failed(served, error, target);
     const host = target?.host;
     const key = host ?? error.code;
     if (served.recorded.has(key)) served.unrecorded += 1;
@@ -213,6 +221,15 @@ export class Egress {
       this.#record(served, { host, port: target?.port, code: error.code });
       served.run.onRefused?.({ code: error.code, message: error.message, target });
     }
+  }
+
+  #failed({ run, failed }: Served, { code, message }: CoreError, target: Target | undefined): void {
+    if (target === undefined || !FAILED.has(code)) return;
+    // What ends with the run is no news.
+    if (!this.#served.has(run.runId)) return;
+    if (failed.has(target.host) || failed.size >= this.#limits.recordedHosts) return;
+    failed.add(target.host);
+    run.onRefused?.({ code, message, target });
   }
 
   #record({ run }: Served, metadata: Record<string, unknown>): void {
@@ -242,3 +259,6 @@ const RECORDED: ReadonlySet<string> = new Set([
   "egress.core_port",
   "egress.invalid_request",
 ]);
+
+/** Approved, and no connection came about. */
+const FAILED: ReadonlySet<string> = new Set(["egress.unresolved", "egress.unreachable", "egress.timeout"]);

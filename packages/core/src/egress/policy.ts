@@ -52,3 +52,23 @@ export function permittedAddresses(
     `${target.host}:${target.port} is an address of this machine or of a private network, which the approval does not name`,
   );
 }
+
+/**
+ * What refuses the target where these patterns are approved; undefined where they let it through. Nobody is asked for
+ * the addresses of a name, which are taken for public; `localhost` is this machine.
+ */
+export function refusalOf(
+  target: Target,
+  patterns: readonly string[],
+  corePorts: readonly number[],
+): CoreError | undefined {
+  const literal = isLocalhost(target.host) ? "127.0.0.1" : addressOf(target.host);
+  try {
+    const naming = namingOf(target, patterns);
+    if (literal !== undefined) permittedAddresses(target, [literal], naming, { corePorts });
+    return undefined;
+  } catch (error) {
+    if (error instanceof CoreError) return error;
+    throw error;
+  }
+}

@@ -27,7 +27,7 @@ import {
 } from "./confinement.ts";
 import { approvedVariables, buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
-import { refusedHostNote, type RefusedHost } from "./refused-host.ts";
+import { refusedHostNote, type Judgement, type RefusedHost } from "./refused-host.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import { boxLimits, limitsHeld, limitsOf, treeLimits, type MostLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
@@ -75,12 +75,13 @@ export type RunEgress = {
       runId: string;
       agentId: string;
       patterns: readonly string[];
-      /** Told what is refused, once per host. */
+      /** Told what is refused, and what is allowed and cannot be reached, once per host. */
       onRefused: (refused: RefusedHost) => void;
     },
     listener: Server,
   ) => Promise<void>;
   close: (runId: string) => unknown;
+  refusalOf: Judgement;
 };
 
 export type RunSocket = {
@@ -227,7 +228,12 @@ export async function makePlan(
                 runId,
                 agentId: agent.agentId,
                 patterns,
-                onRefused: (refused) => note(refusedHostNote(refused, agent.agentId, manifest.manifest.permissions)),
+                onRefused: (refused) =>
+                  note(
+                    refusedHostNote(refused, agent.agentId, manifest.manifest.permissions, (...asked) =>
+                      deps.egress.refusalOf(...asked),
+                    ),
+                  ),
               },
               listener,
             )
