@@ -139,6 +139,64 @@ describe("rollback", () => {
     await refuse(home, ["agents", "run", id], { code: "enablement.drifted", exit: 4 });
   });
 
+  const manifestOf = (id: string): string => join(home.folder, "agents", id, "src", MANIFEST);
+  const damages: [string, string, (id: string) => void][] = [
+    ["a manifest that somebody broke", "broken", (id) => writeFileSync(manifestOf(id), "{ broken")],
+    ["a manifest that somebody deleted", "deleted", (id) => rmSync(manifestOf(id))],
+    ["a source that somebody deleted", "nothing", (id) => rmSync(join(manifestOf(id), ".."), { recursive: true })],
+  ];
+  test.each(damages)("goes back to the commit's own files after %s and its repair", async (_what, name, damage) => {
+    const id = `org.example.mended.${name}`;
+    await smallAgentAt(home, id, "enabled");
+    const { source_commit, approval } = await info(id);
+    damage(id);
+    await home.json(["agents", "install", id, "--allow-local"]);
+    await home.json(["agents", "build", id, "--yes"]);
+    const back = await home.json<AgentDetailJson>(["agents", "rollback", id]);
+    expect(back).toMatchObject({ source_commit, build_status: "built", drift: null });
+    expect(back.approval?.approval_id).toBe(approval?.approval_id);
+    expect(readFileSync(manifestOf(id), "utf8")).toBe(manifestText(id));
+    expect(await home.json(["agents", "run", id])).toMatchObject({ status: "running" });
+    await home.json(["agents", "stop", id]);
+  });
+
+  test("away from a broken tree comes back to the commit's own files, which are built again", async () => {
+    const id = "org.example.mendedforth";
+    const repository = await smallAgentAt(home, id, "enabled");
+    const build = { build: { steps: [{ phase: "compile", argv: ["touch", "made"] }] } };
+    const head = await repository.commit({ [MANIFEST]: manifestText(id, { version: "2.0.0", ...build }) });
+    await home.json(["agents", "update", id, "--allow-local"]);
+    await home.json(["agents", "build", id, "--yes"]);
+    writeFileSync(manifestOf(id), "{ broken");
+    expect(await home.json(["agents", "rollback", id])).toMatchObject({ version: "1.0.0", build_status: "built" });
+    const forth = await home.json<AgentDetailJson>(["agents", "rollback", id]);
+    const next = `opensentience agents build ${id}`;
+    expect(forth).toMatchObject({
+      version: "2.0.0",
+      source_commit: head,
+      build_status: "not_built",
+      next_step: next,
+    });
+    await typeNextStep(home, next);
+    expect(await info(id)).toMatchObject({ build_status: "built" });
+  });
+
+  test("to a broken tree whose repository is lost too says so, names what brings it, and changes nothing", async () => {
+    const id = "org.example.mendedlost";
+    const repository = await smallAgentAt(home, id, "enabled");
+    const first = repository.head;
+    writeFileSync(manifestOf(id), "{ broken");
+    const second = await repository.commit({ [MANIFEST]: manifestText(id, { version: "2.0.0" }) });
+    await home.json(["agents", "update", id, "--allow-local"]);
+    rmSync(join(home.folder, "agents", id, "previous/repo.git"), { recursive: true });
+    const next = `opensentience agents update ${id} --ref ${first} --allow-local`;
+    const error = await refuse(home, ["agents", "rollback", id], { code: "install.no_previous", exit: 3, next });
+    expect(error.message).toContain(`of commit ${first.slice(0, 12)}, was changed on this machine`);
+    expect(await info(id)).toMatchObject({ version: "2.0.0", source_commit: second });
+    await typeNextStep(home, next);
+    expect(await info(id)).toMatchObject({ version: "1.0.0", source_commit: first });
+  });
+
   test("without an earlier tree says so", async () => {
     const id = "org.example.noback";
     await smallAgentAt(home, id, "installed");

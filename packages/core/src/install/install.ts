@@ -186,7 +186,8 @@ export class Install {
 
   /** Goes back to the tree from before the last install; another rollback goes forth again. Throws install.no_previous. */
   rollback(agentId: string, act: Act): Promise<void> {
-    return this.#exclusively(agentId, () => rollBack(this.#deps, this.#deps.catalog.get(agentId), act));
+    const deps = { ...this.#deps, git: () => this.#git(agentId, act) };
+    return this.#exclusively(agentId, () => rollBack(deps, this.#deps.catalog.get(agentId), act));
   }
 
   /**

@@ -11,6 +11,8 @@ import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
+import type { GitProgram } from "./git.ts";
+import { mendPrevious } from "./mend-previous.ts";
 import { confirmSwap, readPrevious, swapBack, undoSwap, type PreviousState } from "./swap.ts";
 import { moveEntry, removeTrash } from "./trash.ts";
 
@@ -22,14 +24,15 @@ type Deps = {
   folders: { staging: string; agent: (agentId: string) => Own };
   onFault: (what: string, error: unknown) => void;
 };
+type RollbackDeps = Deps & { settings: { maxBytes: number; maxFiles: number }; git: () => Promise<GitProgram> };
 
-export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promise<void> {
+export async function rollBack(deps: RollbackDeps, agent: AgentRecord, act: Act): Promise<void> {
   const { audit, catalog, folders } = deps;
   if (agent.installPath === null || agent.commit === null || agent.treeHash === null) throw notInstalledFromGit(agent);
   const own = folders.agent(agent.agentId);
   const subject = { type: "agent", id: agent.agentId } as const;
-  const state = readPrevious(own.root, deps.onFault);
-  if (state === undefined) {
+  const kept = readPrevious(own.root, deps.onFault);
+  if (kept === undefined) {
     throw new CoreError("install.no_previous", `${agent.agentId} has no earlier tree to go back to`, {
       nextStep: `opensentience agents info ${agent.agentId}`,
     });
@@ -37,11 +40,11 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
   const staged = await newStaging(folders.staging);
   try {
     const metadata = {
-      git_url: state.gitUrl,
-      ref: state.ref,
-      commit: state.commit,
+      git_url: kept.gitUrl,
+      ref: kept.ref,
+      commit: kept.commit,
       path: own.source,
-      tree_hash: state.treeHash,
+      tree_hash: kept.treeHash,
       previous_commit: agent.commit,
     };
     const causationId = audit.record({
@@ -53,6 +56,7 @@ export async function rollBack(deps: Deps, agent: AgentRecord, act: Act): Promis
     });
     killPoint("rollback.intent_recorded");
     try {
+      const state = await mendPrevious({ git: deps.git, limits: deps.settings, root: own.root, staged }, agent, kept);
       await swapBack(own.root, staged, state.commit, stateOf(agent));
       killPoint("rollback.swapped");
       const file = await readManifest(own.source);

@@ -7,7 +7,7 @@ import { CoreError } from "@opensentience/protocol";
 import { reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
-import { hashEntries, saveEntries } from "../tree/tree.ts";
+import { hashEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { materialise, type GitProgram } from "./git.ts";
 import { moveEntry, removeTrash } from "./trash.ts";
 
@@ -20,10 +20,31 @@ type Deps = {
   signal?: AbortSignal | undefined;
 };
 
+/** One commit, and what its files hash to; written from `repository` to `target`, which is not there yet. */
+type Wanted = {
+  git: GitProgram;
+  repository: string;
+  commit: string;
+  treeHash: string | null;
+  target: string;
+  limits: { maxBytes: number; maxFiles: number };
+  signal?: AbortSignal | undefined;
+};
+
+/**
+ * Writes exactly the files of a commit; returns their list.
+ * SECURITY: `repo.git` may have been changed too, so what it gives must hash to what the database says; pinned by
+ * "a build whose source cannot be put back is refused".
+ */
+export async function writeCommit({ repository, treeHash, ...wanted }: Wanted): Promise<TreeEntry[]> {
+  const { entries } = await materialise({ ...wanted, repoFolder: repository });
+  if (hashEntries(entries) !== treeHash) throw new Error("the commit has other files than were installed");
+  return entries;
+}
+
 /**
  * Writes the commit again and puts it in the place of `src`, and the list of its files in the place of the kept one.
- * SECURITY: `repo.git` may have been changed too, so what it gives must hash to what the database says; pinned by
- * "a build whose source cannot be put back is refused". Throws `build.source_changed`.
+ * Throws `build.source_changed`.
  */
 export async function restoreSource(deps: Deps, agent: AgentRecord): Promise<void> {
   const { own } = deps;
@@ -32,16 +53,16 @@ export async function restoreSource(deps: Deps, agent: AgentRecord): Promise<voi
     await ensurePrivateFolder(deps.staging);
     await ensurePrivateFolder(staged);
     const fresh = join(staged, "src");
-    const { entries } = await materialise({
+    const entries = await writeCommit({
       git: deps.git,
-      repoFolder: own.repository,
+      repository: own.repository,
       commit: agent.commit ?? "",
+      treeHash: agent.treeHash,
       target: fresh,
       limits: deps.limits,
       signal: deps.signal,
     });
     killPoint("restore.tree_written");
-    if (hashEntries(entries) !== agent.treeHash) throw new Error("the commit has other files than were installed");
     await saveEntries(own.trackedEntries, entries);
     // Whole beside its place first: whatever the moment of a crash, the next start finds one of the two.
     if (existsSync(besideSource(own.source))) await moveEntry(besideSource(own.source), join(staged, "stale"));

@@ -73,13 +73,17 @@ export async function swapBack(
   await exchange(root, join(root, REPLACED), current);
 }
 
-/** What a rollback would put back; undefined when there is nothing, or nothing that can be read. */
+/**
+ * What a rollback would put back; undefined when there is nothing, or nothing that can be read. A tree whose `src` was
+ * deleted can be written again from its `repo.git`.
+ */
 export function readPrevious(
   root: string,
   onFault: (what: string, error: unknown) => void = () => {},
 ): PreviousState | undefined {
   const previous = join(root, "previous");
-  if (!existsSync(join(previous, "src")) || !existsSync(join(previous, STATE))) return undefined;
+  const hasTree = existsSync(join(previous, "src")) || existsSync(join(previous, "repo.git"));
+  if (!hasTree || !existsSync(join(previous, STATE))) return undefined;
   try {
     return JSON.parse(readPrivateFile(join(previous, STATE), MAX_BYTES)) as PreviousState;
   } catch (error) {

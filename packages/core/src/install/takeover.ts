@@ -26,17 +26,19 @@ function shellWord(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
+type Named = { agentId?: string; gitUrl?: string; ref?: string; onlyIfMoved?: boolean };
+
 /** The command that was refused, once more, with what allows a local source. */
-export function allowingLocal(request: {
-  agentId?: string;
-  gitUrl?: string;
-  ref?: string;
-  onlyIfMoved?: boolean;
-}): string {
+export function allowingLocal(request: Named): string {
+  return `${commandOf(request)} --allow-local`;
+}
+
+/** An install or update as it is typed. */
+export function commandOf(request: Named): string {
   const { agentId, gitUrl, ref, onlyIfMoved } = request;
   const verb = onlyIfMoved === true ? "update" : "install";
   const url = gitUrl === undefined ? undefined : shellWord(gitUrl);
   const what = agentId === undefined ? url : `${agentId}${url === undefined ? "" : ` --git-url ${url}`}`;
   const at = ref === undefined ? "" : ` --ref ${shellWord(ref)}`;
-  return `opensentience agents ${verb} ${what ?? ""}${at} --allow-local`;
+  return `opensentience agents ${verb} ${what ?? ""}${at}`;
 }
