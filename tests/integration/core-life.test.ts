@@ -170,6 +170,13 @@ describe("kill -9 of Core", () => {
     // Nothing has told the database yet.
     expect(types().at(-1)).toBe("agent.run_started");
 
+    const started = await home.cli(["core", "start"]);
+    expect(started.stdout).toMatch(/^Core is started\n/);
+    expect(started.stderr).toMatch(
+      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn(, lost\.always)?\nnext: .* ps --all\n$/,
+    );
+    // Who finds Core running has been told.
+    expect((await home.cli(["core", "start"])).stderr).toBe("");
     expect((await home.json<{ run: Run }>(["agents", "info", "lost.stubborn"])).run).toMatchObject({
       run_id: stubborn.run_id,
       status: "crashed",
@@ -177,7 +184,7 @@ describe("kill -9 of Core", () => {
     });
     const { stderr } = await home.cli(["agents", "ps"]);
     expect(stderr).toMatch(
-      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn\nnext: .* ps --all\n$/,
+      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn(, lost\.always)?\nnext: .* ps --all\n$/,
     );
     const resumed = await eventually(async () => {
       const { run } = await home.json<{ run: Run }>(["agents", "info", "lost.always"]);

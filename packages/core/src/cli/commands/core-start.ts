@@ -2,6 +2,7 @@ import { CoreError } from "@opensentience/protocol";
 import { loadConfig } from "../../host/config.ts";
 import type { CommandContext } from "../context.ts";
 import { statusText } from "../core-view.ts";
+import { sayWhatWasLost } from "../lost-runs.ts";
 import { settingFlags } from "../settings-flags.ts";
 import { findStatus } from "../stop-core.ts";
 
@@ -16,6 +17,16 @@ export async function run(context: CommandContext): Promise<void> {
     status,
     (style) => `${before === undefined ? "Core is started" : "Core is already running"}\n${statusText(style, status)}`,
   );
+  if (before === undefined) await sayOfLost(context);
+}
+
+/** A Core whose database cannot be used is started all the same; its status says what to do, and it knows no runs. */
+async function sayOfLost(context: CommandContext): Promise<void> {
+  try {
+    await sayWhatWasLost(context, await context.connect({ start: false }));
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+  }
 }
 
 function noEffect(settings: readonly string[]): CoreError {
