@@ -218,4 +218,15 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     expect(await page.getByText("not offered now").count()).toBe(0);
     expect(person.faults.filter((fault) => !fault.includes("401"))).toEqual([]);
   });
+
+  test("whose Core is lost meanwhile says so, and that it may have had its effect", async () => {
+    await home.json(["agents", "run", AGENT]);
+    await tool("wait");
+    await page.getByRole("button", { name: "Call", exact: true, disabled: false }).click();
+    await streamed().getByText("tick 2").waitFor();
+    process.kill(await home.corePid(), "SIGKILL");
+    await page.getByText("Core was lost while the call ran. The call may have had its effect.").waitFor();
+    expect(await page.getByText("page.").count()).toBe(0);
+    await streamed().getByText("tick 1").waitFor();
+  });
 });

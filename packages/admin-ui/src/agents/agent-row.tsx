@@ -97,7 +97,7 @@ export function StopButton({ agentId, labelled = false, small = !labelled }: Sto
       announce(run.restart_called_off ? `${agentId} will not be started again` : `${agentId} is stopped`),
     onError: (thrown) => {
       const problem = toProblem(thrown);
-      announce(`${problem.message} (${problem.code})`);
+      announce(problem.shownCode === undefined ? problem.message : `${problem.message} (${problem.shownCode})`);
     },
   });
   return (

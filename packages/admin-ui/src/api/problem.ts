@@ -8,7 +8,7 @@ export type ProblemJson = {
   status: number;
 };
 
-/** `code` is one of Core's (docs/errors.md), or `page.unreachable` when no Core answered at all. */
+/** `code` is one of Core's (docs/errors.md), or one of the page's own (`page.*`, `http.*`), which nobody is shown. */
 export class Problem extends Error {
   readonly code: string;
   readonly details: Record<string, unknown>;
@@ -23,12 +23,28 @@ export class Problem extends Error {
     this.nextStep = next_step;
     this.status = status;
   }
+
+  /** What `opensentience explain` knows; undefined of what the page says by itself, where the sentence is all there is. */
+  get shownCode(): string | undefined {
+    return /^(?:page|http)\./.test(this.code) ? undefined : this.code;
+  }
 }
 
 export function unreachable(): Problem {
   return new Problem({
     code: "page.unreachable",
     detail: "Core does not answer. It may be stopped or starting again; the page keeps trying.",
+    details: {},
+    next_step: "opensentience core status",
+    status: 0,
+  });
+}
+
+/** The connection of a call ended before its result came: nobody is left who knows how far its agent had got. */
+export function lostDuringCall(): Problem {
+  return new Problem({
+    code: "page.lost_during_call",
+    detail: "Core was lost while the call ran. The call may have had its effect.",
     details: {},
     next_step: "opensentience core status",
     status: 0,

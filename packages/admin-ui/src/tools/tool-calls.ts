@@ -6,7 +6,7 @@
 import type { ToolCallJson } from "@opensentience/protocol";
 import { useEffect } from "react";
 import { records } from "../api/client.ts";
-import { Problem } from "../api/problem.ts";
+import { lostDuringCall, Problem } from "../api/problem.ts";
 import { Store, useStore } from "../live/store.ts";
 import { announce } from "../shell/announcer.tsx";
 
@@ -111,9 +111,11 @@ class PageCall {
         }
         frame ||= requestAnimationFrame(show);
       }
-      throw new Error("the answer ended before its result");
-    } catch (problem) {
+      throw lostDuringCall();
+    } catch (thrown) {
       const durationMs = Date.now() - startedAt;
+      // What is no problem is the connection, which ended in the middle of the answer.
+      const problem = thrown instanceof Problem ? thrown : lostDuringCall();
       end(
         abort.signal.aborted
           ? { at: "canceled", chunks, dropped, durationMs }

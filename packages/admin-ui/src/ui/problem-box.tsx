@@ -15,9 +15,11 @@ export function ProblemBox({ problem: thrown, onRetry }: { problem: unknown; onR
         <p className="problem-sentence">
           <OutsideText text={problem.message} lines />
         </p>
-        <p className="problem-code">
-          <code>{problem.code}</code>
-        </p>
+        {problem.shownCode !== undefined && (
+          <p className="problem-code">
+            <code>{problem.shownCode}</code>
+          </p>
+        )}
         {problem.nextStep !== null && <NextStep text={problem.nextStep} />}
         {details.length > 0 && (
           <details>
