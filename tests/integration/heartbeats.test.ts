@@ -44,7 +44,7 @@ test("who answers pings and sends no heartbeats is unhealthy, and well again wit
   const peer = await speaker.open();
   const ping = await answer(peer, { type: "core.ping", id: "$string", in_reply_to: "$absent" });
   peer.send({ type: "agent.pong", in_reply_to: ping["id"], payload: {} });
-  expect(await missed(speaker)).toBe("3 heartbeats missed; it answers, but sends none");
+  expect(await missed(speaker)).toMatch(/^[3-9] heartbeats missed; it answers, but sends none$/);
   expect(pings(peer)).toBe(1);
   const { error } = await home.fails(["tools", "call", `${speaker.agentId}/say`]);
   expect(error.code).toBe("agent.unhealthy");
@@ -71,13 +71,14 @@ test("who answers nothing is unhealthy, and is ended where a restart policy says
   const peer = speaker.connect();
   peer.send(speaker.hello());
   await answer(peer, { type: "core.welcome" });
-  expect(await missed(speaker)).toBe("3 heartbeats missed; nor does it answer a ping");
+  // More than three where the machine was busy when Core was to look.
+  expect(await missed(speaker)).toMatch(/^[3-9] heartbeats missed; nor does it answer a ping$/);
   const [crashed] = await eventually(async () => {
     const found = await events("agent.run_crashed", speaker);
     return found.length > 0 ? found : undefined;
   }, "the end of the run");
   expect(crashed?.metadata).toMatchObject({
-    reason: "unhealthy: 3 heartbeats missed; nor does it answer a ping",
+    reason: expect.stringMatching(/^unhealthy: [3-9] heartbeats missed; nor does it answer a ping$/) as unknown,
     restart_in_ms: expect.any(Number) as unknown,
   });
   expect(pings(peer)).toBe(1);
