@@ -63,6 +63,7 @@ describe.each([
     expect(Number.parseInt(flags ?? "", 8) & constants.O_NONBLOCK).toBe(constants.O_NONBLOCK);
     listener.close();
     shim.go();
+    await shim.exited;
   });
 
   test("the listener runs before the agent and leaves it nothing", async () => {
