@@ -98,7 +98,8 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await approve.waitFor();
     writeFileSync(join(home.sourceOf(fresh), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
     writeFileSync(join(home.sourceOf(fresh), MANIFEST), manifestText(fresh, { permissions: [READ], build: PLANTED }));
-    await approve.click();
+    // At once, whether or not a scan has told the page meanwhile, which then cannot be pressed any more.
+    await approve.dispatchEvent("click");
     const notice = page.locator(".notice").filter({ hasText: "Nothing can be approved while its files are not those" });
     await notice.waitFor();
     const foreign = page.getByText("was changed on this machine: it is not the one of commit");
