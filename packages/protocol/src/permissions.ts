@@ -13,7 +13,7 @@
 import { understand } from "./permissions/grammar.ts";
 
 export { type Comparison, type PermissionChange, type PermissionDiff } from "./permissions/compare.ts";
-export { comparePermissions, diffPermissions, isPureNarrowing } from "./permissions/compare.ts";
+export { comparePermissions, coversPermission, diffPermissions, isPureNarrowing } from "./permissions/compare.ts";
 export { MAX_PERMISSION_BYTES, type Permission, canonicalPermissions, parsePermission } from "./permissions/grammar.ts";
 export { type HostPattern, canonicalHost, matchesHost, parseHostPattern } from "./permissions/host-pattern.ts";
 export { type PermissionDescription, describePermission } from "./permissions/meaning.ts";

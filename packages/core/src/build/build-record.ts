@@ -1,6 +1,6 @@
 /** What the log says of a build: that it begins, that it ended well, that it failed; with the state in one transaction. */
 import { CoreError } from "@opensentience/protocol";
-import { TRUST_BOUNDARY, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import { TRUST_BOUNDARY, type Act, type AuditEvent, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { AgentRecord, Catalog } from "../catalog/catalog.ts";
 import type { BuildStep } from "./plan.ts";
 import { recordedPlan } from "./plan-record.ts";
@@ -80,22 +80,15 @@ export function recordFailure(
     error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
   audit.transact((tx, record) => {
     catalog.recordBuild(tx, agent.agentId, { status: "failed", commit: null, lastError: known.message });
-    record({
-      type: "agent.build_failed",
-      act,
-      subject: { type: "agent", id: agent.agentId },
-      outcome: "failed",
-      metadata: {
-        commit: agent.commit,
-        code: recordedAs ?? known.code,
-        message: known.message,
+    record(
+      buildFailed(agent, known, act, {
+        ...(recordedAs === undefined ? {} : { code: recordedAs }),
         step: known.details["step"],
         exit_code: known.details["exit_code"],
         hosts: reached(hosts),
         duration_ms: Math.round(performance.now() - startedMs),
-        trust_boundary: TRUST_BOUNDARY,
-      },
-    });
+      }),
+    );
   });
 }
 
@@ -107,19 +100,22 @@ export function recordPutBack(
   refused: CoreError,
   act: Act,
 ): void {
-  audit.record({
+  audit.record(buildFailed(agent, refused, act, { put_back: putBack.slice(0, MAX_NAMES) }));
+}
+
+function buildFailed(
+  agent: AgentRecord,
+  { code, message }: CoreError,
+  act: Act,
+  more: Record<string, unknown>,
+): AuditEvent {
+  return {
     type: "agent.build_failed",
     act,
     subject: { type: "agent", id: agent.agentId },
     outcome: "failed",
-    metadata: {
-      commit: agent.commit,
-      code: refused.code,
-      message: refused.message,
-      put_back: putBack.slice(0, MAX_NAMES),
-      trust_boundary: TRUST_BOUNDARY,
-    },
-  });
+    metadata: { commit: agent.commit, code, message, trust_boundary: TRUST_BOUNDARY, ...more },
+  };
 }
 
 /** What the fetch phase connected to. */

@@ -51,8 +51,8 @@ const OTHERS_DESCRIPTORS = 192;
 
 /**
  * For a process that may have so many descriptors. SECURITY: who could take them all from inside a box would keep Core from
- * answering anybody, the operator who wants to stop it included. Pinned by "an agent
- * that opens more connections than Core has descriptors ends nothing but its own".
+ * answering anybody, the operator who wants to stop it included. Pinned by
+ * "an agent that opens more connections than Core has descriptors ends nothing but its own".
  */
 export function egressLimits(descriptors: number): EgressLimits {
   const room = Math.floor((descriptors - OTHERS_DESCRIPTORS) / 4);

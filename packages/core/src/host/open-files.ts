@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 
 /** The limit that holds now (`ulimit -n`; Node raises it to the hard one when it starts); Infinity where there is none, or none is told. */
-export function openFileLimit(path = "/proc/self/limits"): number {
+export function openFileLimit(): number {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readFileSync("/proc/self/limits", "utf8");
   } catch {
     return Infinity;
   }

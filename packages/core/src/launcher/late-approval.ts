@@ -1,4 +1,4 @@
-import { comparePermissions, isMadeAtStart } from "@opensentience/protocol";
+import { coversPermission, isMadeAtStart } from "@opensentience/protocol";
 import type { RunPlan } from "./live-run.ts";
 
 /** Whether that run began without the permission and cannot be given it before its end: nothing it began with covers it. */
@@ -9,5 +9,5 @@ export function isLacking(
   if (permission in permissions || !isMadeAtStart(permission)) return false;
   // Without a sandbox nothing of files and network is closed to it.
   if (unsandboxedBy !== undefined && !permission.startsWith("env:")) return false;
-  return !Object.keys(permissions).some((held) => ["equal", "wider"].includes(comparePermissions(held, permission)));
+  return !Object.keys(permissions).some((held) => coversPermission(held, permission));
 }

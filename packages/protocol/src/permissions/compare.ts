@@ -6,6 +6,11 @@ import { includesTool } from "./tool-pattern.ts";
 
 export type Comparison = "equal" | "wider" | "narrower" | "unrelated";
 
+/** Whether who holds `held` holds all that `wanted` asks for. */
+export function coversPermission(held: string, wanted: string): boolean {
+  return ["equal", "wider"].includes(comparePermissions(held, wanted));
+}
+
 /**
  * "wider" = `a` covers all that `b` covers, and more. Sound: "wider" and "narrower" are only said when inclusion
  * holds for every path, host or tool; where that cannot be told (unknown domains, patterns that cover nothing) the

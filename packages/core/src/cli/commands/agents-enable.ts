@@ -1,4 +1,4 @@
-import { type AgentDetailJson, comparePermissions, CoreError } from "@opensentience/protocol";
+import { type AgentDetailJson, CoreError, coversPermission } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { oneLine } from "../format.ts";
 import { type CommandContext, required } from "../context.ts";
@@ -93,7 +93,7 @@ export function noLongerApproved(before: Approval, now: Approval): string[] {
   if (before.approval?.status !== "active") return [];
   const held = now.approval?.approved_permissions ?? [];
   const lost = before.approval.approved_permissions.filter(
-    (permission) => !held.some((one) => ["equal", "wider"].includes(comparePermissions(one, permission))),
+    (permission) => !held.some((one) => coversPermission(one, permission)),
   );
   const kept = lost.filter((permission) => now.pending_permissions?.removed.includes(permission));
   const line = (permissions: string[], when: string): string[] =>
