@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { diskBytes } from "./usage-watch.ts";
-import { limitNote, limitNotes, limitsHeld, limitsOf } from "./run-limits.ts";
+import { limitNotes, limitsHeld, limitsOf } from "./run-limits.ts";
 
 const NONE = { memoryBytes: 0, diskBytes: 0, processes: 0 };
 const MIB = 2 ** 20;
@@ -45,6 +45,7 @@ test("a limit is called what it is", () => {
 
 test("an end says which limit there was", () => {
   const limits = { memoryBytes: 64 * MIB, diskBytes: 2 * MIB };
+  const limitNote = (...said: Parameters<typeof limitNotes>): string => limitNotes(...said).note;
   expect(limitNote({ exitCode: null, signal: "SIGXFSZ" }, limits)).toBe(" (a file grew over the limit of 2 MiB)");
   expect(limitNote({ exitCode: null, signal: "SIGABRT" }, limits)).toContain("limited to 64 MiB");
   expect(limitNote({ exitCode: 2, signal: null, limitsHit: ["pids"] }, { processes: 9 })).toBe(
@@ -53,13 +54,13 @@ test("an end says which limit there was", () => {
   expect(limitNote({ exitCode: null, signal: "SIGKILL", limitsHit: ["memory"] }, limits)).toBe(
     " (the kernel ended what was over its limit of memory, 64 MiB)",
   );
-  expect(
-    limitNotes({ exitCode: 0, signal: null, limitsHit: ["pids", "memory"] }, { ...limits, processes: 9 }, false),
-  ).toEqual({
-    note: expect.stringMatching(/^ \(it wanted more than the 9 .*, the kernel ended .*, 64 MiB\)$/),
-    cause: expect.stringMatching(/^it wanted .* 64 MiB$/),
-  });
-  expect(limitNotes({ exitCode: 1, signal: null }, limits, false).cause).toBeUndefined();
+  expect(limitNotes({ exitCode: 0, signal: null, limitsHit: ["pids", "memory"] }, { ...limits, processes: 9 })).toEqual(
+    {
+      note: expect.stringMatching(/^ \(it wanted more than the 9 .*, the kernel ended .*, 64 MiB\)$/),
+      cause: expect.stringMatching(/^it wanted .* 64 MiB$/),
+    },
+  );
+  expect(limitNotes({ exitCode: 1, signal: null }, limits).cause).toBeUndefined();
   expect(limitNote({ exitCode: 2, signal: null }, { processes: 9 })).toBe("");
   expect(limitNote({ exitCode: 2, signal: null }, { ...limits, processes: 9 }, true)).toBe(
     " (its memory was limited to 64 MiB, its processes and threads were limited to 9)",

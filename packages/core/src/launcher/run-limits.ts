@@ -93,27 +93,23 @@ export function diskOver(bytes: number, limitBytes: number, folder: string): str
 
 type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };
 
-/** What run-state.ts says of an end: `cause` is certain, `note` is that or else the limits that there were. */
+/**
+ * What run-state.ts says of a run that ended by itself in spite of, or because of, its limits. `cause` is certain; `note` is
+ * that in brackets, or else the limits that there were; empty where there are none.
+ * `isForkSilent`: its processes are limited, and nobody counts how often a fork was refused.
+ */
 export function limitNotes(
   end: LimitedEnd,
   limits: RunLimits,
-  isForkSilent: boolean,
+  isForkSilent = false,
 ): { note: string; cause: string | undefined } {
-  return { note: limitNote(end, limits, isForkSilent), cause: causeOf(end, limits) };
-}
-
-/**
- * What is said of a run that ended by itself in spite of, or because of, its limits; empty where there are none.
- * `isForkSilent`: its processes are limited, and nobody counts how often a fork was refused.
- */
-export function limitNote(end: LimitedEnd, limits: RunLimits, isForkSilent = false): string {
   const cause = causeOf(end, limits);
-  if (cause !== undefined) return ` (${cause})`;
+  if (cause !== undefined) return { note: ` (${cause})`, cause };
   const had = [
     ...(limits.memoryBytes === undefined ? [] : [`its memory was limited to ${sizeText(limits.memoryBytes)}`]),
     ...(isForkSilent ? [`its processes and threads were limited to ${limits.processes}`] : []),
   ];
-  return end.exitCode === 0 || had.length === 0 ? "" : ` (${had.join(", ")})`;
+  return { note: end.exitCode === 0 || had.length === 0 ? "" : ` (${had.join(", ")})`, cause };
 }
 
 /** What is certain, whatever the exit code: the kernel counted it. */

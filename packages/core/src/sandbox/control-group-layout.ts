@@ -62,7 +62,13 @@ export function limitWrites(version: 1 | 2, controller: GroupController, limits:
   if (controller === "pids") return pids === undefined ? [] : [{ file: "pids.max", text: String(pids) }];
   if (controller === "memory") {
     if (memoryBytes === undefined) return [];
-    if (version === 1) return [{ file: "memory.limit_in_bytes", text: String(memoryBytes) }];
+    if (version === 1) {
+      return [
+        { file: "memory.limit_in_bytes", text: String(memoryBytes) },
+        // With swap: no more than that either. The kernel refuses it before the other is set.
+        { file: "memory.memsw.limit_in_bytes", text: String(memoryBytes) },
+      ];
+    }
     return [
       { file: "memory.max", text: String(memoryBytes) },
       { file: "memory.swap.max", text: "0" },

@@ -53,7 +53,10 @@ test("a limit as the kernel reads it", () => {
   expect(limitWrites(2, "cpu", { cpuMillis: 2_000 })).toEqual([{ file: "cpu.max", text: "200000 100000" }]);
   // The kernel takes no less than a millisecond.
   expect(limitWrites(2, "cpu", { cpuMillis: 1 })).toEqual([{ file: "cpu.max", text: "1000 100000" }]);
-  expect(limitWrites(1, "memory", limits)).toEqual([{ file: "memory.limit_in_bytes", text: "268435456" }]);
+  expect(limitWrites(1, "memory", limits)).toEqual([
+    { file: "memory.limit_in_bytes", text: "268435456" },
+    { file: "memory.memsw.limit_in_bytes", text: "268435456" },
+  ]);
   expect(limitWrites(1, "cpu", limits)).toEqual([
     { file: "cpu.cfs_quota_us", text: "25000" },
     { file: "cpu.cfs_period_us", text: "100000" },
