@@ -33,6 +33,7 @@ describe.skipIf(!hasChromium)("a grant", () => {
     await page.getByText("network:egress:10.1.2.3:8080", { exact: false }).first().waitFor();
     await page.getByLabel(/Read every file under ~\/notes/).uncheck();
     await press("Approve 1 of 2");
+    await page.getByText(`no longer approved: ${READ}; takes effect at the next start`).waitFor();
     const pending = page.getByRole("region", { name: "Approval pending" });
     await pending.getByText(READ).waitFor();
     await pending.getByText("Until then it keeps").waitFor();
@@ -49,6 +50,29 @@ describe.skipIf(!hasChromium)("a grant", () => {
     expect(person.faults).toEqual([]);
   });
 
+  test("that takes something away names it where the focus goes, in the words of the command line", async () => {
+    const fewer = "com.example.fewer";
+    await smallAgentAt(home, fewer, "enabled", { permissions: [READ, NEAR] });
+    await goTo(page, `/agents/${fewer}/permissions`);
+    await page.getByText(/^Approved .* by /).first().waitFor();
+    expect(await page.getByText("no longer approved").count()).toBe(0);
+    await page.getByLabel(/Read every file under ~\/notes/).uncheck();
+    await press("Approve 1 of 2");
+    const line = (permission: string): string => `no longer approved: ${permission}; takes effect at once`;
+    await page.getByText(line(READ), { exact: true }).waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toContain(line(READ));
+    // What only adds takes nothing away.
+    await page.getByLabel(/Read every file under ~\/notes/).check();
+    await press("Approve 2 of 2");
+    await page.getByText(line(READ)).waitFor({ state: "detached" });
+    const { stderr } = await home.cli(["agents", "enable", fewer, "--approve", READ]);
+    expect(stderr).toContain(line(NEAR));
+    // It is the approval of somebody else: this page took nothing away.
+    await page.getByRole("button", { name: "Approve 1 of 2" }).waitFor();
+    expect(await page.getByText("no longer approved").count()).toBe(0);
+    expect(person.faults).toEqual([]);
+  });
+
   test("to an agent in trouble that is approved is not asked for again: its next step is a run", async () => {
     const crashing = "com.example.crashing";
     await smallAgentAt(
@@ -61,6 +85,7 @@ describe.skipIf(!hasChromium)("a grant", () => {
       },
     );
     await home.fails(["agents", "run", crashing]);
+    await goTo(page, "/");
     const trouble = page.getByRole("listitem").filter({ hasText: crashing });
     await trouble.getByText("Error").waitFor();
     await trouble.getByRole("button", { name: `Run ${crashing}` }).waitFor();

@@ -1,3 +1,4 @@
+export * from "./approval-notice.ts";
 export * from "./audit-why.ts";
 export * from "./control-diff.ts";
 export * from "./control-events.ts";

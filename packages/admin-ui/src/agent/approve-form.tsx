@@ -10,7 +10,7 @@ import { StopButton } from "../agents/agent-row.tsx";
 import { nextAct } from "../agents/next-act.ts";
 import { call } from "../api/client.ts";
 import { agentQuery, statusQuery } from "../api/queries.ts";
-import type { RequestOf, ResponseOf } from "../api/routes.ts";
+import type { RequestOf } from "../api/routes.ts";
 import { announce } from "../shell/announcer.tsx";
 import { Button } from "../ui/button.tsx";
 import { Check, Choice } from "../ui/field.tsx";
@@ -19,6 +19,7 @@ import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { counted } from "../ui/time.tsx";
 import type { Agent } from "./agent-screen.tsx";
+import { type Approved, keepApproved } from "./last-approved.ts";
 
 const FOR_EVER = "";
 const EXPIRIES = [
@@ -40,13 +41,16 @@ export function ApproveForm({ agent, chosen, onAct }: Props) {
   const [expires, setExpires] = useState<Expiry>(FOR_EVER);
   const [isUnsandboxed, setUnsandboxed] = useState(false);
   const [isSure, setSure] = useState(false);
-  const done = useApproved(agent, chosen);
-  const request = approval(agent, chosen, expires, isUnsandboxed);
+  const done = useApproved(chosen);
+  const perform = async (signal?: AbortSignal): Promise<Approved> => ({
+    before: agent,
+    now: await call("enable_agent", approval(agent, chosen, expires, isUnsandboxed), signal),
+  });
   const state = stateOf(agent);
   // A refusal speaks of the state that it was given for: once the agent is another one, it is over.
   const client = useQueryClient();
   const approve = useMutation({
-    mutationFn: (_state: string) => call("enable_agent", request),
+    mutationFn: (_state: string) => perform(),
     onSuccess: done,
     // What is refused is mostly not what is on the screen any more, and of changed files no event tells.
     onError: () => void client.invalidateQueries({ queryKey: agentQuery(agent.agent_id).queryKey }),
@@ -85,7 +89,7 @@ export function ApproveForm({ agent, chosen, onAct }: Props) {
         <UnsandboxedDialog
           agent={agent}
           until={EXPIRIES.find(([expiry]) => expiry === expires)?.[1] ?? expires}
-          request={request}
+          perform={perform}
           onDone={done}
           onClose={() => setSure(false)}
         />
@@ -143,11 +147,14 @@ function approval(agent: Agent, chosen: ReadonlySet<string>, expires: Expiry, is
   } satisfies RequestOf<"enable_agent">;
 }
 
-function useApproved({ requested_permissions: asked }: Agent, chosen: ReadonlySet<string>) {
+function useApproved(chosen: ReadonlySet<string>) {
   const after = useAfterAct();
-  return (enabled: ResponseOf<"enable_agent">): void => {
-    after(enabled);
-    announce(`Approved ${chosen.size} of ${counted(asked.length, "permission")} of ${enabled.agent_id}`);
+  return (approved: Approved): void => {
+    const { before, now } = approved;
+    keepApproved(approved);
+    after(now);
+    const asked = counted(before.requested_permissions.length, "permission");
+    announce(`Approved ${chosen.size} of ${asked} of ${now.agent_id}`);
   };
 }
 
@@ -171,12 +178,12 @@ function SandboxHere() {
 type DialogProps = {
   agent: Agent;
   until: string;
-  request: RequestOf<"enable_agent">;
-  onDone: (enabled: ResponseOf<"enable_agent">) => void;
+  perform: (signal: AbortSignal) => Promise<Approved>;
+  onDone: (approved: Approved) => void;
   onClose: () => void;
 };
 
-function UnsandboxedDialog({ agent, until, request, onDone, onClose }: DialogProps) {
+function UnsandboxedDialog({ agent, until, perform, onDone, onClose }: DialogProps) {
   const [isUnderstood, setUnderstood] = useState(false);
   return (
     <ActDialog
@@ -196,9 +203,9 @@ function UnsandboxedDialog({ agent, until, request, onDone, onClose }: DialogPro
       kind="danger"
       icon="alert"
       canConfirm={isUnderstood}
-      perform={(_, signal) => call("enable_agent", request, signal)}
-      done={(enabled) => {
-        onDone(enabled);
+      perform={(_, signal) => perform(signal)}
+      done={(approved) => {
+        onDone(approved);
         return `${agent.agent_id} may run without a sandbox`;
       }}
       onClose={onClose}

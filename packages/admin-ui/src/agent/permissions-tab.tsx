@@ -1,12 +1,15 @@
 import { useState } from "react";
 import type { AgentAct } from "../acts/agent-act.ts";
+import { useStore } from "../live/store.ts";
 import { Button } from "../ui/button.tsx";
 import { EmptyNote } from "../ui/empty-note.tsx";
 import { fullTime, useNow, duration } from "../ui/time.tsx";
+import { OutsideText } from "../ui/outside-text.tsx";
 import type { Agent } from "./agent-screen.tsx";
 import { ApproveForm } from "./approve-form.tsx";
 import { DriftView } from "./drift-view.tsx";
 import { ForeignManifest } from "./foreign-manifest.tsx";
+import { focusOnce, lastApproved } from "./last-approved.ts";
 import { PermissionRow } from "./permission-row.tsx";
 import { standingOf } from "./permission-standing.ts";
 
@@ -77,6 +80,7 @@ export function PermissionsTab({ agent, onAct }: { agent: Agent; onAct: (act: Ag
 function Standing({ agent }: { agent: Agent }) {
   const { approval } = agent;
   const now = useNow();
+  const last = useStore(lastApproved);
   if (approval === null) return <p className="notice">Nothing is approved yet, so Core will not start it.</p>;
   const by = `${fullTime(approval.approved_at)} by ${approval.approved_by}`;
   if (approval.status !== "active")
@@ -85,10 +89,15 @@ function Standing({ agent }: { agent: Agent }) {
         The approval of {by} is {approval.status}; Core will not start it.
       </p>
     );
+  const isLast = last?.approvalId === approval.approval_id;
   const left = approval.expires_at === null ? null : Date.parse(approval.expires_at) - now;
   return (
-    <p className={agent.drift === null && !approval.unsandboxed ? "notice notice-ok" : "notice notice-bad"}>
-      <span>
+    <div
+      className={agent.drift === null && !approval.unsandboxed ? "notice notice-ok" : "notice notice-bad"}
+      tabIndex={-1}
+      ref={isLast ? focusOnce(last) : null}
+    >
+      <div>
         Approved {by}
         {left !== null && (left > 0 ? `, for another ${duration(left)}` : ", expired")}.
         {agent.drift !== null && " It is no longer what was approved, so Core will not start it."}
@@ -98,7 +107,13 @@ function Standing({ agent }: { agent: Agent }) {
             <strong>Where no sandbox can be made it may run without one.</strong>
           </>
         )}
-      </span>
-    </p>
+        {isLast &&
+          last.takenAway.map((line) => (
+            <p key={line} className="taken-away">
+              <OutsideText text={line} />
+            </p>
+          ))}
+      </div>
+    </div>
   );
 }

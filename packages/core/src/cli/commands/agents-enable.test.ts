@@ -7,7 +7,7 @@ import { type CommandContext, type CommandSpec, OptionValues, type ParsedOptions
 import type { ControlClient } from "../control-client.ts";
 import { Output } from "../output.ts";
 import { Prompt } from "../prompt.ts";
-import { noLongerApproved, run } from "./agents-enable.ts";
+import { run } from "./agents-enable.ts";
 
 const AGENT = {
   agent_id: "com.example.echo",
@@ -99,21 +99,4 @@ test("takes the choice from flags without asking, and refuses both at once", asy
   expect((await enable({ all: true }, undefined)).sent).toEqual([{ all: true }]);
   expect((await enable({ approve: ["x:a,x:b"] }, undefined)).sent).toEqual([{ approve: ["x:a", "x:b"] }]);
   await expect(enable({ all: true, approve: ["x:a"] }, undefined)).rejects.toMatchObject({ code: "usage.invalid" });
-});
-
-test("says what is not approved any more, and what a run keeps of it until its end", () => {
-  const approving = (permissions: string[], status = "active"): AgentDetailJson["approval"] =>
-    ({ status, approved_permissions: permissions }) as unknown as AgentDetailJson["approval"];
-  const pending = { removed: ["env:read:TOKEN"], added: [] };
-  const before = approving(["tool:invoke:a.b/c", "tool:invoke:a.b/d", "env:read:TOKEN"]);
-  const narrowed = { approval: approving(["tool:invoke:a.b/d"]), pending_permissions: pending };
-  expect(noLongerApproved({ approval: before, pending_permissions: null }, narrowed)).toEqual([
-    "no longer approved: tool:invoke:a.b/c; takes effect at once",
-    "no longer approved: env:read:TOKEN; takes effect at the next start",
-  ]);
-  const none = { approval: null, pending_permissions: null };
-  const wider = { approval: approving(["tool:invoke:a.b/*", "env:read:TOKEN"]), pending_permissions: null };
-  expect(noLongerApproved({ approval: before, pending_permissions: null }, wider)).toEqual([]);
-  expect(noLongerApproved(none, narrowed)).toEqual([]);
-  expect(noLongerApproved({ ...none, approval: approving(["x:a"], "revoked") }, narrowed)).toEqual([]);
 });

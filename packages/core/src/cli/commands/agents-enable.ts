@@ -1,6 +1,5 @@
-import { type AgentDetailJson, CoreError, coversPermission } from "@opensentience/protocol";
+import { type AgentDetailJson, CoreError, noLongerApproved } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
-import { oneLine } from "../format.ts";
 import { type CommandContext, required } from "../context.ts";
 import { interruptedAs } from "../interrupted.ts";
 
@@ -84,27 +83,6 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
     ...(agent.manifest_hash === null ? {} : { expected_manifest_hash: agent.manifest_hash }),
     ...(agent.source_commit === null ? {} : { expected_commit: agent.source_commit }),
   };
-}
-
-type Approval = Pick<AgentDetailJson, "approval" | "pending_permissions">;
-
-/** What the approval before held and this one does not cover; a run keeps some of it until its end. */
-export function noLongerApproved(before: Approval, now: Approval): string[] {
-  if (before.approval?.status !== "active") return [];
-  const held = now.approval?.approved_permissions ?? [];
-  const lost = before.approval.approved_permissions.filter(
-    (permission) => !held.some((one) => coversPermission(one, permission)),
-  );
-  const kept = lost.filter((permission) => now.pending_permissions?.removed.includes(permission));
-  const line = (permissions: string[], when: string): string[] =>
-    permissions.length === 0 ? [] : [`no longer approved: ${permissions.map(oneLine).join(", ")}; ${when}`];
-  return [
-    ...line(
-      lost.filter((permission) => !kept.includes(permission)),
-      "takes effect at once",
-    ),
-    ...line(kept, "takes effect at the next start"),
-  ];
 }
 
 /** Values of --approve: a requested permission as it stands (it may hold a comma), else a list with commas. */
