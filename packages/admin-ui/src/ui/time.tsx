@@ -1,4 +1,5 @@
 /** Times and amounts as people read them. */
+import { sizeText } from "@opensentience/protocol";
 import { useEffect, useState } from "react";
 
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
@@ -46,11 +47,7 @@ export function duration(ms: number): string {
 }
 
 export function bytes(value: number | null): string {
-  if (value === null) return "–";
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, value)) / 10));
-  const scaled = value / 1024 ** power;
-  return `${scaled >= 100 || power === 0 ? Math.round(scaled) : scaled.toFixed(1)} ${units[power]}`;
+  return value === null ? "–" : sizeText(value);
 }
 
 export function percent(value: number | null): string {
