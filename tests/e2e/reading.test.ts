@@ -156,6 +156,21 @@ describe.skipIf(!hasChromium)("the page, read", () => {
     await home.json(["agents", "stop", AGENT]);
   });
 
+  test("a run that ended says how, its exit code or signal among it, in the words of the command line", async () => {
+    const crashing = "com.example.crashes";
+    await smallAgentAt(home, crashing, "enabled", {}, { "bin/agent": { text: "#!/bin/sh\nexit 3\n", mode: 0o755 } });
+    await home.fails(["agents", "run", crashing]);
+    const end = page.locator(".line-facts div").filter({ hasText: "End" }).locator("dd");
+    await goTo(page, `/agents/${crashing}/log`);
+    await expect.poll(() => end.innerText()).toBe("exited with code 3");
+    // It was stopped, and obeyed.
+    await goTo(page, `/agents/${AGENT}/log`);
+    await expect.poll(() => end.innerText()).toMatch(/^(?:exit code \d+|signal SIG[A-Z]+) \(stopped\)$/);
+    const said = (await home.cli(["agents", "stop", AGENT])).stdout;
+    expect(said).toContain(`, ${await end.innerText()}`);
+    expect(person.faults.filter((fault) => !fault.includes("ERR_"))).toEqual([]);
+  });
+
   test("letters that are typed while the address catches up are not taken back", async () => {
     await goTo(page, "/");
     const search = page.getByLabel("Search agents");

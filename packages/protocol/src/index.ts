@@ -16,6 +16,7 @@ export * from "./permissions.ts";
 export * from "./error-standing.ts";
 export * from "./limits-text.ts";
 export * from "./restart-notice.ts";
+export * from "./run-end.ts";
 export * from "./run-environment.ts";
 export * from "./runtime.ts";
 export * from "./timestamp.ts";

@@ -1,4 +1,4 @@
-import { limitsText, type PsItemJson } from "@opensentience/protocol";
+import { limitsText, type PsItemJson, runEnd } from "@opensentience/protocol";
 import { useQuery } from "@tanstack/react-query";
 import { agentRunsQuery } from "../api/queries.ts";
 import { metricsStore, runPoints } from "../live/metrics.ts";
@@ -150,8 +150,6 @@ function uptime(run: PsItemJson, sinceMs: number): string {
 function RunFacts({ run, readAt }: { run: PsItemJson; readAt: number }) {
   const now = useNow();
   const limits = limitsText(run.limits);
-  const end =
-    run.reason ?? (run.exit_code !== null ? `exit code ${run.exit_code}` : run.signal !== null ? run.signal : null);
   return (
     <dl className="line-facts">
       <div>
@@ -174,11 +172,11 @@ function RunFacts({ run, readAt }: { run: PsItemJson; readAt: number }) {
           <dd>{limits}</dd>
         </div>
       )}
-      {!isLive(run) && end !== null && (
+      {!isLive(run) && (
         <div>
           <dt>End</dt>
           <dd>
-            <OutsideText text={end} />
+            <OutsideText text={runEnd(run)} />
           </dd>
         </div>
       )}

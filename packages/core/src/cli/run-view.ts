@@ -1,6 +1,6 @@
 /** Runs and log records as text for people. Pure. */
 import type { LogRecordJson, PendingRestartJson, PsItemJson, RunJson } from "@opensentience/protocol";
-import { limitsText, restartNotice, safeText } from "@opensentience/protocol";
+import { limitsText, restartNotice, runEnd, safeText } from "@opensentience/protocol";
 import { type Column, fittedTable } from "./fitted-table.ts";
 import { type Cell, duration, oneLine, shortTime, size, type Style } from "./format.ts";
 
@@ -87,13 +87,7 @@ export function runState(style: Style, run: RunJson): string {
 
 /** How a run ended: exit code or signal, and the reason. */
 export function endOf(run: Pick<RunJson, "exit_code" | "signal" | "reason">): string {
-  const end =
-    run.signal !== null
-      ? `signal ${run.signal}`
-      : run.exit_code !== null
-        ? `exit code ${run.exit_code}`
-        : "end unknown";
-  return run.reason === null ? end : `${end} (${oneLine(run.reason)})`;
+  return oneLine(runEnd(run));
 }
 
 /** One captured line; what the agent wrote is made safe for a terminal. */
