@@ -5,7 +5,7 @@
 import type { SignInJson } from "@opensentience/protocol";
 import { jsonLines } from "./json-lines.ts";
 import { pageSecret } from "./page-secret.ts";
-import { Problem, problemOf, unreachable } from "./problem.ts";
+import { lostDuringAct, Problem, problemOf, unreachable } from "./problem.ts";
 import { type PageOperation, requestPath, type RequestOf, type ResponseOf, ROUTES } from "./routes.ts";
 
 export type Progress = { phase: string; text: string };
@@ -26,7 +26,7 @@ export async function call<O extends PageOperation>(
   signal?: AbortSignal,
 ): Promise<ResponseOf<O>> {
   const response = await send(operation, request, "application/json", signal);
-  return (await response.json()) as ResponseOf<O>;
+  return await wholeAnswer(operation, signal, async () => (await response.json()) as ResponseOf<O>);
 }
 
 /** As `call`, for an act that takes its time; `onProgress` hears of each step. */
@@ -37,14 +37,39 @@ export async function callWithProgress<O extends PageOperation>(
   signal?: AbortSignal,
 ): Promise<ResponseOf<O>> {
   const response = await send(operation, request, "application/x-ndjson", signal);
-  if (response.headers.get("content-type")?.startsWith("application/json") === true)
-    return (await response.json()) as ResponseOf<O>;
-  for await (const line of jsonLines<Line<ResponseOf<O>>>(response)) {
-    if ("progress" in line) onProgress(line.progress);
-    else if ("result" in line) return line.result;
-    else throw lineProblem(line.error);
+  return await wholeAnswer(operation, signal, async () => {
+    if (response.headers.get("content-type")?.startsWith("application/json") === true)
+      return (await response.json()) as ResponseOf<O>;
+    for await (const line of jsonLines<Line<ResponseOf<O>>>(response)) {
+      if ("progress" in line) onProgress(line.progress);
+      else if ("result" in line) return line.result;
+      else throw lineProblem(line.error);
+    }
+    throw unanswered(operation);
+  });
+}
+
+/** What is no problem is the connection, which ended in the middle of the answer. */
+async function wholeAnswer<T>(
+  operation: PageOperation,
+  signal: AbortSignal | undefined,
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (thrown instanceof Problem || signal?.aborted === true) throw thrown;
+    throw unanswered(operation);
   }
-  throw unreachable();
+}
+
+/** A question can be asked again; an act that was sent may have had its effect. */
+function unanswered(operation: PageOperation): Problem {
+  return isQuestion(operation) ? unreachable() : lostDuringAct();
+}
+
+function isQuestion(operation: PageOperation): boolean {
+  return ROUTES[operation].method === "get";
 }
 
 /** The records of an answer in JSON Lines as they come. Leaving the loop or aborting `signal` ends the request. */
@@ -113,15 +138,16 @@ async function send<O extends PageOperation>(
   accept: string,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
-  const isGet = ROUTES[operation].method === "get";
+  const isGet = isQuestion(operation);
   const path = requestPath(operation, params as Record<string, string> | undefined, query);
   const secret = pageSecret();
-  const response = await request(path, {
+  const init = {
     method: isGet ? "GET" : "POST",
     headers: { accept, ...proof(secret), ...(isGet ? {} : { "content-type": "application/json" }) },
     ...(isGet ? {} : { body: JSON.stringify(body ?? {}) }),
     ...(signal === undefined ? {} : { signal }),
-  });
+  };
+  const response = await request(path, init, unanswered(operation));
   if (response.ok) return response;
   const problem = await problemOf(response);
   if (isNoSession(problem)) onSignedOut(secret);
@@ -137,12 +163,12 @@ function proof(secret: string): Record<string, string> {
   return secret === "" ? {} : { "x-csrf-token": secret };
 }
 
-async function request(path: string, init: RequestInit): Promise<Response> {
+async function request(path: string, init: RequestInit, noAnswer = unreachable()): Promise<Response> {
   try {
     return await fetch(path, { ...init, credentials: "same-origin", cache: "no-store", redirect: "error" });
   } catch (thrown) {
     if (init.signal?.aborted === true) throw thrown;
-    throw unreachable();
+    throw noAnswer;
   }
 }
 

@@ -40,6 +40,18 @@ export function unreachable(): Problem {
   });
 }
 
+/** An act was sent and the connection ended before its answer: Core may have done nothing of it, some, or all. */
+export function lostDuringAct(): Problem {
+  return new Problem({
+    code: "page.lost_during_act",
+    detail:
+      "The connection to Core was lost before it had answered. What came of this is not known: once Core runs, see how things stand before you try again.",
+    details: {},
+    next_step: "opensentience core start",
+    status: 0,
+  });
+}
+
 /** The connection of a call ended before its result came: nobody is left who knows how far its agent had got. */
 export function lostDuringCall(): Problem {
   return new Problem({
