@@ -54,7 +54,10 @@ describe.skipIf(!hasChromium)("a grant", () => {
     const fewer = "com.example.fewer";
     await smallAgentAt(home, fewer, "enabled", { permissions: [READ, NEAR] });
     await goTo(page, `/agents/${fewer}/permissions`);
-    await page.getByText(/^Approved .* by /).first().waitFor();
+    await page
+      .getByText(/^Approved .* by /)
+      .first()
+      .waitFor();
     expect(await page.getByText("no longer approved").count()).toBe(0);
     await page.getByLabel(/Read every file under ~\/notes/).uncheck();
     await press("Approve 1 of 2");

@@ -67,6 +67,33 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await page.setViewportSize({ width: 1280, height: 860 });
   });
 
+  test("stands in a strip that fades on each side on which there is more, and on none where all of it is seen", async () => {
+    const list = page.getByRole("list", { name: "Tools" });
+    const more = (): Promise<string | null> => list.getAttribute("data-more");
+    const fades = (): Promise<boolean> =>
+      page.evaluate<boolean>(
+        `getComputedStyle(document.querySelector(".tool-list")).maskImage.startsWith("linear-gradient")`,
+      );
+    await tool("speak");
+    await expect.poll(more).toBe(null);
+    expect(await fades()).toBe(false);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await list.evaluate((strip) => strip.scrollTo({ left: 0 }));
+    await expect.poll(more).toBe("right");
+    expect(await fades()).toBe(true);
+    await list.evaluate((strip) => strip.scrollTo({ left: 60 }));
+    await expect.poll(more).toBe("left right");
+    // Whoever goes on by keyboard has what is chosen next whole, not in the part that fades.
+    await list.getByRole("button").first().focus();
+    for (let count = 0; count < 4; count += 1) await page.keyboard.press("Tab");
+    await expect.poll(more).toBe("left");
+    await page.keyboard.press("Shift+Tab");
+    const focused = (): Promise<number> => page.evaluate<number>("document.activeElement.getBoundingClientRect().left");
+    await expect.poll(focused).toBeGreaterThanOrEqual(((await list.boundingBox())?.x ?? 0) + 48);
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await expect.poll(more).toBe(null);
+  });
+
   test("shows each channel apart, in its order", async () => {
     await tool("speak");
     await call();

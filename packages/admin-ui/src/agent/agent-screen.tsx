@@ -12,6 +12,7 @@ import { callMarks } from "../tools/tool-calls.ts";
 import { Breakable } from "../ui/breakable.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
 import { Icon } from "../ui/icon.tsx";
+import { moreBeside } from "../ui/more-beside.ts";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { AgentHead } from "./agent-head.tsx";
 import { OverviewTab } from "./overview-tab.tsx";
@@ -84,7 +85,7 @@ export function AgentScreen({ agentId, tab }: { agentId: string; tab: string }) 
             value={isKnown ? tab : null}
             onValueChange={(value) => goTo(agentPath(agentId, value === "overview" ? "" : String(value)))}
           >
-            <Tabs.List className="tabs" aria-label="About this agent">
+            <Tabs.List className="tabs" aria-label="About this agent" ref={moreBeside}>
               {TABS.map((one) => (
                 <Tabs.Tab key={one.tab} value={one.tab} className="tab" data-tab={one.tab}>
                   {one.name}

@@ -7,6 +7,7 @@ import { LogView } from "../log/log-view.tsx";
 import { BUILD_LOG, useQueryState } from "../shell/hash-location.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
+import { moreBeside } from "../ui/more-beside.ts";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { TimeChart } from "../ui/time-chart.tsx";
@@ -100,7 +101,7 @@ type ListProps = { agent: Agent; runs: readonly PsItemJson[]; chosen: string; on
 
 function RunList({ agent, runs, chosen, onChoose }: ListProps) {
   return (
-    <ul className="run-list" aria-label="Newest build, and runs, newest first">
+    <ul className="run-list" aria-label="Newest build, and runs, newest first" ref={moreBeside}>
       {agent.build_last_at !== null && (
         <li>
           <button

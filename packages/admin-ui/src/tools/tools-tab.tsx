@@ -7,6 +7,7 @@ import { useStore } from "../live/store.ts";
 import { useQueryState } from "../shell/hash-location.ts";
 import { Badge, HealthBadge } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
+import { moreBeside } from "../ui/more-beside.ts";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { callMarks, type CallMark, keepLastTool, lastTool } from "./tool-calls.ts";
@@ -37,7 +38,7 @@ export function ToolsTab({ agent }: { agent: Agent }) {
   if (chosen === undefined) return <NoTools agent={agent} />;
   return (
     <div className="tools">
-      <ul className="tool-list" aria-label="Tools">
+      <ul className="tool-list" aria-label="Tools" ref={moreBeside}>
         {choices.map((choice) => (
           <li key={choice.name}>
             <button
