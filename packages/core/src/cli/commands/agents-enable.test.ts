@@ -36,14 +36,16 @@ async function enable(
   options: ParsedOptions,
   typed: string | undefined,
   changes: Partial<AgentDetailJson> = {},
-): Promise<{ exit: number | void; sent: unknown[] }> {
+): Promise<{ exit: number | void; sent: unknown[]; asked: string[] }> {
   const sent: unknown[] = [];
+  const asked: string[] = [];
   const stderr = new PassThrough();
   const output = new Output({ stdout: new PassThrough(), stderr }, { json: false, quiet: false, noColor: true });
   const input = new PassThrough();
   const signal = new AbortController().signal;
   const client = {
     call: (operation: string, request: { body?: unknown }) => {
+      asked.push(operation);
       if (operation === "enable_agent") sent.push(request.body);
       return Promise.resolve({ ...AGENT, ...changes });
     },
@@ -62,11 +64,11 @@ async function enable(
     loadServe: () => Promise.reject(new Error("not here")),
   };
   if (typed !== undefined) input.end(typed);
-  return { exit: await run(context), sent };
+  return { exit: await run(context), sent, asked };
 }
 
 test("approves exactly the state that was shown", async () => {
-  expect(await enable({ expires: "30d" }, "y\ny\n")).toEqual({
+  expect(await enable({ expires: "30d" }, "y\ny\n")).toMatchObject({
     exit: 0,
     sent: [
       {
@@ -80,8 +82,16 @@ test("approves exactly the state that was shown", async () => {
 });
 
 test("approves nothing when the person decides against it", async () => {
-  expect(await enable({}, "q\n")).toEqual({ exit: 1, sent: [] });
-  expect(await enable({}, "y\n\n")).toEqual({ exit: 1, sent: [] });
+  expect(await enable({}, "q\n")).toMatchObject({ exit: 1, sent: [] });
+  expect(await enable({}, "y\n\n")).toMatchObject({ exit: 1, sent: [] });
+});
+
+test.each([
+  ["by hand", {}, "y\ny\n"],
+  ["by name", { approve: ["x:a"] }, undefined],
+  ["as a whole", { all: true }, undefined],
+])("fetches the agent once when it is approved %s", async (_, options, typed) => {
+  expect((await enable(options, typed)).asked).toEqual(["get_agent", "enable_agent"]);
 });
 
 test("leaves it to Core to refuse what is not installed, without a question", async () => {

@@ -2,6 +2,7 @@ import { type AgentDetailJson, CoreError, noLongerApproved } from "@opensentienc
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
 import { interruptedAs } from "../interrupted.ts";
+import type { Prompt } from "../prompt.ts";
 
 type EnableBody = {
   all?: boolean;
@@ -22,15 +23,15 @@ export async function run(context: CommandContext): Promise<number> {
       nextStep: "opensentience help agents enable",
     });
   }
-  const choice = await interruptedAs("nothing was approved", () => chooseBody(context, agentId));
+  const choice = await interruptedAs("nothing was approved", () => choose(context, agentId));
   if (choice === undefined) {
     output.note("nothing was approved");
     return 1;
   }
+  const { before } = choice;
   const client = await context.connect();
-  const before = await client.call("get_agent", { params: { agent_id: agentId } });
   const body = {
-    ...choice,
+    ...choice.body,
     ...(expires === undefined ? {} : { expires }),
     ...(options.flag("unsandboxed") ? { unsandboxed: true } : {}),
   };
@@ -41,20 +42,24 @@ export async function run(context: CommandContext): Promise<number> {
   return 0;
 }
 
-async function chooseBody(context: CommandContext, agentId: string): Promise<EnableBody | undefined> {
+/** `before` is the agent as it was when the choice was made: the only time that it is fetched. */
+type Choice = { body: EnableBody; before: AgentDetailJson };
+
+async function choose(context: CommandContext, agentId: string): Promise<Choice | undefined> {
   const { options } = context;
   const values = options.texts("approve");
+  const fetched = async (): Promise<AgentDetailJson> =>
+    await (await context.connect()).call("get_agent", { params: { agent_id: agentId } });
   if (options.flag("all")) {
     if (values.length > 0)
       throw new CoreError("usage.invalid", "--all and --approve exclude each other", {
         nextStep: "opensentience help agents enable",
       });
-    return { all: true };
+    return { body: { all: true }, before: await fetched() };
   }
-  const client = await context.connect();
   if (values.length > 0) {
-    const agent = await client.call("get_agent", { params: { agent_id: agentId } });
-    return { approve: approvedByFlag(agent, values) };
+    const before = await fetched();
+    return { body: { approve: approvedByFlag(before, values) }, before };
   }
   const prompt = await context.prompt();
   if (prompt === undefined) {
@@ -67,7 +72,17 @@ async function chooseBody(context: CommandContext, agentId: string): Promise<Ena
       },
     );
   }
-  const agent = await client.call("get_agent", { params: { agent_id: agentId } });
+  const before = await fetched();
+  const body = await chosenByHand(context, prompt, before);
+  return body === undefined ? undefined : { body, before };
+}
+
+/** Undefined when the person decided against it. */
+async function chosenByHand(
+  context: CommandContext,
+  prompt: Prompt,
+  agent: AgentDetailJson,
+): Promise<EnableBody | undefined> {
   // There is nothing to review: Core refuses it, and records that it did.
   if (agent.install_path === null) return { approve: [] };
   const { review } = await import("../permission-review.ts");
