@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, type Files, newHome } from "../support/core-home.ts";
+import { onTerminalOf } from "../support/terminal.ts";
 
 let home: CoreHome;
 beforeAll(async () => {
@@ -42,6 +43,16 @@ test("a run over its disk limit is ended and says so", async () => {
   expect((await home.cli(["agents", "info", "fills.disk"])).stdout).toMatch(
     /\n {2}limits +disk 977 KiB \(Core looks and ends the run\)\n/,
   );
+});
+
+test("a long end fits the terminal and can still be read; piped it is whole", async () => {
+  const runs = ["agents", "ps", "--all"];
+  const lines = (await onTerminalOf(home, 80, runs)).trimEnd().split("\n");
+  for (const line of lines) expect([...line].length).toBeLessThanOrEqual(80);
+  expect(lines.find((line) => line.startsWith("fills.disk"))).toMatch(/ signal SIG\w+ \(its data folder .*…$/);
+  const { items } = await home.json<{ items: PsItemJson[] }>(runs);
+  const reason = items.find(({ agent_id: id }) => id === "fills.disk")?.reason ?? "none";
+  expect((await home.cli(runs)).stdout).toContain(` signal SIGTERM (${reason})`);
 });
 
 test("a run that writes one file over its limit is ended by the kernel and says so", async () => {

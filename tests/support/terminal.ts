@@ -43,6 +43,13 @@ export async function onTerminal(
   return await converse(home, args, answer, {}, typedAhead);
 }
 
+/** What one command shows on a terminal of so many columns; nobody answers. */
+export async function onTerminalOf(home: CoreHome, columns: number, args: string[]): Promise<string> {
+  const { code, text } = await converse(home, args, () => Promise.resolve(undefined), {}, "", columns);
+  if (code !== 0) throw new Error(`opensentience ${args.join(" ")} ended with ${code}:\n${text}`);
+  return text;
+}
+
 /** As a shell takes a line apart that has nothing but words, single quotes and backslashes. */
 function shellWords(line: string): string[] {
   const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
@@ -81,8 +88,10 @@ async function converse(
   answer: (text: string) => Promise<string | undefined>,
   env: Record<string, string> = {},
   typedAhead = "",
+  columns?: number,
 ): Promise<{ code: number; text: string }> {
-  const command = [BINARY, ...args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
+  const words = [BINARY, ...args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
+  const command = columns === undefined ? words : `stty cols ${columns} && exec ${words}`;
   const child = spawnProcess(["script", "--quiet", "--return", "--command", command, "/dev/null"], {
     cwd: home.projects,
     env: { ...home.env, ...env, TERM: "xterm" },

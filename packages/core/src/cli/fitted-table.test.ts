@@ -26,6 +26,15 @@ test("the id goes first, then ids are shortened in their middle, then spare colu
   expect(table(30)[0]).toMatch(/^SEQ {2}SUBJECT +WHY$/);
 });
 
+test("a text stays readable while a spare column can go, and gives way then", () => {
+  const readable = COLUMNS.map((column) => (column.name === "WHY" ? { ...column, readable: 18 } : column));
+  const at = (width: number): string[] => fittedTable(new Style({ color: false, width }), readable, [ROW]).split("\n");
+  expect(at(50)[1]).toMatch(/ enablement\.drifted$/);
+  expect(at(44)[0]).toMatch(/^SEQ {2}SUBJECT +WHY$/);
+  expect(at(44)[1]).toMatch(/ enablement\.drifte?d?…?$/);
+  for (const line of at(30)) expect([...line].length).toBeLessThanOrEqual(30);
+});
+
 test.each([30, 40, 50, 60, 70, 80, 120])("every row fits %i columns", (width) => {
   for (const line of table(width)) expect([...line].length).toBeLessThanOrEqual(width);
 });

@@ -1,13 +1,15 @@
 /**
  * Tables whose rows fit the terminal. Where they do not, the columns give way in this order: those marked `drop` go,
- * ids are shortened in their middle (both ends tell them apart) and texts at their end, then those marked `spare` go.
- * In a pipe nothing gives way.
+ * ids are shortened in their middle (both ends tell them apart) and texts at their end, then those marked `spare` go,
+ * then texts give way below the width that they can be read at. In a pipe nothing gives way.
  */
 import { type Cell, clip, oneLine, type Style } from "./format.ts";
 
 export type Column = {
   name: string;
   gives?: "drop" | "spare" | "middle" | "end";
+  /** It is shortened to less than this only where no spare column is left; 10 where it says nothing. */
+  readable?: number;
   /** Width where the rows are not known beforehand, as when they are followed. */
   width?: number;
 };
@@ -53,20 +55,20 @@ function planOf(style: Style, columns: readonly Column[], widths: readonly numbe
   if (limit === undefined) return plan;
   const over = (): number => plan.reduce((sum, { width }) => sum + width + GAP, -GAP) - limit;
   if (over() > 0) plan = plan.filter(({ column }) => column.gives !== "drop");
-  for (;;) {
-    const widest = plan.filter(mayShrink).toSorted((a, b) => b.width - a.width)[0];
-    if (over() <= 0) return plan;
+  while (over() > 0) {
+    const spare = plan.findLast(({ column }) => column.gives === "spare");
+    const widest = plan
+      .filter((each) => mayShrink(each, spare === undefined ? LEAST : each.column.readable))
+      .toSorted((a, b) => b.width - a.width)[0];
     if (widest !== undefined) widest.width--;
-    else {
-      const spare = plan.findLast(({ column }) => column.gives === "spare");
-      if (spare === undefined) return plan;
-      plan = plan.filter((each) => each !== spare);
-    }
+    else if (spare !== undefined) plan = plan.filter((each) => each !== spare);
+    else return plan;
   }
+  return plan;
 }
 
-function mayShrink({ column, width }: Planned): boolean {
-  return (column.gives === "middle" || column.gives === "end") && width > Math.max(LEAST, column.name.length);
+function mayShrink({ column, width }: Planned, least = LEAST): boolean {
+  return (column.gives === "middle" || column.gives === "end") && width > Math.max(least, column.name.length);
 }
 
 function header(style: Style, plan: readonly Planned[]): string {

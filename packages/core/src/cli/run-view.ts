@@ -22,7 +22,8 @@ const COLUMNS: readonly Column[] = [
   { name: "CPU%", gives: "spare" },
   { name: "MEMORY", gives: "spare" },
   { name: "UPTIME" },
-  { name: "END", gives: "end" },
+  // Why a run ended is what one looks for; what it used by then is gone.
+  { name: "END", gives: "end", readable: 36 },
   { name: "RUN", gives: "drop" },
 ];
 
