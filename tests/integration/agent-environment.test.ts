@@ -122,6 +122,32 @@ test("an approved name that Core was not started with refuses the run; restartin
   });
   expect(details).toEqual({ name: "LATE_KEY" });
   expect((await home.json<{ items: unknown[] }>(["agents", "ps", "--all"])).items).toHaveLength(runs);
+  // Nobody is told to run what would be refused, wherever a next step is shown.
+  const step = "export LATE_KEY, then restart Core from that shell: opensentience core restart";
+  const listed = await home.json<{ items: { agent_id: string; next_step: string }[] }>(["agents", "list"]);
+  expect(listed.items.find(({ agent_id: id }) => id === "env.missing")?.next_step).toBe(step);
+  for (const show of ["info", "diff"])
+    expect(await home.json(["agents", show, "env.missing"])).toMatchObject({ next_step: step });
+  expect((await home.cli(["agents", "enable", "env.missing", "--all"])).stderr).toContain(`next: ${step}\n`);
   await typeNextStep(home, nextStep, { LATE_KEY: "there-from-the-start" });
+  expect(await home.json(["agents", "info", "env.missing"])).toMatchObject({
+    next_step: "opensentience agents run env.missing",
+  });
   expect(await home.json(["agents", "run", "env.missing"])).toMatchObject({ status: "running" });
+});
+
+test("a restart that would be refused for a variable is not advised to a run that goes on", async () => {
+  const permissions = ["env:read:NEVER_SET", "env:read:LATE_KEY"];
+  await smallAgentAt(home, "env.overtaken", "built", { permissions });
+  await home.json(["agents", "enable", "env.overtaken", "--approve", "env:read:LATE_KEY"]);
+  await home.json(["agents", "run", "env.overtaken"]);
+  expect(await home.json(["agents", "enable", "env.overtaken", "--all"])).toMatchObject({
+    pending_permissions: { added: ["env:read:NEVER_SET"] },
+    next_step: "export NEVER_SET, then restart Core from that shell: opensentience core restart",
+  });
+  const { error } = await home.fails(["agents", "restart", "env.overtaken"]);
+  expect(error.code).toBe("launcher.env_missing");
+  expect(await home.json(["agents", "enable", "env.overtaken", "--approve", "env:read:LATE_KEY"])).toMatchObject({
+    next_step: "opensentience agents logs env.overtaken",
+  });
 });

@@ -1,4 +1,5 @@
 /** Runs that use more than they may, in a real box: each is ended by what holds the limit, and its end says which. */
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentJson, PsItemJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -21,7 +22,7 @@ const program = (text: string): Files => ({ "bin/agent": { text, mode: 0o755 } }
 
 test("a run over its disk limit is ended and says so", async () => {
   const files = program(
-    '#!/bin/sh\necho started\nsleep 0.5\nfor n in 1 2 3 4; do head -c 900000 /dev/zero > "$HOME/$n"; done\nsleep 1000\n',
+    '#!/bin/sh\necho started\nif [ -e "$HOME/kept" ]; then echo kept; exec sleep 1000; fi\nsleep 0.5\nfor n in 1 2 3 4; do head -c 900000 /dev/zero > "$HOME/$n"; done\nsleep 1000\n',
   );
   await enabled("fills.disk", files, { resources: { disk: { limit: "1M" } } });
   const started = await run("fills.disk");
@@ -39,7 +40,15 @@ test("a run over its disk limit is ended and says so", async () => {
   // Run again at once it would end again: nothing of what is in there is Core's to take away.
   const { last_error: said, next_step: next } = await home.json<AgentJson>(["agents", "info", "fills.disk"]);
   expect(said).toContain(`empty ${join(home.folder, "agents/fills.disk/data")} by hand`);
-  expect(next).toBe("empty its data folder, which its last error names, then: opensentience agents run fills.disk");
+  const data = join(home.folder, "agents/fills.disk/data");
+  expect(next).toBe(`empty ${data}, then: opensentience agents run fills.disk`);
+  // A build clears the last error, and empties nothing.
+  await home.json(["agents", "build", "fills.disk", "--yes"]);
+  const rebuilt = await home.json<AgentJson>(["agents", "info", "fills.disk"]);
+  expect(rebuilt).toMatchObject({ last_error: null, next_step: next });
+  expect(await home.json(["agents", "diff", "fills.disk"])).toMatchObject({ next_step: next });
+  const { items } = await home.json<{ items: AgentJson[] }>(["agents", "list"]);
+  expect(items.find(({ agent_id: id }) => id === "fills.disk")).toMatchObject({ next_step: next });
   expect((await home.cli(["agents", "info", "fills.disk"])).stdout).toMatch(
     /\n {2}limits +disk 977 KiB \(Core looks and ends the run\)\n/,
   );
@@ -53,6 +62,16 @@ test("a long end fits the terminal and can still be read; piped it is whole", as
   const { items } = await home.json<{ items: PsItemJson[] }>(runs);
   const reason = items.find(({ agent_id: id }) => id === "fills.disk")?.reason ?? "none";
   expect((await home.cli(runs)).stdout).toContain(` signal SIGTERM (${reason})`);
+});
+
+test("once its data folder is emptied the advised run goes well, and a run is advised again", async () => {
+  for (const n of [1, 2, 3, 4]) rmSync(join(home.folder, "agents/fills.disk/data", String(n)), { force: true });
+  writeFileSync(join(home.folder, "agents/fills.disk/data/kept"), "");
+  await run("fills.disk");
+  await said("fills.disk", "kept");
+  await stop("fills.disk");
+  const { next_step: next } = await home.json<AgentJson>(["agents", "info", "fills.disk"]);
+  expect(next).toBe("opensentience agents run fills.disk");
 });
 
 test("a run that writes one file over its limit is ended by the kernel and says so", async () => {

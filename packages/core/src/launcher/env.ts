@@ -49,6 +49,17 @@ export function approvedVariables({ agentId, approvedPermissions, valueOf }: App
   });
 }
 
+/** What `approvedVariables` would throw at the next start. */
+export function refusedVariable(approved: Approved): CoreError | undefined {
+  try {
+    approvedVariables(approved);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CoreError) return error;
+    throw error;
+  }
+}
+
 /** Throws what `approvedVariables` throws. */
 export function buildEnvironment(
   options: Approved & {

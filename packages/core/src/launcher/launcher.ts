@@ -6,9 +6,8 @@
  * starts and stops; the database refuses a second live run. A stop cancels a pending restart. When Core stops, every
  * agent is stopped first, newest first; when Core dies, the kernel ends the trees and the next start closes the rows.
  *
- * The environment is built from nothing (env.ts), the argument vector from the approved entrypoint,
- * output goes through the redactor into a bounded file (logs). Nobody but the operator's doors
- * (web) and Core itself call this.
+ * The environment is built from nothing (env.ts), the argument vector from the approved entrypoint, output goes through
+ * the redactor into a bounded file (logs). Nobody but the operator's doors (web) and Core itself call this.
  */
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
@@ -31,7 +30,7 @@ import { noting } from "./noting.ts";
 import { PendingRestarts } from "./pending-restarts.ts";
 import { awaitsRestart, reconcileRuns } from "./reconcile.ts";
 import { decideRestart, NO_RESTARTS, type RestartDecision, type RestartHistory } from "./restart-policy.ts";
-import { psItem, runJson } from "./run-json.ts";
+import { isFullAtEnd, psItem, runJson } from "./run-json.ts";
 import { checkPlan, makePlan, recordIntent, type LauncherDeps } from "./run-plan.ts";
 import * as store from "./store.ts";
 
@@ -43,7 +42,7 @@ const ORDERLY_STOP_MS = 1_000;
 /** Of one start; the policy is kept for the agent. */
 type RunRequest = { args?: string[]; restart?: RestartPolicy };
 
-export { DATA_OVER_LIMIT } from "./run-limits.ts";
+export { refusedVariable } from "./env.ts";
 export { isLacking } from "./late-approval.ts";
 export { ARGUMENTS_NOT_KEPT } from "./reconcile.ts";
 
@@ -139,6 +138,11 @@ export class Launcher {
   /** When the newest of its runs that crashed ended. */
   lastCrashAt(agentId: string): string | null {
     return store.newestCrash(this.#deps.storage, agentId)?.stopped_at ?? null;
+  }
+
+  /** Its data folder, where that ended its newest run: Core would end the next one for it too. */
+  folderToEmpty(agentId: string): string | undefined {
+    return isFullAtEnd(this.find(agentId)) ? this.#deps.folders.agent(agentId).data : undefined;
   }
 
   /** The newest run of the agent. Throws agent.not_found and run.not_found. */

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import type { PendingRestartJson, PsItemJson, RunJson } from "@opensentience/protocol";
 import type { LiveRun } from "./live-run.ts";
 import { CORE_LOST } from "./reconcile.ts";
+import { DATA_OVER_LIMIT } from "./run-limits.ts";
 import type { RunRow } from "./store.ts";
 
 export function runJson(
@@ -35,6 +36,14 @@ export function runJson(
     logs_degraded: live?.logsDegraded ?? false,
     next_step: isOver ? `opensentience agents logs ${row.agent_id}` : `opensentience agents logs ${row.agent_id} -f`,
   };
+}
+
+/**
+ * Whether its data folder ended it. SECURITY: a reason may quote the agent further on, which must not get the operator to
+ * empty a folder; pinned by "what a reason quotes is no reason to empty a folder".
+ */
+export function isFullAtEnd(run: Pick<RunJson, "reason"> | null): boolean {
+  return run?.reason?.startsWith(DATA_OVER_LIMIT) === true;
 }
 
 /** CPU since the previous look at the same run when that is long enough ago to mean something, else since its start. */

@@ -15,12 +15,11 @@ import {
   type UpdatedAgentJson,
 } from "@opensentience/protocol";
 import { SHORTEST_SECRET_BYTES } from "../audit-log/audit-log.ts";
-import type { Inspected } from "../enablement/enablement.ts";
-import { isPinned, reinstallCommand, type AgentRecord } from "../catalog/catalog.ts";
-import { ARGUMENTS_NOT_KEPT, DATA_OVER_LIMIT } from "../launcher/launcher.ts";
+import { isPinned, type AgentRecord } from "../catalog/catalog.ts";
 import { readManifest, readManifestText } from "../manifest/manifest.ts";
 import { egressPatterns } from "../sandbox/sandbox.ts";
 import type { Domain, Services } from "./domain.ts";
+import { nextStep, UNSEEN } from "./next-step.ts";
 import { pendingPermissions } from "./pending-permissions.ts";
 
 function agentSummary(domain: Domain, services: Services, agent: AgentRecord): AgentJson {
@@ -46,14 +45,8 @@ function agentSummary(domain: Domain, services: Services, agent: AgentRecord): A
     restart_policy: agent.restartPolicy ?? domain.defaultRestartPolicy,
     ...services.launcher.pendingRestart(agent.agentId),
     pending_permissions: pending,
-    next_step: nextStep(agent, isEnabled(services, agent), UNSEEN, pending !== null),
+    next_step: nextStep(domain, services, agent, UNSEEN, pending !== null),
   };
-}
-
-/** Of most states the state says it; an agent in trouble may be approved or not. */
-function isEnabled({ enablement }: Services, { agentId, status }: AgentRecord): boolean {
-  if (status === "error") return enablement.newest(agentId)?.status === "active";
-  return status === "enabled" || status === "stopped" || status === "running";
 }
 
 /** In a list. The manifest of a folder run in place is read now: its author changes it without an act of Core. */
@@ -97,7 +90,7 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     ...summary,
     next_step:
       summary.restart_at === null
-        ? nextStep(agent, approval?.status === "active", { drift, repairStep }, summary.pending_permissions !== null)
+        ? nextStep(domain, services, agent, { drift, repairStep }, summary.pending_permissions !== null)
         : `opensentience agents logs ${agentId} -f`,
     entrypoint: {
       type: manifest.entrypoint.type,
@@ -176,24 +169,4 @@ export async function manifestText({ catalog }: Services, agentId: string): Prom
     isReal: installPath === null,
   });
   return { path, text, sha256: manifestHash };
-}
-
-type Moved = Pick<Inspected, "drift" | "repairStep">;
-/** Of an agent in a list, whose files are not read. */
-const UNSEEN: Moved = { drift: null, repairStep: null };
-
-/** One obvious next action: install → build → enable → run; of a run that an approval has overtaken, its restart. */
-function nextStep(agent: AgentRecord, isApproved: boolean, { drift, repairStep }: Moved, isOvertaken: boolean): string {
-  const command = (verb: string): string => `opensentience agents ${verb} ${agent.agentId}`;
-  if (agent.installPath === null) return reinstallCommand(agent);
-  // Files that were changed in place are no case for a review: nothing can be approved until they are put back.
-  if (repairStep !== null) return repairStep;
-  // A restart of what has drifted would be refused.
-  if (agent.status === "running") return command(drift !== null ? "diff" : isOvertaken ? "restart" : "logs");
-  if (agent.buildStatus !== "built" || agent.buildCommit !== agent.commit) return command("build");
-  if (drift !== null) return command("diff");
-  if (!isApproved) return command("enable");
-  if (agent.lastError?.includes(DATA_OVER_LIMIT) === true)
-    return `empty its data folder, which its last error names, then: ${command("run")}`;
-  return agent.lastError?.includes(ARGUMENTS_NOT_KEPT) === true ? `${command("run")} -- …` : command("run");
 }
