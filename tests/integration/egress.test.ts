@@ -218,7 +218,7 @@ describe("a run with network:egress, from the command line on", () => {
     const script = [
       "#!/bin/sh",
       "for host in a.example.com b.example.com; do curl -s -o /dev/null https://$host/; done",
-      "for port in 1 1 2; do curl -s -o /dev/null http://127.0.0.1:$port/; done",
+      "for port in 1 1 2 2 3; do curl -s -o /dev/null http://127.0.0.1:$port/; done",
       "echo ready; exec sleep 1000",
     ];
     const agentId = "com.example.half-approved";
@@ -241,9 +241,39 @@ describe("a run with network:egress, from the command line on", () => {
         `core: refused to connect to ${host}.example.com:443; approve network:egress:*.example.com ${command}`,
       );
     // A pattern without a port is no leave for this machine; what is approved and does not answer is told once.
-    const asked = "its manifest does not ask for network:egress:127.0.0.1:2";
-    expect(log).toContain(`core: refused to connect to 127.0.0.1:2; ${asked}\n`);
+    for (const port of [2, 3]) {
+      const asked = `its manifest does not ask for network:egress:127.0.0.1:${port}`;
+      expect(log.split(`core: refused to connect to 127.0.0.1:${port}; ${asked}\n`)).toHaveLength(2);
+    }
     expect(log.split("core: could not connect to 127.0.0.1:1\n")).toHaveLength(2);
+    await home.json(["agents", "stop", agentId]);
+  });
+
+  test("that is wide and names no private address: the log names the permission that would, and never for metadata", async () => {
+    const wide = "network:egress:*";
+    const named = "network:egress:192.168.1.5:8080";
+    const targets = ["192.168.1.5:8080", "192.168.1.5:8081", "169.254.169.254:80"];
+    const script = [
+      "#!/bin/sh",
+      `for target in ${targets.join(" ")}; do curl -s -m 9 http://$target/ | grep -o 'egress[.][a-z_]*'; done`,
+      "echo ready; exec sleep 1000",
+    ];
+    const agentId = "com.example.wide";
+    const files = { "bin/agent": { text: script.join("\n"), mode: 0o755 } };
+    await smallAgentAt(home, agentId, "built", { permissions: [wide, named] }, files);
+    await home.json(["agents", "enable", agentId, "--approve", wide]);
+    await home.json(["agents", "run", agentId]);
+    const log = await eventually(async () => {
+      const { stdout } = await home.cli(["agents", "logs", agentId]);
+      return stdout.includes("ready") ? stdout : undefined;
+    }, "the end of its requests");
+    expect(log.split("egress.private_address\n")).toHaveLength(4);
+    const said = log.split("\n").flatMap((line) => /core: refused to connect to (.*)/.exec(line)?.[1] ?? []);
+    expect(said).toEqual([
+      `192.168.1.5:8080; approve ${named} (opensentience agents enable ${agentId})`,
+      "192.168.1.5:8081; its manifest does not ask for network:egress:192.168.1.5:8081",
+      expect.stringMatching(/^169\.254\.169\.254:80: .* is an address of this machine or of a private network/),
+    ]);
     await home.json(["agents", "stop", agentId]);
   });
 

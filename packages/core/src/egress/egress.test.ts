@@ -141,6 +141,20 @@ describe("a refusal", () => {
     ]);
   });
 
+  test("is told once per host and port to who opened the way out, and so is what cannot be found", async () => {
+    const resolve = (): Promise<never> => Promise.reject(new Error("unknown"));
+    const way = await openWayOut({ patterns: ["gone.example"], resolve });
+    for (const place of ["h.example:1", "h.example:2", "h.example:1", "gone.example:1", "gone.example:2"])
+      await way.talk(get(`http://${place}/`));
+    // Two ports of one host; a name that is not known is so at every port.
+    expect(way.told).toEqual([
+      "egress.not_approved h.example",
+      "egress.not_approved h.example",
+      "egress.unresolved gone.example",
+    ]);
+    expect(way.refusals()).toHaveLength(1);
+  });
+
   test("of very many hosts fills no log", async () => {
     const way = await openWayOut({ patterns: [], limits: { recordedHosts: 3 } });
     for (let index = 0; index < 8; index += 1) await way.talk(get(`http://h${index}.example/`));

@@ -13,17 +13,18 @@
  *
  * Promises: nothing is resolved or connected to that no pattern covers; addresses of this machine and of private
  * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and recorded once per
- * host and run, without path, query or payload, and told to whoever opened the run's way out. Refuses: to look into what is encrypted, so a host that is allowed may
- * serve other names from its address. Callers: launcher, build and install (through services.ts).
+ * host and run, without path, query or payload, and told once per host and port to whoever opened the run's way out.
+ * Refuses: to look into what is encrypted, so a host that is allowed may serve other names from its address. Callers: launcher, build and install (through services.ts).
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { NameLookup, systemResolve, type Resolve } from "./name-lookup.ts";
-import { namingOf, permittedAddresses, refusalOf } from "./policy.ts";
+import { isAdvisable, namingOf, permittedAddresses, refusalOf } from "./policy.ts";
 import { answer, serveConnection, type ConnectionLimits } from "./proxy-connection.ts";
 import { addressOf, type Target } from "./target.ts";
+import { ToldHosts } from "./told-hosts.ts";
 
 export type EgressLimits = ConnectionLimits & {
   /** Connections of one run, and of all runs together; each holds two descriptors of Core. */
@@ -70,7 +71,10 @@ export type EgressRun = {
   act?: Act;
   /** See `permittedAddresses`. */
   reservedToo?: boolean;
-  /** Told what is recorded, and what was allowed and could not be found or reached, each once per host. Must not throw. */
+  /**
+   * Told what is refused, and what was allowed and could not be found or reached: each host and port once, and of very many
+   * the first. Must not throw.
+   */
   onRefused?: (refused: { code: string; message: string; target: Target | undefined }) => void;
 };
 
@@ -100,14 +104,14 @@ type Served = {
   server: Server;
   sockets: Set<Socket>;
   /** Of whom there are too many, while they are told so. */
-  told: Set<Socket>;
+  surplus: Set<Socket>;
   names: NameLookup;
   counts: { connections: number; refused: number };
   hosts: Set<string>;
   lastError: EgressCounts["lastError"];
   recorded: Set<string>;
-  /** Hosts that were allowed and not found or reached. */
-  failed: Set<string>;
+  /** Of what was refused, and of what was allowed and not found or reached, who opened the way out was told this. */
+  told: { refused: ToldHosts; failed: ToldHosts };
   /** Refusals that have no row of their own. */
   unrecorded: number;
 };
@@ -129,13 +133,13 @@ export class Egress {
       run,
       server,
       sockets: new Set(),
-      told: new Set(),
+      surplus: new Set(),
       names: new NameLookup(this.#deps.resolve ?? systemResolve),
       counts: { connections: 0, refused: 0 },
       hosts: new Set(),
       lastError: undefined,
       recorded: new Set(),
-      failed: new Set(),
+      told: { refused: new ToldHosts(this.#limits.recordedHosts), failed: new ToldHosts(this.#limits.recordedHosts) },
       unrecorded: 0,
     };
     this.#served.set(run.runId, served);
@@ -149,7 +153,7 @@ export class Egress {
     if (served === undefined) return undefined;
     this.#served.delete(runId);
     served.server.close();
-    for (const socket of [...served.sockets, ...served.told]) socket.destroy();
+    for (const socket of [...served.sockets, ...served.surplus]) socket.destroy();
     if (served.unrecorded > 0) this.#record(served, { count: served.counts.refused, phase: "total" });
     return countsOf(served);
   }
@@ -158,6 +162,11 @@ export class Egress {
   counts(runId: string): EgressCounts | undefined {
     const served = this.#served.get(runId);
     return served === undefined ? undefined : countsOf(served);
+  }
+
+  /** See policy.ts. */
+  isAdvisable(target: Target, code: string): boolean {
+    return isAdvisable(target, code);
   }
 
   /** What refuses the target where these patterns are approved, as far as can be said without a lookup. */
@@ -179,12 +188,12 @@ export class Egress {
   }
 
   /** SECURITY: an answer holds its connection for a second, so that there are few of them. Pinned with the descriptors. */
-  #refuseMore({ counts, told }: Served, client: Socket): void {
+  #refuseMore({ counts, surplus }: Served, client: Socket): void {
     client.on("error", () => {});
     counts.refused += 1;
-    if (told.size >= this.#limits.toldPerRun) return void client.resetAndDestroy();
-    told.add(client);
-    client.once("close", () => told.delete(client));
+    if (surplus.size >= this.#limits.toldPerRun) return void client.resetAndDestroy();
+    surplus.add(client);
+    client.once("close", () => surplus.delete(client));
     answer(client, new CoreError("egress.too_many_connections", "as many connections are open as there may be"));
   }
 
@@ -212,24 +221,23 @@ export class Egress {
     served.lastError = { code: error.code, message: error.message, ...target };
     // What was allowed and did not come about is no refusal, which the audit log would keep.
     if (!RECORDED.has(error.code)) return this.#failed(served, error, target);
-    const host = target?.host;
-    const key = host ?? error.code;
-    if (served.recorded.has(key)) served.unrecorded += 1;
-    else if (served.recorded.size >= this.#limits.recordedHosts) served.unrecorded += 1;
+    const { code, message } = error;
+    const key = target?.host ?? code;
+    if (served.recorded.has(key) || served.recorded.size >= this.#limits.recordedHosts) served.unrecorded += 1;
     else {
       served.recorded.add(key);
-      this.#record(served, { host, port: target?.port, code: error.code });
-      served.run.onRefused?.({ code: error.code, message: error.message, target });
+      this.#record(served, { host: target?.host, port: target?.port, code });
     }
+    if (served.told.refused.take(key, target?.port ?? 0)) served.run.onRefused?.({ code, message, target });
   }
 
-  #failed({ run, failed }: Served, { code, message }: CoreError, target: Target | undefined): void {
+  #failed({ run, told }: Served, { code, message }: CoreError, target: Target | undefined): void {
     if (target === undefined || !FAILED.has(code)) return;
     // What ends with the run is no news.
     if (!this.#served.has(run.runId)) return;
-    if (failed.has(target.host) || failed.size >= this.#limits.recordedHosts) return;
-    failed.add(target.host);
-    run.onRefused?.({ code, message, target });
+    // No port makes a name known.
+    const port = code === "egress.unresolved" ? 0 : target.port;
+    if (told.failed.take(target.host, port)) run.onRefused?.({ code, message, target });
   }
 
   #record({ run }: Served, metadata: Record<string, unknown>): void {

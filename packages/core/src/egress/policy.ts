@@ -1,6 +1,6 @@
 /** May this run go there? First the name, before anybody is asked for its addresses; then each address. */
 import { CoreError, matchesHost, parseHostPattern } from "@opensentience/protocol";
-import { classOf, isThisMachine } from "./address-class.ts";
+import { type AddressClass, classOf, isThisMachine } from "./address-class.ts";
 import { addressOf, type Target } from "./target.ts";
 
 /** How firmly the approval names the target: by a wildcard or without a port, by name and port, by address and port. */
@@ -62,7 +62,7 @@ export function refusalOf(
   patterns: readonly string[],
   corePorts: readonly number[],
 ): CoreError | undefined {
-  const literal = isLocalhost(target.host) ? "127.0.0.1" : addressOf(target.host);
+  const literal = literalOf(target);
   try {
     const naming = namingOf(target, patterns);
     if (literal !== undefined) permittedAddresses(target, [literal], naming, { corePorts });
@@ -71,4 +71,22 @@ export function refusalOf(
     if (error instanceof CoreError) return error;
     throw error;
   }
+}
+
+const ADVISABLE: ReadonlySet<AddressClass> = new Set(["public", "private", "loopback", "this_machine"]);
+
+/**
+ * Whether somebody may be told to approve the target, which was refused with that code, by its host and port.
+ * SECURITY: an agent chooses what it asks for, and what Core advises is believed. The address where a cloud machine's keys are
+ * handed out (169.254.169.254) is never advised, nor a name that resolved to a private network: whoever runs its DNS
+ * points it elsewhere. Pinned by "no advice leads to the keys of a cloud machine, or by a name into a private network".
+ */
+export function isAdvisable(target: Target, code: string): boolean {
+  const literal = literalOf(target);
+  return literal === undefined ? code !== "egress.private_address" : ADVISABLE.has(classOf(literal));
+}
+
+/** The address that is meant without a lookup. */
+function literalOf({ host }: Target): string | undefined {
+  return isLocalhost(host) ? "127.0.0.1" : addressOf(host);
 }

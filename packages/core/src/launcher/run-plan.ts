@@ -27,7 +27,7 @@ import {
 } from "./confinement.ts";
 import { approvedVariables, buildEnvironment } from "./env.ts";
 import type { LogLimits, RunPlan } from "./live-run.ts";
-import { refusedHostNote, type Judgement, type RefusedHost } from "./refused-host.ts";
+import { refusedHostNote, type Judge, type RefusedHost } from "./refused-host.ts";
 import type { RestartLimits } from "./restart-policy.ts";
 import { boxLimits, limitsHeld, limitsOf, treeLimits, type MostLimits } from "./run-limits.ts";
 import * as store from "./store.ts";
@@ -68,20 +68,19 @@ export type LauncherDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
-export type RunEgress = {
+export type RunEgress = Judge & {
   /** Takes the socket that listens in the box. */
   open: (
     run: {
       runId: string;
       agentId: string;
       patterns: readonly string[];
-      /** Told what is refused, and what is allowed and cannot be reached, once per host. */
+      /** Told what is refused, and what is allowed and cannot be reached, once per host and port. */
       onRefused: (refused: RefusedHost) => void;
     },
     listener: Server,
   ) => Promise<void>;
   close: (runId: string) => unknown;
-  refusalOf: Judgement;
 };
 
 export type RunSocket = {
@@ -229,11 +228,7 @@ export async function makePlan(
                 agentId: agent.agentId,
                 patterns,
                 onRefused: (refused) =>
-                  note(
-                    refusedHostNote(refused, agent.agentId, manifest.manifest.permissions, (...asked) =>
-                      deps.egress.refusalOf(...asked),
-                    ),
-                  ),
+                  note(refusedHostNote(refused, agent.agentId, manifest.manifest.permissions, deps.egress)),
               },
               listener,
             )

@@ -1,0 +1,21 @@
+/** Ports of one host that are told; an agent may try them all. */
+const MAX_PORTS = 8;
+
+/** What was told of a run already. Hosts and ports are the agent's to choose, so both are bounded. */
+export class ToldHosts {
+  readonly #ports = new Map<string, Set<number>>();
+  readonly #maxHosts: number;
+
+  constructor(maxHosts: number) {
+    this.#maxHosts = maxHosts;
+  }
+
+  /** Whether it is news that there is room for; it is none from then on. */
+  take(host: string, port: number): boolean {
+    const ports = this.#ports.get(host) ?? new Set();
+    if (ports.has(port) || ports.size >= MAX_PORTS) return false;
+    if (ports.size === 0 && this.#ports.size >= this.#maxHosts) return false;
+    this.#ports.set(host, ports.add(port));
+    return true;
+  }
+}
