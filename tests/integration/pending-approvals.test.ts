@@ -44,6 +44,25 @@ test("what was narrowed while it runs is pending until it is restarted, and said
   expect(await listed(id)).toMatchObject({ pending_permissions: null, next_step: `opensentience agents run ${id}` });
 });
 
+test("what a wider permission covers is not pending, whichever of the two the run began with", async () => {
+  const id = "com.example.covered";
+  const narrow = "filesystem:read:~/notes/a/**";
+  const write = "filesystem:write:~/notes/a/**";
+  await smallAgentAt(home, id, "built", { permissions: [READ, narrow, write] });
+  const pending = async (...approved: string[]): Promise<unknown> => {
+    await home.json(["agents", "enable", id, ...approved.flatMap((permission) => ["--approve", permission])]);
+    return (await home.json<AgentDetailJson>(["agents", "info", id])).pending_permissions;
+  };
+  await pending(READ);
+  await home.json(["agents", "run", id]);
+  expect(await pending(READ, narrow)).toBeNull();
+  expect(await pending(READ, narrow, write)).toEqual({ removed: [], added: [write] });
+  expect(await pending(narrow)).toEqual({ removed: [READ], added: [] });
+  await home.json(["agents", "restart", id]);
+  expect(await pending(READ)).toEqual({ removed: [], added: [READ] });
+  await home.json(["agents", "stop", id]);
+});
+
 test("an agent in trouble gets the step that it needs: run where it is approved, a review where it is not", async () => {
   const id = "com.example.crashed";
   const failing = { "bin/agent": { text: "#!/bin/sh\nexit 3\n", mode: 0o755 } };
