@@ -4,6 +4,7 @@
  * its own for every round, so that no round inherits the heap of another.
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Redactor } from "../../packages/core/src/audit-log/audit-log.ts";
@@ -30,7 +31,8 @@ async function capture(): Promise<CaptureCost> {
   const times = join(folder, "times");
   spawn("sh", ["-c", `${command}; times > "${times}"`], { stdio: ["ignore", stdout.writeFd, stderr.writeFd] });
   for (const pipe of [stdout, stderr]) closeSync(pipe.writeFd);
-  await running.done;
+  await Promise.all([once(stdout.readEnd, "close"), once(stderr.readEnd, "close")]);
+  await running.drainAndClose(60_000);
   const wallMs = performance.now() - startedAt;
   const cpu = process.cpuUsage(cpuBefore);
   const cpuMs = (cpu.user + cpu.system) / 1000 + childrenCpuMs(readFileSync(times, "utf8"));

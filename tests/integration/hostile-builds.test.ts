@@ -56,6 +56,23 @@ describe("a build starts from the commit", () => {
     await home.json(["agents", "stop", id]);
   });
 
+  test("nothing that a build leaves in its home reaches the next build", async () => {
+    const id = "hostile.home";
+    const leave = 'ls -A "$HOME" > seen; echo x > "$HOME/.npmrc"; mkdir -p "$HOME/ro/x"; chmod 500 "$HOME/ro"';
+    const swap = 'rm -rf "$HOME/tmp"; ln -s /nowhere/x "$HOME/tmp"';
+    await smallAgentAt(home, id, "installed", steps("./make.sh"), script(`${leave}; ${swap}`));
+    const inHome = join(home.folder, "agents", id, "build-home");
+    for (const left of ["", "of a Core that was killed"]) {
+      if (left !== "") {
+        mkdirSync(inHome);
+        writeFileSync(join(inHome, ".npmrc"), left);
+        symlinkSync("/nowhere/x", join(inHome, "tmp"));
+      }
+      await home.json(["agents", "build", id, "--yes"]);
+      expect([readFileSync(join(home.sourceOf(id), "seen"), "utf8"), existsSync(inHome)]).toEqual(["tmp\n", false]);
+    }
+  });
+
   test("a source that cannot be read at all is put back too", async () => {
     const id = "hostile.gone";
     await smallAgentAt(home, id, "enabled");

@@ -5,7 +5,8 @@ import type { AgentJson, PsItemJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
 import { auditRows } from "../support/audit-rows.ts";
-import { type CoreHome, type Files, newHome } from "../support/core-home.ts";
+import { type CoreHome, newHome } from "../support/core-home.ts";
+import { inSession, program } from "../support/run-trees.ts";
 import { onTerminalOf } from "../support/terminal.ts";
 
 let home: CoreHome;
@@ -17,8 +18,6 @@ const { enabled, run, ended, said, stop } = actsIn(() => home);
 
 /** Which of the two is seen first differs from run to run. */
 const ROUNDS = 2;
-
-const program = (text: string): Files => ({ "bin/agent": { text, mode: 0o755 } });
 
 test("a run over its disk limit is ended and says so", async () => {
   const files = program(
@@ -124,24 +123,13 @@ test("memory that the processes of a run share is counted once where the kernel 
   expect(await stop("shares.memory")).toMatchObject({ status: "stopped", reason: "stopped" });
 });
 
-const GROWS_IN_A_SESSION = `#!/usr/bin/env python3
-import json, os, socket, struct, time
-env = os.environ
-core = socket.socket(socket.AF_UNIX)
-core.connect(env["OPENSENTIENCE_SOCKET_PATH"])
-hello = {"session_token": env["OPENSENTIENCE_SESSION_TOKEN"], "agent_id": env["OPENSENTIENCE_AGENT_ID"],
-  "agent_version": "1.0.0", "protocol": {"supported_versions": [1], "capabilities": []}}
-body = json.dumps({"v": 1, "type": "agent.hello", "id": "a-1", "ts": "2026-01-01T00:00:00.000Z", "payload": hello}).encode()
-core.sendall(struct.pack(">I", len(body)) + body)
-assert core.recv(4)
-print("in session", flush=True)
-time.sleep(0.7)
+const GROWS_IN_A_SESSION = inSession(`time.sleep(0.7)
 kept = []
 while True: kept.append(bytearray(b"x" * 2**20))
-`;
+`);
 
 test("a run that the kernel ends for its memory says so, whether its session or its tree is seen to end first", async () => {
-  await enabled("grows.on", program(GROWS_IN_A_SESSION), { resources: { memory: { limit: "64Mi" } } });
+  await enabled("grows.on", GROWS_IN_A_SESSION, { resources: { memory: { limit: "64Mi" } } });
   if (!(await memoryIsHeld())) return;
   const reasons: string[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -150,6 +138,8 @@ test("a run that the kernel ends for its memory says so, whether its session or 
     expect(over).toMatchObject({ run_id: started.run_id, status: "crashed", session_id: expect.any(String) });
     reasons.push(`${over.signal}: ${over.reason}`);
   }
+  const { stdout: log } = await home.cli(["agents", "logs", "grows.on"]);
+  expect(log).toContain("core: the kernel ended what was over its limit of memory, 64 MiB\n");
   for (const reason of reasons) {
     expect(reason).toMatch(
       /^SIGKILL: killed by SIGKILL that Core did not send \(the kernel ended what was over its limit of memory, 64 MiB\)/,

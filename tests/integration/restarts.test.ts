@@ -8,7 +8,7 @@ import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, eventually, newHome } from "../support/core-home.ts";
 import { controlOf } from "../support/control-of.ts";
 import { refuse } from "../support/refuse.ts";
-import { misbehaving, program, say } from "../support/run-trees.ts";
+import { inSession, misbehaving, program, say } from "../support/run-trees.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
 import { Following } from "../support/terminal.ts";
 
@@ -22,6 +22,7 @@ beforeAll(async () => {
       "restart.initial_ms": FIRST_DELAY_MS,
       "restart.max_ms": 2 * FIRST_DELAY_MS,
       "restart.max_attempts": MAX_RESTARTS,
+      "runtime.handshake_timeout_ms": 500,
     },
   });
 });
@@ -102,6 +103,34 @@ describe("the policy", () => {
     const runs = await restarted(home, "policy.always", 3);
     expect(runs.at(-2)).toMatchObject({ status: "crashed", signal: "SIGKILL" });
     await home.json(["agents", "stop", "policy.always"]);
+  });
+
+  test("what Core ends for a fault has failed, also when it goes with a code of 0; what closes its session has not", async () => {
+    const tools = { capabilities: ["tools"] };
+    const polite = program("#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do sleep 0.05; done\n");
+    await smallAgentAt(home, "policy.silent", "enabled", tools, polite);
+    await home.json(["agents", "run", "policy.silent", "--restart", "on-failure"]);
+    const [first] = await restarted(home, "policy.silent", 1);
+    expect(first).toMatchObject({ status: "crashed", exit_code: 0 });
+    expect(first?.reason).toMatch(/^its session ended: no handshake within 0.5 s/);
+    await home.json(["agents", "stop", "policy.silent"]);
+    await smallAgentAt(
+      home,
+      "policy.done",
+      "enabled",
+      tools,
+      inSession(
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\ntime.sleep(1.5)\ncore.close()\ntime.sleep(1)\n",
+      ),
+    );
+    await home.json(["agents", "run", "policy.done", "--restart", "on-failure"]);
+    await agentBecomes(home, "policy.done", ({ run }) => run?.status === "crashed");
+    const { run, ...rest } = await home.json<Agent & { restart_at: string | null }>(["agents", "info", "policy.done"]);
+    expect([run.exit_code, run.reason, rest.restart_at]).toEqual([
+      0,
+      expect.stringMatching(/closed its conn|code 0/),
+      null,
+    ]);
   });
 
   test("a restart passes the same gate as a run: none without an approval", async () => {

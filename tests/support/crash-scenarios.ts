@@ -241,9 +241,10 @@ function removing(agentId: string, options: string[]): Scenario {
   return {
     ready: async (place) => {
       await place.at(agentId, "enabled");
-      writeFileSync(join(place.home.folder, "agents", agentId, "build-home/kept"), "");
-      mkdirSync(join(place.home.folder, "agents", agentId, "data"), { recursive: true });
-      writeFileSync(join(place.home.folder, "agents", agentId, "data/kept"), "");
+      for (const folder of ["build-home", "data"]) {
+        mkdirSync(join(place.home.folder, "agents", agentId, folder), { recursive: true });
+        writeFileSync(join(place.home.folder, "agents", agentId, folder, "kept"), "");
+      }
     },
     acts: () => [["agents", "remove", agentId, "--yes", ...options]],
     again: async (place) => {

@@ -22,6 +22,22 @@ export function program(text: string): Files {
   return { "bin/agent": { text, mode: 0o755 } };
 }
 
+/** The files of an agent in Python that shakes hands, says "in session", and goes on with that text. */
+export function inSession(text: string): Files {
+  return program(`#!/usr/bin/env python3
+import json, os, socket, struct, sys, time
+env = os.environ
+core = socket.socket(socket.AF_UNIX)
+core.connect(env["OPENSENTIENCE_SOCKET_PATH"])
+hello = {"session_token": env["OPENSENTIENCE_SESSION_TOKEN"], "agent_id": env["OPENSENTIENCE_AGENT_ID"],
+  "agent_version": "1.0.0", "protocol": {"supported_versions": [1], "capabilities": []}}
+body = json.dumps({"v": 1, "type": "agent.hello", "id": "a-1", "ts": "2026-01-01T00:00:00.000Z", "payload": hello}).encode()
+core.sendall(struct.pack(">I", len(body)) + body)
+assert core.recv(4)
+print("in session", flush=True)
+${text}`);
+}
+
 /** Gives ends-on-word.sh its word, whole from its first moment. */
 export function say(home: CoreHome, agentId: string, word: string): void {
   const path = join(home.folder, "agents", agentId, "data/word");

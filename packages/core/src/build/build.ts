@@ -2,7 +2,7 @@
  * Build: executes third-party code, in the agent's folder, as a labelled act of its own.
  *
  * The plan (plan.ts) is recorded and shown before it runs. Each step is a process tree in a box, with an environment
- * from nothing (PATH, LANG, a HOME inside the agent's own folder, CI, and the names in `build.pass_env`), a time limit
+ * from nothing (PATH, LANG, a HOME that is made for it and deleted behind it, CI, and the names in `build.pass_env`), a time limit
  * for the whole build, its output redacted, bounded, streamed live and kept in a log. The fetch phase reaches public
  * hosts, and those that the operator named, through Core's proxy, which records them; nothing of this machine or its
  * networks. The compile phase has no network where the machine can give it none. No shell anywhere.
@@ -250,7 +250,7 @@ export class Build {
     const stamp = fileStamp();
     const logFolder = join(folders.logs, agent.agentId);
     if (steps.length > 0) await pruneBuildLogs(logFolder, settings.keepBuilds - 1);
-    const { env, forget } = await makeBuildHome(own.buildHome, settings, this.#deps.redactor);
+    const { env, end } = await makeBuildHome(own.buildHome, settings, this.#deps.redactor);
     try {
       for (const [index, step] of steps.entries()) {
         progress?.(step.phase, `$ ${step.argv.join(" ")}`);
@@ -277,7 +277,7 @@ export class Build {
         });
       }
     } finally {
-      forget();
+      await end();
     }
   }
 

@@ -40,7 +40,7 @@ import { recordFailure, recordRequest, recordUnmoved } from "./request-record.ts
 import { restoreSource } from "./restore.ts";
 import { confirmSwap, swapIn, undoSwap } from "./swap.ts";
 import { allowingLocal, refuseTakeover } from "./takeover.ts";
-import { removeTrash } from "./trash.ts";
+import { removeTrash } from "../host/trash.ts";
 
 export type InstallRequest = {
   agentId?: string;

@@ -6,7 +6,7 @@ import { CoreError } from "@opensentience/protocol";
 import type { Act, AuditLog } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
-import { moveEntry, removeTrash } from "./trash.ts";
+import { moveEntry, removeTrash } from "../host/trash.ts";
 
 type Deps = {
   audit: AuditLog;

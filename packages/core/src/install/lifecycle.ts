@@ -14,7 +14,7 @@ import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/mani
 import type { GitProgram } from "./git.ts";
 import { mendPrevious } from "./mend-previous.ts";
 import { confirmSwap, readPrevious, swapBack, undoSwap, type PreviousState } from "./swap.ts";
-import { moveEntry, removeTrash } from "./trash.ts";
+import { moveEntry, removeTrash } from "../host/trash.ts";
 
 type Own = { root: string; source: string; data: string };
 

@@ -13,7 +13,7 @@ import type { GitProgram } from "./git.ts";
 import { writeCommit } from "./restore.ts";
 import type { PreviousState } from "./swap.ts";
 import { commandOf } from "./takeover.ts";
-import { moveEntry } from "./trash.ts";
+import { moveEntry } from "../host/trash.ts";
 
 type Deps = {
   /** Asked for only where something has to be put back. */

@@ -13,7 +13,7 @@ import { DATA_INTENT } from "./leftovers.ts";
 import { moveAllButData } from "./lifecycle.ts";
 import { finishRestore } from "./restore.ts";
 import { confirmSwap, guessJournal, interruptedSwap, refuseJournal, undoSwap, type Journal } from "./swap.ts";
-import { removeTrash } from "./trash.ts";
+import { removeTrash } from "../host/trash.ts";
 
 type Deps = {
   audit: AuditLog;

@@ -9,7 +9,7 @@ import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { hashEntries, saveEntries, type TreeEntry } from "../tree/tree.ts";
 import { materialise, type GitProgram } from "./git.ts";
-import { moveEntry, removeTrash } from "./trash.ts";
+import { moveEntry, removeTrash } from "../host/trash.ts";
 
 type Deps = {
   git: GitProgram;

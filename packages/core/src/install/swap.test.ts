@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runTool } from "../host/child-process.ts";
 import { confirmSwap, guessJournal, interruptedSwap, readPrevious, swapBack, swapIn, undoSwap } from "./swap.ts";
-import { removeTrash } from "./trash.ts";
+import { removeTrash } from "../host/trash.ts";
 
 let folder = "";
 let root = "";

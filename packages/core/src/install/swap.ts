@@ -14,7 +14,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from "../host/private-file.ts";
-import { moveEntry } from "./trash.ts";
+import { moveEntry } from "../host/trash.ts";
 
 /** src comes last into place and leaves last, so that its presence means the others are there. */
 const PARTS = ["repo.git", "tracked.json", "built.json", "tree-cache.json", "src"];

@@ -269,23 +269,23 @@ export class Launcher {
         (error: unknown) => this.#deps.onFault("a run's folder could not be removed", error),
       );
     };
+    const condemn = (reason: string, isFault: boolean): void =>
+      live.condemn(reason, isFault, this.#deps.settings.stopGraceMs, SYSTEM_ACT);
     this.#live.set(agentId, live);
     try {
       await this.#deps.sockets.open({
         ...socket,
         onSession: (sessionId) =>
           this.#deps.audit.bookkeep((tx) => store.setSession(this.#deps.storage, tx, plan.runId, sessionId)),
-        endRun: (reason) => live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT),
-        onUnhealthy: (reason) => {
-          // With `never` nothing would follow it: it stays up, and its tools are refused.
-          if (this.#policy(agentId) !== "never") live.condemn(reason, this.#deps.settings.stopGraceMs, SYSTEM_ACT);
-        },
+        endRun: condemn,
+        // With `never` nothing would follow it: it stays up, and its tools are refused.
+        onUnhealthy: (reason) => this.#policy(agentId) !== "never" && condemn(reason, true),
       });
       killPoint("run.socket_listening");
       const causationId = recordIntent(this.#deps, runnable, plan, request.restart, restartCount, act);
       killPoint("run.intent_written");
       await live.start({ ...act, causationId }, () => this.#deps.enablement.confirmUnchanged(runnable, act), {
-        onEnding: (end) => this.#decideRestart(live, end),
+        onEnding: (isFailure) => this.#decideRestart(live, isFailure),
         onEnd: (end, decision) => this.#onEnd(live, end, decision, cleanUp),
       });
     } catch (error) {
@@ -316,12 +316,12 @@ export class Launcher {
   }
 
   /** Before the end of a run that crashed is recorded, so that the record says what follows. */
-  #decideRestart(live: LiveRun, end: ProcessEnd): RestartDecision {
+  #decideRestart(live: LiveRun, isFailure: boolean): RestartDecision {
     if (this.#stopping) return { action: "leave" };
     const { agentId } = live.plan;
     const { restart } = this.#deps.settings;
     return decideRestart(this.#policy(agentId), restart, this.#history.get(agentId) ?? NO_RESTARTS, {
-      isFailure: end.exitCode !== 0,
+      isFailure,
       ranForMs: performance.now() - live.startedMs,
       nowMs: performance.now(),
       random: Math.random(),

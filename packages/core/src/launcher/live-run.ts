@@ -72,9 +72,9 @@ export type LiveRunDeps = {
   onFault: (what: string, error: unknown) => void;
 };
 
-/** `onEnding` is asked right before the end of a run that crashed is recorded, `onEnd` told once after any end is. */
+/** `onEnding` is asked right before the end of a run that crashed is recorded (whether as a failure), `onEnd` told once after any end is. */
 export type WhenOver = {
-  onEnding: (end: ProcessEnd) => RestartDecision;
+  onEnding: (isFailure: boolean) => RestartDecision;
   onEnd: (end: ProcessEnd, decision: RestartDecision) => void;
 };
 
@@ -210,9 +210,9 @@ export class LiveRun {
     await this.#ended;
   }
 
-  /** Ends a run that cannot be governed any more: it counts as crashed, and its restart policy applies. */
-  condemn(reason: string, graceMs: number, act: Act): void {
-    for (const effect of this.#apply({ type: "condemned", reason }, act, NO_END)) {
+  /** Ends a run that cannot be governed any more: it counts as crashed, and its restart policy applies. `isFault`: see RunEvent. */
+  condemn(reason: string, isFault: boolean, graceMs: number, act: Act): void {
+    for (const effect of this.#apply({ type: "condemned", reason, isFault }, act, NO_END)) {
       if (effect !== "signal_tree") continue;
       this.#capture?.note(`Core ends the run: ${reason}`);
       void this.#box?.stop(graceMs);
@@ -222,7 +222,7 @@ export class LiveRun {
   /** SECURITY: a run could fill the disk, and with it stop Core; pinned by "a run over its disk limit is ended and says so". */
   #watchUsage(box: BoxedProcess, act: Act): void {
     const { limits, dataFolder } = this.plan;
-    const end = (reason: string): void => this.condemn(reason, OVER_LIMIT_GRACE_MS, act);
+    const end = (reason: string): void => this.condemn(reason, true, OVER_LIMIT_GRACE_MS, act);
     const { memoryBytes, diskBytes } = limits;
     // The kernel counts a page that processes share once, Core's look counts it for each of them.
     if (memoryBytes !== undefined && box.limitsHeld.memory !== true) {
@@ -235,14 +235,18 @@ export class LiveRun {
 
   async #finish(end: ProcessEnd, act: Act, { onEnding }: WhenOver): Promise<ProcessEnd> {
     killPoint("run.tree_gone");
-    await this.#capture?.drainAndClose(DRAIN_MS);
+    const notes = limitNotes(end, this.plan.limits, this.#isForkSilent);
+    // Of what the kernel did Core may have seen no more than a session that closed, and has said that.
+    await this.#capture?.drainAndClose(DRAIN_MS, notes.cause);
     killPoint("run.output_drained");
     this.#leaked = end.leaked;
     const event: RunEvent =
       this.#refusal === undefined
-        ? { type: "ended", ...end, ...limitNotes(end, this.plan.limits, this.#isForkSilent) }
+        ? { type: "ended", ...end, ...notes }
         : { type: "start_failed", reason: this.#refusal };
-    if (step(this.#state, event).effects.includes("consider_restart")) this.#decision = onEnding(end);
+    if (step(this.#state, event).effects.includes("consider_restart")) {
+      this.#decision = onEnding(end.exitCode !== 0 || this.#state.isFault === true);
+    }
     await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
     killPoint("run.end_recorded");
     return end;

@@ -92,7 +92,7 @@ export type RunSocket = {
   socketPath: string;
   executionLimits: Manifest["execution_limits"];
   /** Ends the run because nobody can talk to it any more. */
-  endRun: (reason: string) => void;
+  endRun: (reason: string, isFault: boolean) => void;
   /** The agent shook hands: its session has this id. */
   onSession: (sessionId: string) => void;
   /** The agent lives but is not well: whether its run goes on is the restart policy's. */

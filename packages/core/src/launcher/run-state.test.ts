@@ -57,7 +57,7 @@ describe("the story of a run", () => {
     expect(play([RELEASED, limited]).state.reason).toBe("killed by SIGKILL that Core did not send (a limit)");
   });
 
-  const LOST: RunEvent = { type: "condemned", reason: "its session ended" };
+  const LOST: RunEvent = { type: "condemned", reason: "its session ended", isFault: true };
   const KERNEL = { exitCode: null, signal: "SIGKILL" };
   test.each([
     [[LOST], KERNEL, "over", "killed by SIGKILL that Core did not send (over); its session ended"],

@@ -26,15 +26,16 @@ export type RunEnd = {
 export type RunEvent =
   | { type: "released" }
   | { type: "stop_requested" }
-  /** Core ends the run because it cannot be governed any more; not what the operator asked for. */
-  | { type: "condemned"; reason: string }
+  /** Core ends the run because it cannot be governed any more; not what the operator asked for. `isFault`: nor what the agent did. */
+  | { type: "condemned"; reason: string; isFault: boolean }
   | { type: "start_failed"; reason: string }
   /** `note`: what is added to the reason of an end that nobody asked for; `cause`: what is certain of it. */
   | ({ type: "ended"; note?: string; cause?: string | undefined } & RunEnd);
 
 type Ended = Extract<RunEvent, { type: "ended" }>;
 
-export type RunState = { status: RunStatus; reason: string | null; verdict?: string };
+/** `isFault`: Core ended it for a fault, and so it failed, however politely it went. */
+export type RunState = { status: RunStatus; reason: string | null; verdict?: string; isFault?: boolean };
 
 export type RunEffect = "record_running" | "record_stopping" | "signal_tree" | "record_end" | "consider_restart";
 
@@ -53,7 +54,7 @@ export function step(state: RunState, event: RunEvent): { state: RunState; effec
         : stay;
     case "condemned":
       return state.status === "running" && state.verdict === undefined
-        ? { state: { ...state, verdict: event.reason }, effects: ["signal_tree"] }
+        ? { state: { ...state, verdict: event.reason, isFault: event.isFault }, effects: ["signal_tree"] }
         : stay;
     case "start_failed":
       return isOver(state) ? stay : { state: { status: "crashed", reason: event.reason }, effects: ["record_end"] };

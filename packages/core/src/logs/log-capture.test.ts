@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +37,7 @@ async function captured(
   stderr.end();
   for (const chunk of chunks) stdout.write(chunk);
   stdout.end();
-  await capture.done;
+  await capture.drainAndClose(5_000);
   return linesOf(path);
 }
 
@@ -54,7 +55,7 @@ describe("records", () => {
     capture.note("stopping\nnow");
     stdout.end("o");
     stderr.end();
-    await capture.done;
+    await capture.drainAndClose(5_000);
     const text = await readFile(path, "utf8");
     expect(text.split("\n").toSorted()).toEqual(
       [
@@ -133,7 +134,7 @@ describe("records", () => {
     const { stdout, stderr, capture } = start({ onLine: (record) => seen.push(record) });
     stderr.end();
     stdout.end(Array.from({ length: 50 }, (_, index) => `line ${index} password=hunter${index}\n`).join(""));
-    await capture.done;
+    await capture.drainAndClose(5_000);
     expect(seen).toHaveLength(50);
     expect(seen[7]).toEqual({ at: AT, stream: "stdout", line: "line 7 password=[redacted:password]" });
     expect(capture.lastLines).toEqual(
@@ -161,9 +162,21 @@ describe("the end", () => {
     await capture.drainAndClose(10_000);
     expect(await linesOf(path)).toEqual([`${AT} stdout F said before the end`, `${AT} stdout F and a rest`]);
     expect(stdout.destroyed).toBe(true);
-    await capture.done;
     capture.note("too late");
     expect(await linesOf(path)).toHaveLength(2);
+  });
+
+  test("leaves room for what Core says of a process that closed its output, and for a last word", async () => {
+    const { stdout, stderr, path, capture } = start();
+    for (const stream of [stdout, stderr]) {
+      stream.end();
+      stream.resume();
+      await once(stream, "close");
+    }
+    capture.note("it lives on");
+    await capture.drainAndClose(5_000, "why it ended");
+    await capture.drainAndClose(5_000, "said already");
+    expect(await linesOf(path)).toEqual([`${AT} core F it lives on`, `${AT} core F why it ended`]);
   });
 
   test("comes in bounded time although a grandchild goes on printing", async () => {
@@ -186,7 +199,7 @@ describe("the end", () => {
     await new Promise((resolve) => ended.on("close", resolve));
     const { capture } = start({ stdout: ended, stderr: broken });
     broken.destroy(new Error("EIO"));
-    await capture.done;
+    await capture.drainAndClose(5_000);
     await capture.drainAndClose(10);
     expect(capture.stats.lines).toBe(0);
   });
@@ -215,7 +228,7 @@ test("pauses the agent while the file is behind; memory stays flat for endless o
   stdout.on("data", () => {
     inFlight = Math.max(inFlight, process.memoryUsage().arrayBuffers);
   });
-  await capture.done;
+  await capture.drainAndClose(5_000);
   expect(capture.stats.bytes).toBe(640 * 65_536);
   expect(inFlight).toBeLessThan(200 << 20);
   expect(pauses).toBeGreaterThan(0);
@@ -281,7 +294,7 @@ describe("trouble with the file", () => {
     await rm(path, { recursive: true });
     await watched.until(false);
     stdout.end("kept\n");
-    await capture.done;
+    await capture.drainAndClose(5_000);
     expect(await linesOf(path)).toEqual([
       `${AT} core F log capture works again; 2 lines were dropped: EISDIR`,
       `${AT} stdout F kept`,
@@ -295,7 +308,7 @@ describe("trouble with the file", () => {
     const { stdout, stderr, capture } = start({ path });
     stderr.end();
     stdout.end("lost\n".repeat(1000));
-    await capture.done;
+    await capture.drainAndClose(5_000);
     expect(capture.stats.droppedLines).toBe(1000);
   });
 
@@ -309,7 +322,7 @@ describe("trouble with the file", () => {
     stdout.write("after\n");
     await watched.until(false);
     stdout.end();
-    await capture.done;
+    await capture.drainAndClose(5_000);
     expect(watched.states.map((state) => state.degraded)).toEqual([true, false]);
     expect(await linesOf(path)).toContain(`${AT} stdout F after`);
     expect(capture.stats.droppedLines).toBe(0);
@@ -323,7 +336,7 @@ describe("trouble with the file", () => {
     const { stdout, stderr, capture } = start({ path });
     stderr.end();
     stdout.end("x\n");
-    await capture.done;
+    await capture.drainAndClose(5_000);
     expect(await readFile(target, "utf8")).toBe("untouched");
     expect(capture.stats.droppedLines).toBe(1);
   });

@@ -31,10 +31,11 @@ export type CaptureOptions = {
 };
 
 export type LogCapture = {
-  /** Both streams have ended (or were let go) and everything is in the file. Never rejects. */
-  done: Promise<void>;
-  /** After the process has exited: takes what is in the pipes for at most `boundMs`, then lets go of them. */
-  drainAndClose(boundMs: number): Promise<void>;
+  /**
+   * After the process has exited: takes what is in the pipes for at most `boundMs`, then lets go of them, adds `lastNote`,
+   * and resolves when everything is in the file. Never rejects; idempotent.
+   */
+  drainAndClose(boundMs: number, lastNote?: string): Promise<void>;
   /** Adds a line of stream `core`; ignored once the capture is closed. */
   note(text: string): void;
   /** `bytes` as read, `lines` finished, `droppedLines` not written because the file failed. */
@@ -107,7 +108,6 @@ class Source {
 }
 
 class Capture implements LogCapture {
-  readonly done: Promise<void>;
   readonly #file: LogFile;
   readonly #redactor: Redactor;
   readonly #cutters: LineCutter[];
@@ -119,6 +119,7 @@ class Capture implements LogCapture {
   #chunks = 0;
   #paused = false;
   #closed = false;
+  #done: Promise<void> | undefined;
 
   constructor(options: CaptureOptions) {
     const clock = new Clock(options.now ?? (() => new Date()));
@@ -147,7 +148,6 @@ class Capture implements LogCapture {
       new Source(options.stdout, stdout, options.redactor, () => this.#check()),
       new Source(options.stderr, stderr, options.redactor, () => this.#check()),
     ];
-    this.done = this.#ended.promise.then(() => this.#file.close());
     for (const source of this.#sources) source.listen((bytes) => this.#count(bytes));
   }
 
@@ -164,7 +164,11 @@ class Capture implements LogCapture {
     if (!this.#closed) this.#notes.push(`${this.#redactor.text(text)}\n`);
   }
 
-  async drainAndClose(boundMs: number): Promise<void> {
+  drainAndClose(boundMs: number, lastNote?: string): Promise<void> {
+    return (this.#done ??= this.#drainAndClose(boundMs, lastNote));
+  }
+
+  async #drainAndClose(boundMs: number, lastNote: string | undefined): Promise<void> {
     const quiet = new AbortController();
     const bound = Promise.withResolvers<void>();
     const timer = setTimeout(bound.resolve, boundMs);
@@ -172,7 +176,9 @@ class Capture implements LogCapture {
     clearTimeout(timer);
     quiet.abort();
     for (const source of this.#sources) source.letGo();
-    await this.done;
+    if (lastNote !== undefined) this.note(lastNote);
+    this.#closed = true;
+    await this.#file.close();
   }
 
   /** Resolves when nothing has come for a while although the readers were not paused. */
@@ -202,8 +208,6 @@ class Capture implements LogCapture {
 
   #check(): void {
     // The streams end one by one, the first perhaps before the second has been made.
-    if (this.#closed || !this.#sources.every((source) => source.ended)) return;
-    this.#closed = true;
-    this.#ended.resolve();
+    if (this.#sources.every((source) => source.ended)) this.#ended.resolve();
   }
 }

@@ -37,7 +37,7 @@ export type RunToServe = RunIdentity & {
   socketPath: string;
   executionLimits: Manifest["execution_limits"];
   /** Ends the run because nobody can talk to it any more. */
-  endRun: (reason: string) => void;
+  endRun: (reason: string, isFault: boolean) => void;
   /** The agent shook hands: its session has this id. */
   onSession: (sessionId: string) => void;
   /** The agent lives but is not well: whether its run goes on is the restart policy's. */
@@ -109,7 +109,7 @@ export class Runtime {
       onMessage: (_session, message) => this.#message(run, message),
       onNotTaken: (_session, what) => this.#notTaken(run, what),
       onUnhealthy: (one, why) => this.#unhealthy(run, one, why),
-      onLost: (_session, why) => this.#lost(run, why),
+      onLost: (_session, why, isFault) => this.#lost(run, why, isFault),
     });
     const server = createServer((socket) => {
       const served = this.#served.get(run.agentId);
@@ -293,9 +293,9 @@ export class Runtime {
     if (session.isOpen) run.onUnhealthy(`unhealthy: ${why}`);
   }
 
-  #lost(run: RunToServe, why: string): void {
+  #lost(run: RunToServe, why: string, isFault: boolean): void {
     this.router.endCallsOf(run.agentId, { code: "tool.agent_unavailable", message: `the agent is gone: ${why}` });
-    run.endRun(`its session ended: ${why}`);
+    run.endRun(`its session ended: ${why}`, isFault);
   }
 
   /** What an agent does must not throw into the event loop because a disk is full. */

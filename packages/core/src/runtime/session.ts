@@ -51,8 +51,8 @@ export type SessionEvents = {
   onNotTaken: (session: Session, what: NotTaken) => void;
   /** It gets no more calls; at most once per heartbeat interval. */
   onUnhealthy: (session: Session, why: string) => void;
-  /** The session is over before the run: nobody can reach the agent any more. */
-  onLost: (session: Session, why: string) => void;
+  /** The session is over before the run: nobody can reach the agent any more. `isFault`: not because the agent closed it. */
+  onLost: (session: Session, why: string, isFault: boolean) => void;
 };
 
 export class Session {
@@ -121,7 +121,7 @@ export class Session {
       onBody: (body: Uint8Array): void => this.#receive(connection, body),
       onBroken: (error: CoreError): void => this.#refuse(connection, error),
       onClosed: (why: string | null): void => {
-        if (connection === this.#connection) this.#lose(why ?? "the agent closed its connection");
+        if (connection === this.#connection) this.#lose(why ?? "the agent closed its connection", why !== null);
       },
     };
     connection = new Connection(socket, handlers);
@@ -301,10 +301,10 @@ export class Session {
     this.#events.onUnhealthy(this, why);
   }
 
-  #lose(why: string): void {
+  #lose(why: string, isFault = true): void {
     if (this.#state === "closed") return;
     this.#close();
-    this.#events.onLost(this, why);
+    this.#events.onLost(this, why, isFault);
   }
 
   #close(): void {
