@@ -191,7 +191,7 @@ export function driftText(style: Style, drift: DriftJson | null): string {
   if (drift === null) return "  nothing";
   const { permissions, entrypoint, commit, fields, files } = drift.diff;
   const moved = (label: string, from: string, to: string): string =>
-    `  ${style.paint("yellow", "~")} ${oneLine(label)}: ${oneLine(from)} -> ${oneLine(to)}`;
+    `  ${style.paint("yellow", "~")} ${oneLine(label)}: ${orNone(from)} -> ${orNone(to)}`;
   return [
     `  moved: ${drift.layers.join(", ")}${drift.narrowing ? ` (${lessText(drift)})` : ""}`,
     ...permissions.added.map((permission) => `  ${style.paint("red", "+")} permission ${oneLine(permission)}`),
@@ -204,9 +204,17 @@ export function driftText(style: Style, drift: DriftJson | null): string {
     ...permissions.removed.map((permission) => `  ${style.paint("green", "-")} permission ${oneLine(permission)}`),
     ...(entrypoint === null ? [] : [moved("entrypoint", entrypoint.from, entrypoint.to)]),
     ...(commit === null ? [] : [moved("commit", commit.from, commit.to)]),
-    ...fields.map(({ field, from, to }) => moved(field, from, to)),
+    ...fields.map(({ field, from, to }) =>
+      // The last one of very many only counts the others.
+      from === "" && to === "" ? `  … and ${oneLine(field)}` : moved(field, from, to),
+    ),
     ...fileLines(style, files),
   ].join("\n");
+}
+
+/** An absent field has no text. */
+function orNone(text: string): string {
+  return text === "" ? "(none)" : oneLine(text);
 }
 
 /** What a drift that takes one confirmation comes to. */
