@@ -96,26 +96,6 @@ test("the diff says what was added, removed, widened and narrowed, and what else
     expect(text).toContain(word);
 });
 
-test("the diff says of a nested value which one changed, from what and to what", async () => {
-  const id = "com.example.diffnested";
-  const resources = { memory: { limit: "64Mi" }, disk: { limit: "1Gi" } };
-  await smallAgentAt(home, id, "enabled", { resources, publisher: { name: "Ada" } });
-  editManifest(id, {
-    resources: { memory: { limit: "128Mi" }, disk: { limit: "1Gi" }, cpu: { limit: "200m" } },
-    publisher: Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`key${at}`, ""])),
-  });
-  const lines = (await home.cli(["agents", "diff", id])).stdout.split("\n");
-  for (const line of [
-    "  ~ resources.memory.limit: 64Mi -> 128Mi",
-    "  ~ resources.cpu.limit: (none) -> 200m",
-    "  ~ publisher.name: Ada -> (none)",
-    '  ~ publisher.key0: (none) -> ""',
-    "  … and 13 more fields",
-  ])
-    expect(lines).toContain(line);
-  expect(lines.join("\n")).not.toMatch(/resources\.disk|[{}]/);
-});
-
 test("the diff names files that were added, removed and changed, and both commits", async () => {
   const id = "com.example.difffiles";
   const repository = await smallAgentAt(home, id, "enabled", {}, { "a.txt": "a\n", "b.txt": "b\n" });

@@ -3,6 +3,7 @@ export * from "./audit-why.ts";
 export * from "./control-diff.ts";
 export * from "./control-events.ts";
 export * from "./control-shapes.ts";
+export * from "./drift-files.ts";
 export * from "./control.ts";
 export * from "./display.ts";
 export * from "./entrypoint-command.ts";

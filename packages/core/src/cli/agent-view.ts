@@ -9,7 +9,7 @@ import type {
   PsItemJson,
   ToolJson,
 } from "@opensentience/protocol";
-import { isErrorPast, limitsText, manifestNotice, restartNotice } from "@opensentience/protocol";
+import { isErrorPast, limitsText, manifestNotice, readFiles, restartNotice } from "@opensentience/protocol";
 import { type Cell, counted, type Painted, oneLine, shortHash, shortTime, Style } from "./format.ts";
 import { eventRows } from "./audit-view.ts";
 import { HEALTH_COLORS, runRows } from "./run-view.ts";
@@ -227,13 +227,16 @@ export function lessText({ diff: { permissions } }: DriftJson): string {
 const MAX_FILES = 20;
 
 function fileLines(style: Style, files: DriftJson["diff"]["files"]): string[] {
-  const all = [
-    ...files.added.map((file) => ["+", file] as const),
-    ...files.removed.map((file) => ["-", file] as const),
-    ...files.changed.map((file) => ["~", file] as const),
+  const lists = [
+    { mark: "+", ...readFiles(files.added) },
+    { mark: "-", ...readFiles(files.removed) },
+    { mark: "~", ...readFiles(files.changed) },
   ];
-  const lines = all.slice(0, MAX_FILES).map(([mark, file]) => `  ${style.paint("yellow", mark)} file ${oneLine(file)}`);
-  return all.length > MAX_FILES ? [...lines, `  … and ${all.length - MAX_FILES} more files`] : lines;
+  const named = lists.flatMap(({ mark, named: some }) => some.map((file) => ({ mark, file })));
+  const shown = named.slice(0, MAX_FILES);
+  const lines = shown.map(({ mark, file }) => `  ${style.paint("yellow", mark)} file ${oneLine(file)}`);
+  const more = lists.reduce((sum, list) => sum + list.more, named.length - shown.length);
+  return more === 0 ? lines : [...lines, `  … and ${counted(more, "more file")}`];
 }
 
 /** Blocks instead of a table: on a narrow terminal a table would cut off just the risk. */

@@ -9,7 +9,7 @@
  */
 import { existsSync } from "node:fs";
 import type { DriftJson, Manifest } from "@opensentience/protocol";
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, sentFiles } from "@opensentience/protocol";
 import { manifestRepairCommand, notInstalled, repairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import {
   asksNothingMore,
@@ -21,9 +21,6 @@ import {
 } from "../manifest/manifest.ts";
 import { diffTrees, hashTree, loadEntries, type TreeEntry } from "../tree/tree.ts";
 import type { ApprovalRow } from "./store.ts";
-
-/** Names shown per list of a drift; the rest is only counted in the last entry. */
-const MAX_NAMES = 50;
 
 export type TreeFiles = { treeCache: string; trackedEntries: string; builtEntries: string };
 export type TreeLimits = { maxBytes: number; maxFiles: number };
@@ -94,7 +91,11 @@ export function compare(agent: AgentRecord, approval: ApprovalRow, disk: DiskSta
           ? []
           : [{ field: "(manifest)", from: "valid", to: disk.manifestProblem }]),
       ],
-      files: { added: names(disk.files.added), removed: names(disk.files.removed), changed: names(disk.files.changed) },
+      files: {
+        added: sentFiles(disk.files.added),
+        removed: sentFiles(disk.files.removed),
+        changed: sentFiles(disk.files.changed),
+      },
     },
   };
 }
@@ -165,8 +166,4 @@ function isForeign(manifest: ManifestFile | undefined, expected: readonly TreeEn
 function problem(error: unknown): string {
   if (error instanceof CoreError) return error.message;
   return `(cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown error"})`;
-}
-
-function names(list: string[]): string[] {
-  return list.length <= MAX_NAMES ? list : [...list.slice(0, MAX_NAMES), `… and ${list.length - MAX_NAMES} more`];
 }
