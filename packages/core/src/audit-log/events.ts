@@ -208,7 +208,7 @@ export const AUDIT_EVENTS = {
   },
   "security.egress_refused": {
     severity: "security",
-    meaning: "A run, a build or git wanted to connect to what it may not; once per host and run.",
+    meaning: "A run, a build or git wanted to connect to what it may not; once per host, port and run.",
     metadata: ["agent_id", "host", "port", "code", "count", "phase"],
   },
   "web.signed_in": {

@@ -102,7 +102,7 @@ describe("CONNECT", () => {
 });
 
 describe("a refusal", () => {
-  test("is answered, counted, and recorded once per host, without path and query", async () => {
+  test("is answered, counted, and recorded once per host and port, without path and query", async () => {
     const way = await openWayOut({ patterns: ["example.com"], resolve: () => Promise.reject(new Error("not asked")) });
     for (const path of ["/a?token=1", "/b", "/c"]) {
       const answer = await way.talk(get(`http://evil.example${path}`));
@@ -152,11 +152,14 @@ describe("a refusal", () => {
       "egress.not_approved h.example",
       "egress.unresolved gone.example",
     ]);
-    expect(way.refusals()).toHaveLength(1);
+    expect(way.refusals().map(({ host, port }) => `${String(host)}:${String(port)}`)).toEqual([
+      "h.example:1",
+      "h.example:2",
+    ]);
   });
 
   test("of very many hosts fills no log", async () => {
-    const way = await openWayOut({ patterns: [], limits: { recordedHosts: 3 } });
+    const way = await openWayOut({ patterns: [], limits: { recorded: 3 } });
     for (let index = 0; index < 8; index += 1) await way.talk(get(`http://h${index}.example/`));
     expect(way.refusals().map(({ host }) => host)).toEqual(["h0.example", "h1.example", "h2.example"]);
     way.egress.close(RUN_ID);

@@ -12,8 +12,8 @@
  * connected to. Then bytes go both ways with back-pressure, so Core's memory stays flat.
  *
  * Promises: nothing is resolved or connected to that no pattern covers; addresses of this machine and of private
- * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and recorded once per
- * host and run, without path, query or payload, and told once per host and port to whoever opened the run's way out.
+ * networks only as policy.ts says; Core's own port never; every refusal is answered, counted, and once per host, port and
+ * run recorded, without path, query or payload, and told to whoever opened the run's way out.
  * Refuses: to look into what is encrypted, so a host that is allowed may serve other names from its address. Callers: launcher, build and install (through services.ts).
  */
 import { once } from "node:events";
@@ -32,8 +32,8 @@ export type EgressLimits = ConnectionLimits & {
   inAll: number;
   /** Connections of one run beyond those that are told so, at once; who comes after them is cut off without a word. */
   toldPerRun: number;
-  /** How many refused hosts of one run are recorded one by one. */
-  recordedHosts: number;
+  /** How many refused hosts and ports of one run are recorded one by one. */
+  recorded: number;
 };
 
 export const EGRESS_LIMITS: EgressLimits = {
@@ -44,7 +44,7 @@ export const EGRESS_LIMITS: EgressLimits = {
   perRun: 128,
   inAll: 1_024,
   toldPerRun: 16,
-  recordedHosts: 100,
+  recorded: 100,
 };
 
 /** What the rest of Core has descriptors for at least. */
@@ -109,9 +109,9 @@ type Served = {
   counts: { connections: number; refused: number };
   hosts: Set<string>;
   lastError: EgressCounts["lastError"];
-  recorded: Set<string>;
-  /** Of what was refused, and of what was allowed and not found or reached, who opened the way out was told this. */
-  told: { refused: ToldHosts; failed: ToldHosts };
+  /** What is on record of what was refused; who opened the way out was told it, and what was allowed and not found or reached. */
+  refused: ToldHosts;
+  failed: ToldHosts;
   /** Refusals that have no row of their own. */
   unrecorded: number;
 };
@@ -138,8 +138,8 @@ export class Egress {
       counts: { connections: 0, refused: 0 },
       hosts: new Set(),
       lastError: undefined,
-      recorded: new Set(),
-      told: { refused: new ToldHosts(this.#limits.recordedHosts), failed: new ToldHosts(this.#limits.recordedHosts) },
+      refused: new ToldHosts(this.#limits.recorded),
+      failed: new ToldHosts(this.#limits.recorded),
       unrecorded: 0,
     };
     this.#served.set(run.runId, served);
@@ -222,22 +222,20 @@ export class Egress {
     // What was allowed and did not come about is no refusal, which the audit log would keep.
     if (!RECORDED.has(error.code)) return this.#failed(served, error, target);
     const { code, message } = error;
-    const key = target?.host ?? code;
-    if (served.recorded.has(key) || served.recorded.size >= this.#limits.recordedHosts) served.unrecorded += 1;
-    else {
-      served.recorded.add(key);
-      this.#record(served, { host: target?.host, port: target?.port, code });
-    }
-    if (served.told.refused.take(key, target?.port ?? 0)) served.run.onRefused?.({ code, message, target });
+    // SECURITY: who was refused one port of a host would try the others unseen, Core's own among them; pinned by "is answered,
+    // counted, and recorded once per host and port".
+    if (!served.refused.take(target?.host ?? code, target?.port ?? 0)) return void (served.unrecorded += 1);
+    this.#record(served, { host: target?.host, port: target?.port, code });
+    served.run.onRefused?.({ code, message, target });
   }
 
-  #failed({ run, told }: Served, { code, message }: CoreError, target: Target | undefined): void {
+  #failed({ run, failed }: Served, { code, message }: CoreError, target: Target | undefined): void {
     if (target === undefined || !FAILED.has(code)) return;
     // What ends with the run is no news.
     if (!this.#served.has(run.runId)) return;
     // No port makes a name known.
     const port = code === "egress.unresolved" ? 0 : target.port;
-    if (told.failed.take(target.host, port)) run.onRefused?.({ code, message, target });
+    if (failed.take(target.host, port)) run.onRefused?.({ code, message, target });
   }
 
   #record({ run }: Served, metadata: Record<string, unknown>): void {
