@@ -35,13 +35,22 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await home.json(["agents", "enable", AGENT, "--approve", READ]);
     await goTo(page, `/agents/${AGENT}/permissions`);
     await word(DECLINED, "not approved");
-    writeFileSync(join(home.sourceOf(AGENT), MANIFEST), manifestText(AGENT, { permissions: [WIDE, DECLINED, FRESH] }));
+    const asks = { permissions: [WIDE, DECLINED, FRESH], keywords: ["notes"] };
+    writeFileSync(join(home.sourceOf(AGENT), MANIFEST), manifestText(AGENT, asks));
     await goTo(page, "/");
     await home.json(["agents", "diff", AGENT]);
     await page.reload();
     await goTo(page, `/agents/${AGENT}/permissions`);
     await word(WIDE, "wider");
     await word(FRESH, "new");
+    const keywords = page.getByRole("region", { name: "What moved since you approved" }).getByRole("listitem");
+    expect(await keywords.filter({ hasText: "keywords" }).innerText()).toMatch(/nothing\s→\s\["notes"\]$/);
+    // Whether it may do without a sandbox is ticked in line with what it asks for.
+    const boxes = await Promise.all(
+      (await page.locator(".card").getByRole("checkbox").all()).map(async (box) => (await box.boundingBox())?.x),
+    );
+    expect(boxes.length).toBe(4);
+    expect(new Set(boxes).size).toBe(1);
     await word(DECLINED, "not approved");
     expect(await page.locator(".permission").getByText("new", { exact: true }).count()).toBe(1);
     // Whoever is at the review needs no way to it; elsewhere it is the next step.

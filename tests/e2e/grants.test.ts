@@ -108,7 +108,7 @@ describe.skipIf(!hasChromium)("a grant", () => {
     await goTo(page, `/agents/${AGENT}/permissions`);
     const grant = page.getByLabel("Where no sandbox can be made, let it run without one");
     await page.getByText(/No sandbox can be made on this machine .*Core refuses to start it/).waitFor();
-    const term = page.getByLabel("Approve", { exact: true });
+    const term = page.getByLabel("For how long");
     expect(await term.inputValue()).toBe("");
     await grant.check();
     expect(await term.inputValue()).toBe("1d");

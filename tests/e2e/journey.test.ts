@@ -165,7 +165,7 @@ describe.skipIf(!hasChromium)("an operator with nothing but the page", () => {
     await inDialog("Build");
     await expectSaid(`Built ${AGENT}`);
     await press("Choose all");
-    await page.getByLabel("Approve", { exact: true }).selectOption("7d");
+    await page.getByLabel("For how long").selectOption("7d");
     await press("Approve 2 of 2");
     await expectText(/for another 6 d/);
     expect(await page.getByText("Drifted").count()).toBe(0);

@@ -71,7 +71,12 @@ export function ApproveForm({ agent, chosen, onAct }: Props) {
           }}
         />
         <div className="card-foot">
-          <Choice label="Approve" value={expires} options={isUnsandboxed ? WITH_END : EXPIRIES} onChange={setExpires} />
+          <Choice
+            label="For how long"
+            value={expires}
+            options={isUnsandboxed ? WITH_END : EXPIRIES}
+            onChange={setExpires}
+          />
           <Button
             kind={isUnsandboxed ? "danger" : "primary"}
             icon={isUnsandboxed ? "alert" : "shield"}

@@ -82,7 +82,9 @@ function FromTo({ from, to }: { from: string; to: string }) {
   );
 }
 
+/** What was not there before, or is not there any more, is empty. */
 function Code({ text }: { text: string }) {
+  if (text === "") return <span className="muted">nothing</span>;
   return (
     <code>
       <OutsideText text={text} />

@@ -55,11 +55,13 @@ function built(agent: Agent): Step {
 
 function approved({ approval, drift, requested_permissions: wanted }: Agent): Step {
   const name = "Approve";
+  const none = wanted.length === 0 ? "It asks for no permission" : null;
   if (drift !== null) return { name, state: "trouble", text: "Moved since then" };
-  if (approval === null) return { name, state: "todo", text: `${counted(wanted.length, "permission")} asked for` };
+  if (approval === null)
+    return { name, state: "todo", text: none ?? `${counted(wanted.length, "permission")} asked for` };
   if (approval.status !== "active") return { name, state: "todo", text: `The approval is ${approval.status}` };
   const count = wanted.filter((permission) => permission.approved).length;
-  return { name, state: "done", text: `${count} of ${counted(wanted.length, "permission")}` };
+  return { name, state: "done", text: none ?? `${count} of ${counted(wanted.length, "permission")}` };
 }
 
 function runs({ run, restart_at: restartAt }: Agent): Step {
