@@ -115,6 +115,23 @@ describe.skipIf(!hasChromium)("the page for everybody", () => {
     });
   }
 
+  test("on a telephone nothing that has the focus is hidden behind the bars at its edges", async () => {
+    const person = await visit(home, { width: 360, height: 480 });
+    const page = await person.open(agent("permissions"));
+    await page.getByText("What it asks for").first().waitFor();
+    const keys = new Keyboard(page);
+    const hidden: string[] = [];
+    for (const key of ["Tab", "Shift+Tab"])
+      for (let count = 0; count < 30; count += 1) {
+        await keys.press(key);
+        // A browser scrolls to what has the focus with the next frame.
+        await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+        if (await page.evaluate<boolean>(BEHIND_A_BAR)) hidden.push(`${key}: ${(await keys.focused()).slice(0, 40)}`);
+      }
+    expect(hidden).toEqual([]);
+    await person.context.close();
+  });
+
   test("an agent is found, stopped, run, watched and called by keyboard alone", async () => {
     const person = await visit(home);
     const page = await person.open();
@@ -172,6 +189,17 @@ async function findings(page: Page): Promise<string[]> {
     ...(wider > 0 ? [`${wider} px too wide`] : []),
   ];
 }
+
+/** Whether what has the focus lies, in part at least, behind the bar above or the places below. */
+const BEHIND_A_BAR = `(() => {
+  const one = document.activeElement;
+  const bars = [...document.querySelectorAll(".bar, .places")];
+  if (one === document.body || bars.some((bar) => bar.contains(one)) || one.closest(".skip") !== null) return false;
+  const { top, bottom, height } = one.getBoundingClientRect();
+  const above = document.querySelector(".bar").getBoundingClientRect().bottom;
+  const below = document.querySelector(".places").getBoundingClientRect().top;
+  return height < below - above && (top < above || bottom > below);
+})()`;
 
 const MANY_TABS = 60;
 

@@ -143,6 +143,9 @@ describe.skipIf(!hasChromium)("the page, read", () => {
       await page.getByRole("tab", { name: name ?? "", selected: true }).waitFor();
       await expect.poll(() => inView(".tab[data-active]"), { message: name ?? "" }).toBe(true);
     }
+    await goTo(page, `/agents/${AGENT}/log`);
+    await page.locator(".run-choice").nth(1).waitFor();
+    await expect.poll(() => inView(".run-choice[aria-current]")).toBe(true);
     await page.setViewportSize({ width: 1440, height: 900 });
     await goTo(page, `/agents/${AGENT}/log`);
     await page.locator(".run-charts").waitFor();

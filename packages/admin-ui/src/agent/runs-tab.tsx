@@ -7,7 +7,7 @@ import { LogView } from "../log/log-view.tsx";
 import { BUILD_LOG, useQueryState } from "../shell/hash-location.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
-import { moreBeside } from "../ui/more-beside.ts";
+import { intoStrip, moreBeside } from "../ui/more-beside.ts";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { TimeChart } from "../ui/time-chart.tsx";
@@ -125,6 +125,7 @@ function RunList({ agent, runs, chosen, onChoose }: ListProps) {
             type="button"
             className="run-choice"
             aria-current={run.run_id === chosen ? "true" : undefined}
+            ref={run.run_id === chosen ? intoStrip : null}
             onClick={() => onChoose(run.run_id)}
           >
             <Badge tone={RUN_TONES[run.status]} dot>

@@ -12,8 +12,10 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
   // A sample without a call has no latency: the last one that has stands for the moment.
   const called = samples.findLast(({ calls }) => calls.p95_ms !== null)?.calls;
   const running = runs.filter(({ status }) => status === "running").length;
-  const use = (key: "cpu_percent" | "memory_bytes"): number | null =>
-    newest === undefined ? null : sumOfRuns(newest, key);
+  const [memory = "", memoryUnit = ""] = bytes(newest === undefined ? null : sumOfRuns(newest, "memory_bytes")).split(
+    " ",
+  );
+  const cpu = newest === undefined ? null : sumOfRuns(newest, "cpu_percent");
   return (
     <section className="strip" aria-label="Overview">
       <Tile
@@ -24,12 +26,13 @@ export function OverviewStrip({ agents, runs }: { agents: number | null; runs: r
       />
       <Tile
         name="CPU in use"
-        value={percent(use("cpu_percent"))}
+        value={percent(cpu)}
         line={points(samples, (sample) => sumOfRuns(sample, "cpu_percent"))}
       />
       <Tile
         name="Memory in use"
-        value={bytes(use("memory_bytes"))}
+        value={memory}
+        unit={memoryUnit}
         line={points(samples, (sample) => sumOfRuns(sample, "memory_bytes"))}
       />
       <Tile name="Tool calls" value={rate(rates.at(-1)?.value ?? null)} unit="per second" line={rates} />

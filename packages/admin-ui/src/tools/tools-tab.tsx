@@ -7,7 +7,7 @@ import { useStore } from "../live/store.ts";
 import { useQueryState } from "../shell/hash-location.ts";
 import { Badge, HealthBadge } from "../ui/badge.tsx";
 import { EmptyNote, Skeleton } from "../ui/empty-note.tsx";
-import { moreBeside } from "../ui/more-beside.ts";
+import { intoStrip, moreBeside } from "../ui/more-beside.ts";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { callMarks, type CallMark, keepLastTool, lastTool } from "./tool-calls.ts";
@@ -45,7 +45,7 @@ export function ToolsTab({ agent }: { agent: Agent }) {
               type="button"
               className="tool-choice"
               aria-current={choice === chosen ? "true" : undefined}
-              ref={choice === chosen ? intoView : null}
+              ref={choice === chosen ? intoStrip : null}
               onClick={() => change({ tool: choice.name })}
             >
               <ToolMark {...choice} approved={approved} />
@@ -62,14 +62,6 @@ export function ToolsTab({ agent }: { agent: Agent }) {
       </Suspense>
     </div>
   );
-}
-
-/** On a narrow screen the tools are a strip that is wider than it. */
-function intoView(chosen: HTMLElement | null): void {
-  const place = chosen?.parentElement;
-  const strip = place?.parentElement;
-  if (place == null || strip == null) return;
-  strip.scrollLeft = place.offsetLeft - strip.offsetLeft - (strip.clientWidth - place.offsetWidth) / 2;
 }
 
 function choicesOf(tools: readonly Tool[], marks: readonly CallMark[]): Choice[] {

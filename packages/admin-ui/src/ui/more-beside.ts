@@ -29,3 +29,11 @@ export function moreBeside(strip: HTMLElement | null): (() => void) | undefined 
     parts.disconnect();
   };
 }
+
+/** For the ref of the chosen button of a strip: its place comes to the middle. */
+export function intoStrip(chosen: HTMLElement | null): void {
+  const place = chosen?.parentElement;
+  const strip = place?.parentElement;
+  if (place == null || strip == null) return;
+  strip.scrollLeft = place.offsetLeft - strip.offsetLeft - (strip.clientWidth - place.offsetWidth) / 2;
+}
