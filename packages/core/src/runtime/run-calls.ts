@@ -2,7 +2,6 @@
 import {
   CoreError,
   echoedIds,
-  isIdOf,
   MAX_IN_FLIGHT,
   toCoreError,
   type AgentMessage,
@@ -104,7 +103,7 @@ export class RunCalls {
         inputBytes: message.payloadBytes("input") ?? new TextEncoder().encode(JSON.stringify(input)),
         act: {
           actor: { type: "agent", id: this.#session.run.agentId },
-          correlationId: threadOf(message.correlation_id),
+          correlationId: this.#session.threads.known(message.correlation_id),
         },
         callerAgentId: this.#session.run.agentId,
         timeoutMs,
@@ -142,14 +141,6 @@ export class RunCalls {
 
 function unread(what: string): CoreError {
   return new CoreError("limit.stream", `what it ${what} was not read fast enough`);
-}
-
-/**
- * An id of Core's own making, or none. SECURITY: what an agent writes there goes into the log as it is, where no redaction
- * and no erasure reaches it; pinned by "an agent's own correlation id does not reach the log".
- */
-function threadOf(correlationId: string | undefined): string | null {
-  return correlationId !== undefined && isIdOf(correlationId, "cor", "web", "call") ? correlationId : null;
 }
 
 const NO_DATA = new TextEncoder().encode("{}");

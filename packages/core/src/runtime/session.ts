@@ -26,6 +26,7 @@ import {
 import type { Socket } from "node:net";
 import { Connection } from "./connection.ts";
 import type { StrayAnswer } from "./ended-calls.ts";
+import { Threads } from "./threads.ts";
 import { ToolSet } from "./tool-catalog.ts";
 
 export type RunIdentity = {
@@ -59,6 +60,7 @@ export class Session {
   readonly id: string = newId("ses");
   readonly run: RunIdentity;
   readonly tools: ToolSet;
+  readonly threads: Threads = new Threads();
   lastHeartbeatAt: string | null = null;
   health: Health = "ok";
   #state: "waiting" | "open" | "closed" = "waiting";

@@ -262,6 +262,8 @@ export class ToolRouter {
     this.#calls.set(callId, { call, agentId, request });
     request.caller.onGone(() => call.cancel(CALLER_GONE.message));
     this.#busyPoll.called();
+    const correlationId = request.act.correlationId ?? callId;
+    session.threads.handed(correlationId);
     try {
       session.send(
         "core.tool.call",
@@ -275,7 +277,7 @@ export class ToolRouter {
         },
         {
           request_id: callId,
-          correlation_id: request.act.correlationId ?? callId,
+          correlation_id: correlationId,
           causation_id: causationId,
           splice: ["input", request.inputBytes],
         },
