@@ -12,8 +12,6 @@ export type ListedEntry = { path: string; kind: ListedKind; objectId: string; si
 const MAX_RECORD_BYTES = 4_096 + 256;
 const MODES: Record<string, ListedKind> = {
   "100644": "file",
-  // Written by git before 2005; git itself reads it as 100644.
-  "100664": "file",
   "100755": "executable",
   "120000": "symlink",
   "160000": "submodule",
@@ -45,7 +43,11 @@ export async function listTree(
   const entries = rows.filter((row) => row.type !== "tree").map(toEntry);
   if (entries.length > maxFiles) throw tooManyFiles(maxFiles);
   if (!isWholeTree(rows, root))
-    throw new CoreError("install.clone_failed", "the list of files does not match the commit");
+    throw new CoreError(
+      "install.clone_failed",
+      "git's list of files is not that of the commit: it holds modes that git does not write any more (git fsck: badFilemode), or was tampered with",
+      { nextStep: "git fsck" },
+    );
   return entries;
 }
 

@@ -92,6 +92,15 @@ describe("materialise", () => {
     },
   );
 
+  test.each(["100664", "100777", "104755"])(
+    "refuses the mode %s, which git no longer writes, and says so",
+    async (mode) => {
+      const commit = await source.commitTree(await source.tree([{ mode, id: await source.blob("x"), name: "old" }]));
+      const message = expect.stringContaining("modes that git does not write any more (git fsck: badFilemode)");
+      expect(await refusal(commit)).toMatchObject({ code: "install.clone_failed", message });
+    },
+  );
+
   test("skips a submodule and reports it", async () => {
     const commit = await source.commitTree(
       await source.tree([
