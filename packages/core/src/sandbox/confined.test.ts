@@ -150,7 +150,7 @@ test("a granted folder is there and Core's own in it is not", async () => {
   expect(seen).toContain("agent\nrun\n");
   expect(seen).not.toMatch(/^state|^other|secret\n/m);
   expect(seen).toContain("refused");
-  expect(seen).toMatch(/here$/);
+  expect(seen).toMatch(/here$/m);
 });
 
 test("a folder to write with Core's own deep in it is refused", async () => {
