@@ -182,8 +182,12 @@ function notRunning(): CoreError {
 }
 
 function leftWithoutAnswer(cause?: unknown): CoreError {
-  return new CoreError("core.unreachable", "Core ended the connection before it had answered", {
-    cause,
-    nextStep: "opensentience core status",
-  });
+  return new CoreError(
+    "core.unreachable",
+    "Core ended the connection before it had answered; what came of this is not known",
+    {
+      cause,
+      nextStep: "opensentience core status",
+    },
+  );
 }
