@@ -1,12 +1,12 @@
 /** Hard cases of output: what agents print, however they print it, and disks that do not take it; listed in docs/hard-cases.md. */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { LogRecordJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actsIn } from "../support/agent-acts.ts";
 import { type CliError, type CoreHome, eventually, newHome } from "../support/core-home.ts";
-import { smallDisk } from "../support/full-disk.ts";
+import { smallDisk, stateOnSmallDisk } from "../support/full-disk.ts";
 import { refuse } from "../support/refuse.ts";
 import { hasWritten, misbehaving, program, watchMemory } from "../support/run-trees.ts";
 import { typeNextStep } from "../support/terminal.ts";
@@ -253,11 +253,8 @@ test("17 the disk of the audit log is full", async () => {
   await acts.enabled("audit.other", {});
   expect((await full.cli(["core", "stop"])).code).toBe(0);
   const state = join(full.folder, "state");
-  const saved = readdirSync(state).map((name) => [name, readFileSync(join(state, name))] as const);
-  rmSync(state, { recursive: true });
-  const disk = await smallDisk(state, 4 * MEBI, () => full.corePid());
+  const disk = await stateOnSmallDisk(full, 4 * MEBI);
   try {
-    for (const [name, bytes] of saved) writeFileSync(join(state, name), bytes, { mode: 0o600 });
     const running = await acts.run("audit.full");
     await disk.fill();
     // The journal may still have a little room of its own.

@@ -2,9 +2,10 @@
  * A disk of a given size for one folder, so that a test can fill it. Root mounts a tmpfs there, which fails the way a real
  * disk does; anybody else bounds the files that Core may write, which fails at the same place with another code.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
+import type { CoreHome } from "./core-home.ts";
 
 export type SmallDisk = {
   /** Leaves no room at all. */
@@ -44,4 +45,14 @@ async function boundedFiles(corePid: () => Promise<number>): Promise<SmallDisk> 
   const bound = async (limit: string): Promise<void> =>
     asRoot(["prlimit", "--pid", String(await corePid()), `--fsize=${limit}:unlimited`]);
   return { fill: () => bound("1"), free: () => bound("unlimited"), remove: () => bound("unlimited") };
+}
+
+/** Core's stopped state, moved to a disk of its own. */
+export async function stateOnSmallDisk(home: CoreHome, bytes: number): Promise<SmallDisk> {
+  const state = join(home.folder, "state");
+  const saved = readdirSync(state).map((name) => [name, readFileSync(join(state, name))] as const);
+  rmSync(state, { recursive: true });
+  const disk = await smallDisk(state, bytes, () => home.corePid());
+  for (const [name, content] of saved) writeFileSync(join(state, name), content, { mode: 0o600 });
+  return disk;
 }

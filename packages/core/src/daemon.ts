@@ -330,6 +330,7 @@ export class Core {
     clearInterval(this.#expiryTimer);
     const services = this.#services;
     if (services !== null) {
+      services.audit.owed.letGo();
       await services.launcher.stopAll(act);
       killPoint("core.stop_agents_ended");
       // Callers are gone now, which cancels builds and installs under way; each ends its tree and records how it ended.
@@ -340,12 +341,10 @@ export class Core {
       this.#live?.close();
       await services.catalog.whenUnclaimed();
       await services.discovery.stop();
-      services.audit.record({
-        type: "core.stopped",
-        act,
-        subject: this.#subject(),
-        metadata: { uptime_ms: Math.round(performance.now() - this.#startedMs) },
-      });
+      // Without the record of an end in order the next start closes what is open.
+      const metadata = { uptime_ms: Math.round(performance.now() - this.#startedMs) };
+      if (await services.audit.owed.settle())
+        services.audit.record({ type: "core.stopped", act, subject: this.#subject(), metadata });
       killPoint("core.stop_recorded");
       await services.audit.close();
     }

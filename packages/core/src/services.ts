@@ -45,6 +45,7 @@ export async function openAuditLog(parts: Parts & { instanceId: string }): Promi
       checkpointEvents: config.get("audit.checkpoint_events"),
       checkpointIntervalMs: config.get("audit.checkpoint_interval_ms"),
       onCheckpointError: (error) => onFault("a checkpoint could not be written", error),
+      onOwed: onFault,
     });
   } catch (error) {
     if (!(error instanceof CoreError) || error.code !== "audit.not_intact") throw error;

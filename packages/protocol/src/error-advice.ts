@@ -56,7 +56,9 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
     "Install the newer version of opensentience that wrote the database, or put an older backup of state/ in place.",
   "storage.corrupt": "Stop Core, put a backup of the whole state/ folder in place, then start it again.",
   "audit.unavailable":
-    "Nothing was done: make room on the disk, check that state/ in the home is writable, then repeat the command.",
+    "Nothing is changed: make room on the disk, check that state/ in the home is writable, then repeat the command.",
+  "audit.outcome_unrecorded":
+    "Do not simply repeat it: read in the message what was done, make room on the disk, then look what is on record with `opensentience audit list`.",
   "audit.event_not_found": "Look the event up with `opensentience audit list`.",
   "audit.invalid_note": "Give the whole text as `opensentience audit checkpoint` printed it for this home.",
   "audit.not_erasable": "There is nothing left to erase; `opensentience audit list` shows the other events.",

@@ -90,7 +90,12 @@ export const ERROR_CODES = {
   "storage.corrupt": { kind: "unavailable", meaning: "The database file is damaged." },
   "audit.unavailable": {
     kind: "unavailable",
-    meaning: "The audit log cannot be written, so the act was refused.",
+    meaning: "The audit log cannot be written, so the act was refused, or undone before anything was changed.",
+  },
+  "audit.outcome_unrecorded": {
+    kind: "internal",
+    meaning:
+      "Something was done, and what it came to is not on record as it should be; the message says what was done.",
   },
   "audit.event_not_found": { kind: "not_found", meaning: "No audit event has that id." },
   "audit.invalid_note": { kind: "usage", meaning: "The text is not a checkpoint that this Core signed." },

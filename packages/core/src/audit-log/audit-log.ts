@@ -4,7 +4,8 @@
  * `transact` is the only way to change governed state: the change and its event rows are one SQLite transaction, so
  * there is no effect without a record and no record of an effect that did not happen. For effects outside the
  * database (a spawn, a rename) the caller records the intent in one `transact` and the outcome in the next; what a
- * crash leaves between them is closed by reconciliation at Core's start. If a row cannot be written, the act fails with
+ * crash leaves between them is closed by reconciliation at Core's start, and an outcome that the log does not take while
+ * Core lives is `owed` (owed-outcomes.ts). If a row cannot be written, the act fails with
  * `audit.unavailable`: the log fails closed.
  *
  * The head of the chain is kept in memory, so that a table cut or changed by another program is refused at the next
@@ -24,6 +25,7 @@ import { GENESIS, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
 import type { AuditEventType } from "./events.ts";
 import { newRow, type Act, type AuditEvent } from "./new-row.ts";
+import { OwedOutcomes } from "./owed-outcomes.ts";
 import { PendingRows, rowsToReplay } from "./pending-rows.ts";
 import type { Redactor } from "./redaction.ts";
 import {
@@ -46,6 +48,7 @@ export { eventType, eventTypes, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
+export type { Owed } from "./owed-outcomes.ts";
 export type { Act, AuditEvent } from "./new-row.ts";
 export type { AuditRow } from "./chain.ts";
 export type { AuditFilter } from "./store.ts";
@@ -66,11 +69,14 @@ export type AuditLogDeps = {
   checkpointEvents: number;
   checkpointIntervalMs: number;
   onCheckpointError: (error: unknown) => void;
+  onOwed?: (what: string, error: unknown) => void;
 };
 
 export class AuditLog {
   /** Why Core must not go on with this log, or null. */
   readonly problem: string | null;
+  /** Of acts that are over. */
+  readonly owed: OwedOutcomes;
   readonly #deps: AuditLogDeps;
   readonly #pending: PendingRows;
   #head: Head;
@@ -83,6 +89,7 @@ export class AuditLog {
 
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
+    this.owed = new OwedOutcomes((what, error) => deps.onOwed?.(what, error));
     const found = adopt(deps.storage, deps.checkpoints.read());
     this.#head = found.head;
     this.#checkpointed = found.checkpointed;

@@ -4,9 +4,8 @@
  * intent, started, [stop asked for], end. The last captured line is on disk before the end is recorded.
  */
 import type { Server } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { CoreError, type Enforcement } from "@opensentience/protocol";
-import type { Act, AuditLog, Redactor } from "../audit-log/audit-log.ts";
+import type { Act, AuditLog, Owed, Redactor } from "../audit-log/audit-log.ts";
 import { TRUST_BOUNDARY } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
@@ -32,8 +31,6 @@ import { watchDisk, watchMemory } from "./usage-watch.ts";
 
 /** How long output that is already in the pipe is read after the tree is gone, in ms. */
 const DRAIN_MS = 1_000;
-/** Between two attempts to record an end while the database refuses, in ms. */
-const RECORD_RETRY_MS = 1_000;
 /** For a run that is over a limit, in ms. */
 const OVER_LIMIT_GRACE_MS = 1_000;
 
@@ -69,7 +66,6 @@ export type LiveRunDeps = {
   redactor: Redactor;
   probe: SandboxProbe;
   logLimits: LogLimits;
-  onFault: (what: string, error: unknown) => void;
 };
 
 /** `onEnding` is asked right before the end of a run that crashed is recorded (whether as a failure), `onEnd` told once after any end is. */
@@ -247,7 +243,8 @@ export class LiveRun {
     if (step(this.#state, event).effects.includes("consider_restart")) {
       this.#decision = onEnding(end.exitCode !== 0 || this.#state.isFault === true);
     }
-    await this.#recordUntilWritten(event, this.#stopAct ?? act, end, { keepsCoreAlive: true });
+    // The process is gone whether or not the disk is full: the row says so as soon as it can be written.
+    await this.#recordEndOwed(event, this.#stopAct ?? act, end);
     killPoint("run.end_recorded");
     return end;
   }
@@ -259,25 +256,11 @@ export class LiveRun {
 
   /** The intent is on record, so an end has to follow; the caller does not wait for a full disk to have room again. */
   #recordFailedStart(reason: string, act: Act): void {
-    void this.#recordUntilWritten({ type: "start_failed", reason }, act, NO_END, { keepsCoreAlive: false });
+    void this.#recordEndOwed({ type: "start_failed", reason }, act, NO_END);
   }
 
-  /** The process is gone whether or not the disk is full: the row must say so as soon as it can be written. Never rejects. */
-  async #recordUntilWritten(
-    event: RunEvent,
-    act: Act,
-    end: ProcessEnd,
-    { keepsCoreAlive }: { keepsCoreAlive: boolean },
-  ): Promise<void> {
-    for (;;) {
-      try {
-        this.#apply(event, act, end);
-        return;
-      } catch (error) {
-        this.#deps.onFault(`the end of ${this.plan.runId} could not be recorded yet`, error);
-        await delay(RECORD_RETRY_MS, undefined, { ref: keepsCoreAlive });
-      }
-    }
+  #recordEndOwed(event: RunEvent, act: Act, end: ProcessEnd): Owed | undefined {
+    return this.#deps.audit.owed.record(`the end of ${this.plan.runId}`, () => void this.#apply(event, act, end));
   }
 
   #apply(event: RunEvent, act: Act, end: ProcessEnd): RunEffect[] {

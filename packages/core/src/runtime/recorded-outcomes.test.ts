@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RecordedOutcomes } from "./recorded-outcomes.ts";
+import { OwedAnswer, RecordedOutcomes } from "./recorded-outcomes.ts";
 
 test("a key gives one effect and one outcome, also while the first is under way", async () => {
   const outcomes = new RecordedOutcomes<number>(() => 1);
@@ -38,4 +38,20 @@ test("large outcomes go sooner: what is kept has a size, and what is under way i
   expect(await again("k0")).toBe(-1);
   resolve(7);
   expect(await Promise.all([slow, again("slow")])).toEqual([7, 7]);
+});
+
+test("a key whose outcome is owed stays taken, and gives it once it is on record", async () => {
+  const outcomes = new RecordedOutcomes<number>(() => 1);
+  const { promise: recorded, resolve } = Promise.withResolvers<boolean>();
+  const owed = new OwedAnswer(
+    "carried out",
+    { value: 7, recorded },
+    { details: {}, nextStep: "look", cause: undefined },
+  );
+  const again = (): Promise<number> => outcomes.once("k", "d", () => Promise.resolve(-1));
+  await expect(outcomes.once("k", "d", () => Promise.reject(owed))).rejects.toBe(owed);
+  await expect(again()).rejects.toBe(owed);
+  resolve(true);
+  await recorded;
+  expect(await again()).toBe(7);
 });

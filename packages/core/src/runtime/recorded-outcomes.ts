@@ -3,6 +3,7 @@
  * Kept in memory for a while and up to a size, and gone with Core: contents of calls are never stored.
  */
 import { CoreError } from "@opensentience/protocol";
+import type { Owed } from "../audit-log/audit-log.ts";
 
 /** How long an outcome is remembered, in ms. */
 const KEPT_MS = 600_000;
@@ -12,6 +13,22 @@ const MAX_BYTES = 33_554_432;
 
 /** `bytes`: of the outcome, once there is one. */
 type Entry<T> = { inputDigest: string; outcome: Promise<T>; atMs: number; bytes: number };
+
+/** The act was carried out and came to `value`, which nobody is given before it is `recorded`. `audit.outcome_unrecorded`. */
+export class OwedAnswer<T> extends CoreError {
+  readonly value: T;
+  readonly recorded: Owed;
+
+  constructor(
+    message: string,
+    { value, recorded }: { value: T; recorded: Owed },
+    options: { details: Record<string, unknown>; nextStep: string; cause: unknown },
+  ) {
+    super("audit.outcome_unrecorded", message, options);
+    this.value = value;
+    this.recorded = recorded;
+  }
+}
 
 export class RecordedOutcomes<T> {
   readonly #entries = new Map<string, Entry<T>>();
@@ -25,7 +42,7 @@ export class RecordedOutcomes<T> {
 
   /**
    * The outcome recorded for `key`, or that of `act`. A key whose call was refused before it was sent (`act` rejects) is free
-   * again. Throws `tool.invalid_input` when the key came with another input.
+   * again; one whose outcome is owed is not, and has that outcome once it is on record. Throws `tool.invalid_input` when the key came with another input.
    */
   once(key: string, inputDigest: string, act: () => Promise<T>): Promise<T> {
     const nowMs = performance.now();
@@ -40,9 +57,18 @@ export class RecordedOutcomes<T> {
     this.#entries.set(key, entry);
     outcome.then(
       (value) => this.#grow(key, entry, this.#sizeOf(value)),
-      () => this.#drop(key, entry),
+      (error: unknown) =>
+        error instanceof OwedAnswer ? this.#await(key, entry, error as OwedAnswer<T>) : this.#drop(key, entry),
     );
     return outcome;
+  }
+
+  /** Until then whoever comes with the key is told the same. */
+  #await(key: string, entry: Entry<T>, { value, recorded }: OwedAnswer<T>): void {
+    this.#grow(key, entry, this.#sizeOf(value));
+    void recorded.then((isOnRecord) => {
+      if (isOnRecord) entry.outcome = Promise.resolve(value);
+    });
   }
 
   /** SECURITY: who calls with keys must not fill Core's memory with outputs. Pinned by "large outcomes go sooner". */

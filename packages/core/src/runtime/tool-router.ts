@@ -17,13 +17,13 @@ import {
   toCoreError,
   type WireError,
 } from "@opensentience/protocol";
-import { TRUST_BOUNDARY, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import { TRUST_BOUNDARY, type Act, type AuditEvent, type AuditLog, type Owed } from "../audit-log/audit-log.ts";
 import { BusyPoll } from "./busy-poll.ts";
 import { Call, type Deadlines, type Outcome, type Result, type Stream } from "./call.ts";
 import { CallCounts } from "./call-counts.ts";
 import { CallGate } from "./call-limits.ts";
 import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
-import { RecordedOutcomes } from "./recorded-outcomes.ts";
+import { OwedAnswer, RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
 import type { Issue } from "../schema/schema.ts";
 import type { Tool } from "./tool-catalog.ts";
@@ -72,7 +72,10 @@ export class ToolRouter {
     this.#deps = deps;
   }
 
-  /** Rejects with what the call was refused for; a call that was sent always has an answer. */
+  /**
+   * Rejects with what the call was refused for; a call that was sent always has an answer, or `audit.outcome_unrecorded` when
+   * what it came to is not on record.
+   */
   call(request: CallRequest): Promise<CallAnswer> {
     try {
       const { session, tool } = this.#permitted(request);
@@ -196,6 +199,8 @@ export class ToolRouter {
     const subject = { type: "tool", id: tool.toolId } as const;
     const ids = { call_id: callId, run_id: session.run.runId, trust_boundary: TRUST_BOUNDARY };
     try {
+      if (audit.owed.isFull)
+        throw new CoreError("audit.unavailable", TOO_MUCH_OWED, { nextStep: "opensentience doctor" });
       const causationId = await audit.recordSoon({
         type: "tool.call_routed",
         act: request.act,
@@ -203,10 +208,12 @@ export class ToolRouter {
         outcome: "unknown",
         metadata: { ...ids, input_bytes: request.inputBytes.length, input_digest: inputDigest },
       });
-      const outcome = await this.#carriedOut(request, callId, causationId);
+      const carriedOut = this.#carriedOut(request, callId, causationId);
+      const outcome = await carriedOut;
       const durationMs = performance.now() - startedMs;
       const { status, output, error } = outcome;
-      await audit.recordSoon({
+      const answer = { ...outcome, callId, toolId: tool.toolId, runId: session.run.runId, durationMs };
+      const completed: AuditEvent = {
         type: "tool.call_completed",
         act: { ...request.act, causationId },
         subject,
@@ -219,9 +226,15 @@ export class ToolRouter {
           output_digest: output === undefined ? undefined : digest(output),
           duration_ms: Math.round(durationMs),
         },
-      });
-      const answer = { ...outcome, callId, toolId: tool.toolId, runId: session.run.runId, durationMs };
-      this.counts.end(answer);
+      };
+      try {
+        await audit.recordSoon(completed);
+      } catch (cause) {
+        const recorded = audit.owed.add(`the outcome of ${callId}`, () => audit.recordSoon(completed), cause);
+        throw owedAnswer(answer, recorded, { wasSent: carriedOut instanceof Promise, cause });
+      } finally {
+        this.counts.end(answer);
+      }
       return answer;
     } finally {
       this.counts.inFlight -= 1;
@@ -289,6 +302,27 @@ export class ToolRouter {
     }
     return call.outcome;
   }
+}
+
+const TOO_MUCH_OWED = "outcomes of too many calls are not on record yet, so the call was not made";
+
+/** What was done is told; the output is not given before its row is committed. */
+function owedAnswer(
+  answer: CallAnswer,
+  recorded: Owed,
+  { wasSent, cause }: { wasSent: boolean; cause: unknown },
+): OwedAnswer<CallAnswer> {
+  const { status, error, callId, runId } = answer;
+  const came = `${status}${error === undefined ? "" : ` (${error.code})`}`;
+  const message = wasSent
+    ? `the call was carried out and came to ${came}, but its outcome is not on record yet, so no output is given: do not simply repeat it`
+    : `the call was not carried out and came to ${came}, which is not on record yet`;
+  const details = { call_id: callId, run_id: runId, status, carried_out: wasSent, code: error?.code };
+  return new OwedAnswer(
+    message,
+    { value: ownOutput(answer), recorded },
+    { details, cause, nextStep: `opensentience audit list --agent ${answer.toolId.split("/")[0]}` },
+  );
 }
 
 const CALLER_GONE: WireError = { code: "tool.canceled", message: "the caller went away" };
