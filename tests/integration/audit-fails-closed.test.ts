@@ -121,7 +121,11 @@ describe("a build", () => {
 
   test("does not count when its outcome cannot be recorded", async () => {
     await smallAgentAt(home, "closed.built", "installed", BUILD);
-    await withoutEvent("agent.built", "ok", () => expectUnavailable(["agents", "build", "closed.built", "--yes"]));
+    await withoutEvent("agent.built", "ok", async () => {
+      const { code, error } = await home.fails(["agents", "build", "closed.built", "--yes"]);
+      expect([code, error.code]).toEqual([1, "audit.outcome_unrecorded"]);
+      expect(error.message).toContain("it does not count: the agent is not built");
+    });
     expect((await info("closed.built")).build_status).toBe("failed");
     await home.json(["agents", "build", "closed.built", "--yes"]);
     expect((await info("closed.built")).build_status).toBe("built");

@@ -2,14 +2,14 @@
  * A disk of a given size for one folder, so that a test can fill it. Root mounts a tmpfs there, which fails the way a real
  * disk does; anybody else bounds the files that Core may write, which fails at the same place with another code.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
 import type { CoreHome } from "./core-home.ts";
 
 export type SmallDisk = {
-  /** Leaves no room at all. */
-  fill(): Promise<void>;
+  /** Leaves no room at all, or so many bytes where root mounted the disk. */
+  fill(leaveBytes?: number): Promise<void>;
   /** Gives the room back. */
   free(): Promise<void>;
   remove(): Promise<void>;
@@ -28,12 +28,13 @@ export async function smallDisk(folder: string, bytes: number, corePid: () => Pr
   await asRoot(["mount", "-t", "tmpfs", "-o", `size=${bytes},mode=0700`, "tmpfs", folder]);
   const filler = join(folder, ".filler");
   return {
-    fill: async () => {
+    fill: async (leaveBytes = 0) => {
       try {
         writeFileSync(filler, Buffer.alloc(2 * bytes));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
       }
+      if (leaveBytes > 0) truncateSync(filler, Math.max(0, statSync(filler).size - leaveBytes));
       return Promise.resolve();
     },
     free: async () => Promise.resolve(rmSync(filler, { force: true })),

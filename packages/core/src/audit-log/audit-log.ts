@@ -48,7 +48,7 @@ export { eventType, eventTypes, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
 export { shortened } from "./redacted-arguments.ts";
 export { Redactor, SHORTEST_SECRET_BYTES } from "./redaction.ts";
-export type { Owed } from "./owed-outcomes.ts";
+export { notYetRecorded, unrecorded, type Owed } from "./owed-outcomes.ts";
 export type { Act, AuditEvent } from "./new-row.ts";
 export type { AuditRow } from "./chain.ts";
 export type { AuditFilter } from "./store.ts";

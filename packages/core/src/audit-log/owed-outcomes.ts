@@ -1,12 +1,14 @@
 /**
  * Outcomes that must be recorded: the intent of an act is on record, the act is over, and the log does not take the row
  * that says how it ended (a full disk). It is written as soon as the log takes it. Who asked is told meanwhile what was
- * done (`audit.outcome_unrecorded`), never that nothing was.
+ * done, by `unrecorded`, never that nothing was.
  *
  * Each is tried again until it is written, so it is there exactly once; one that keeps failing holds up no other. When Core
  * stops nobody waits any more: what cannot be written then is closed by reconciliation at the next start, as after a crash.
  * Callers keep ids, sizes and digests in what waits here, no contents.
  */
+import { CoreError, toCoreError } from "@opensentience/protocol";
+
 /** Between two rounds of attempts, in ms. */
 const RETRY_MS = 1_000;
 /** Attempts of one round that may fail: on a full disk all of them would, one after the other. */
@@ -102,4 +104,19 @@ async function isDone(write: () => unknown): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** What to tell of an act whose outcome is not on record: `message` says what was done and what was not. */
+export function unrecorded(
+  message: string,
+  options: { details?: Record<string, unknown>; cause?: unknown } = {},
+): CoreError {
+  return new CoreError("audit.outcome_unrecorded", message, { nextStep: "opensentience audit list", ...options });
+}
+
+/** What an act failed by whose failure is not on record yet; its agent is held until then. */
+export function notYetRecorded(error: unknown): CoreError {
+  const { code, message, details, nextStep } = toCoreError(error);
+  const until = `${message}; this is not on record yet: until it is, the agent is shown as it last was on record, and nothing else is done with it`;
+  return new CoreError(code, until, { details, cause: error, ...(nextStep === undefined ? {} : { nextStep }) });
 }

@@ -1,5 +1,5 @@
 /** What the log says of a build: that it begins, that it ended well, that it failed; with the state in one transaction. */
-import { CoreError } from "@opensentience/protocol";
+import { toCoreError, type CoreError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditEvent, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import type { AgentRecord, Catalog } from "../catalog/catalog.ts";
 import type { BuildStep } from "./plan.ts";
@@ -73,11 +73,10 @@ export function recordFailure(
   error: unknown,
   hosts: Set<string>,
   act: Act,
-  startedMs: number,
+  durationMs: number,
   recordedAs?: "core_lost",
 ): void {
-  const known =
-    error instanceof CoreError ? error : new CoreError("core.internal", "the build ended with an internal error");
+  const known = toCoreError(error);
   audit.transact((tx, record) => {
     catalog.recordBuild(tx, agent.agentId, { status: "failed", commit: null, lastError: known.message });
     record(
@@ -86,7 +85,7 @@ export function recordFailure(
         step: known.details["step"],
         exit_code: known.details["exit_code"],
         hosts: reached(hosts),
-        duration_ms: Math.round(performance.now() - startedMs),
+        duration_ms: Math.round(durationMs),
       }),
     );
   });

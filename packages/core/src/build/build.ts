@@ -15,7 +15,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { CoreError, namesText, newId, shortId, shortName, type BuildPlanJson } from "@opensentience/protocol";
-import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import { notYetRecorded, SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
@@ -38,6 +38,8 @@ import { recordedPlan } from "./plan-record.ts";
 import { changedSince, lookAtSource, NOTHING, recordedNames, type PutBack } from "./put-back.ts";
 import { runStep, type BuildEgress } from "./step.ts";
 import {
+  endedBy,
+  notBegun,
   planChanged,
   refuseChangeableLinks,
   refuseOver,
@@ -131,10 +133,10 @@ export class Build {
       // SECURITY: what was agreed to is what runs; pinned by "a plan that changed after it was shown is not run".
       if (options.expectedPlan !== undefined && options.expectedPlan !== digest) {
         const refused = planChanged(agentId, putBack);
-        if (putBack.count > 0) recordPutBack(this.#deps, agent, recordedNames(putBack), refused, act);
+        this.#tellPutBack(agent, putBack, refused, act);
         throw refused;
       }
-      const causationId = recordStart(this.#deps, agent, steps, recordedNames(putBack), act);
+      const causationId = this.#begin(agent, steps, putBack, act);
       killPoint("build.intent_recorded");
       const ownAct = { ...act, causationId };
       const hosts = new Set<string>();
@@ -142,13 +144,37 @@ export class Build {
         await this.#runSteps(agent, steps, { act: ownAct, span, hosts, progress: options.progress });
         await this.#accept(agent, steps, hosts, ownAct, span);
         return { putBack };
-      } catch (error) {
-        recordFailure(this.#deps, agent, error, hosts, ownAct, startedMs);
-        throw error;
+      } catch (thrown) {
+        const error = endedBy(agentId, thrown);
+        const durationMs = performance.now() - startedMs;
+        const isOnRecord = this.#deps.catalog.recordOutcome(agentId, `the failed build of ${agentId}`, () =>
+          recordFailure(this.#deps, agent, error, hosts, ownAct, durationMs),
+        );
+        throw isOnRecord ? error : notYetRecorded(error);
       }
     } finally {
       release();
     }
+  }
+
+  /** Answers the intent. */
+  #begin(agent: AgentRecord, steps: BuildStep[], putBack: PutBack, act: Act): string {
+    try {
+      return recordStart(this.#deps, agent, steps, recordedNames(putBack), act);
+    } catch (error) {
+      if (putBack.count === 0) throw error;
+      const refused = notBegun(putBack, error);
+      this.#tellPutBack(agent, putBack, refused, act);
+      throw refused;
+    }
+  }
+
+  /** It was done, whatever became of the build. */
+  #tellPutBack(agent: AgentRecord, putBack: PutBack, refused: CoreError, act: Act): void {
+    if (putBack.count === 0) return;
+    this.#deps.catalog.recordOutcome(agent.agentId, `what was put back of ${agent.agentId}`, () =>
+      recordPutBack(this.#deps, agent, recordedNames(putBack), refused, act),
+    );
   }
 
   /** What the agent's newest build printed, step by step. Throws agent.not_found. */
@@ -170,7 +196,7 @@ export class Build {
           ...SYSTEM_ACT,
           causationId: this.#deps.audit.intentOf({ type: "agent", id: agent.agentId }, "agent.build_started"),
         },
-        performance.now(),
+        0,
         "core_lost",
       );
     return interrupted.length;

@@ -1,5 +1,6 @@
 /** What a build is refused for besides its steps: its time, and what it left. */
 import { CoreError } from "@opensentience/protocol";
+import { unrecorded } from "../audit-log/audit-log.ts";
 import { manifestRepairCommand, type AgentRecord } from "../catalog/catalog.ts";
 import { changeableLinks, type TreeEntry } from "../tree/tree.ts";
 import type { PutBack } from "./put-back.ts";
@@ -44,6 +45,29 @@ export function unreadableTree(agent: AgentRecord, cause: unknown): CoreError {
     details: { code },
     nextStep: `opensentience agents build ${agent.agentId} --plan`,
     cause,
+  });
+}
+
+/** The record of its start failed, when changed files had been put back already. */
+export function notBegun({ names }: PutBack, cause: unknown): CoreError {
+  const message = "changed files were put back, and the build was not begun, since the audit log cannot be written";
+  return unrecorded(message, { details: { put_back: names.slice(0, 20) }, cause });
+}
+
+/** What a build that was begun ended by, in words that are true of it. */
+export function endedBy(agentId: string, thrown: unknown): unknown {
+  if (thrown instanceof CoreError) {
+    if (thrown.code !== "audit.unavailable") return thrown;
+    const message =
+      "the build was begun and its steps may have been carried out, but that cannot be recorded, so it does not count: the agent is not built";
+    return unrecorded(message, { details: { agent_id: agentId }, cause: thrown });
+  }
+  const code = (thrown as NodeJS.ErrnoException | null)?.code;
+  if (code === undefined) return thrown;
+  return new CoreError("install.io_failed", `files of the build could not be read or written (${code})`, {
+    details: { code },
+    nextStep: "opensentience doctor",
+    cause: thrown,
   });
 }
 

@@ -11,7 +11,7 @@
  */
 import { dirname } from "node:path";
 import { CoreError, type AgentJson, type Manifest, type RestartPolicy } from "@opensentience/protocol";
-import type { Act, AuditLog, RecordEvent } from "../audit-log/audit-log.ts";
+import type { Act, AuditLog, Owed, RecordEvent } from "../audit-log/audit-log.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import * as store from "./store.ts";
 
@@ -51,6 +51,8 @@ export class Catalog {
   readonly #storage: Storage;
   readonly #audit: AuditLog;
   readonly #claims = new Set<string>();
+  /** Of an act that holds the agent: until then it is not over. */
+  readonly #owed = new Map<string, Owed>();
   readonly #waitingForIdle: (() => void)[] = [];
   readonly #listeners = new Set<(agentIds: readonly string[]) => void>();
 
@@ -93,9 +95,26 @@ export class Catalog {
     }
     this.#claims.add(agentId);
     return () => {
-      this.#claims.delete(agentId);
-      if (this.#claims.size === 0) for (const resolve of this.#waitingForIdle.splice(0)) resolve();
+      const owed = this.#owed.get(agentId);
+      if (owed === undefined) this.#unclaim(agentId);
+      else void owed.then(() => this.#unclaim(agentId));
     };
+  }
+
+  #unclaim(agentId: string): void {
+    this.#owed.delete(agentId);
+    this.#claims.delete(agentId);
+    if (this.#claims.size === 0) for (const resolve of this.#waitingForIdle.splice(0)) resolve();
+  }
+
+  /**
+   * Records how an act ended whose intent is on record: now, or as soon as the log takes it; nobody else gets the agent
+   * before that. The caller holds it, and is told whether the outcome is on record. `what`: for Core's log.
+   */
+  recordOutcome(agentId: string, what: string, write: () => void): boolean {
+    const owed = this.#audit.owed.record(what, write);
+    if (owed !== undefined && this.#claims.has(agentId)) this.#owed.set(agentId, owed);
+    return owed === undefined;
   }
 
   /** Resolves when no act holds any agent. */

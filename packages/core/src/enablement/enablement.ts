@@ -139,8 +139,10 @@ export class Enablement {
       return this.#save(agent, manifest, approved, terms, { ...act, causationId });
     } catch (error) {
       // What policy refuses is recorded at the door it came by; a request that makes no sense ends here.
-      if (error instanceof CoreError && error.kind !== "denied" && error.code !== "audit.unavailable")
-        this.#recordNotEnabled(agentId, error, { ...act, causationId });
+      if (error instanceof CoreError && error.kind !== "denied") {
+        const write = (): void => this.#recordNotEnabled(agentId, error, { ...act, causationId });
+        void this.#audit.owed.record(`the approval that ${agentId} did not get`, write);
+      }
       throw error;
     }
   }

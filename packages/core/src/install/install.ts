@@ -36,9 +36,9 @@ import { heldGit, type GitEgress } from "./git-sandbox.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { linkInPlace, notInstalledFromGit, readInPlace, removeAgent, rollBack, stateOf } from "./lifecycle.ts";
 import { reconcileInstalls } from "./reconcile.ts";
-import { recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
+import { failureOf, recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
 import { restoreSource } from "./restore.ts";
-import { confirmSwap, swapIn, undoSwap } from "./swap.ts";
+import { confirmSwap, putBack, swapIn, UNCONFIRMED } from "./swap.ts";
 import { allowingLocal, refuseTakeover } from "./takeover.ts";
 import { removeTrash } from "../host/trash.ts";
 
@@ -154,9 +154,10 @@ export class Install {
       killPoint("install.log_written");
       return agentId;
     } catch (error) {
-      const failure = options.signal?.aborted === true && !(error instanceof CoreError) ? canceled() : error;
-      recordFailure(this.#deps.audit, source, failure, { ...act, causationId: known.causationId }, known.agentId);
-      throw failure;
+      // Nothing was begun.
+      if (known.causationId === null) throw error;
+      const failure = failureOf(error, options.signal);
+      throw recordFailure(this.#deps, source, failure, { ...act, causationId: known.causationId }, known.agentId);
     } finally {
       releaseId();
       release();
@@ -373,27 +374,17 @@ export class Install {
         });
       });
     } catch (error) {
-      await undoSwap(own.root, fetched.staged);
+      await putBack(own.root, fetched.staged);
       killPoint("install.undone");
-      throw error instanceof CoreError
-        ? error
-        : new CoreError("install.io_failed", "the agent's folder could not be written", {
-            cause: error,
-            nextStep: "opensentience core status",
-          });
+      throw error;
     }
     killPoint("install.swap_committed");
-    await confirmSwap(own.root, fetched.staged);
+    // It is installed, whatever becomes of this.
+    await confirmSwap(own.root, fetched.staged).catch((error: unknown) => this.#deps.onFault(UNCONFIRMED, error));
   }
 
   async #log(agentId: string, lines: readonly string[]): Promise<void> {
     const path = join(this.#deps.folders.logs, agentId, `install-${fileStamp()}.log`);
     await writeLog(path, lines, { limits: this.#deps.settings.logs, redactor: this.#deps.redactor });
   }
-}
-
-function canceled(): CoreError {
-  return new CoreError("install.canceled", "the install was canceled; nothing was changed", {
-    nextStep: "opensentience agents list",
-  });
 }

@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
-import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { notYetRecorded, unrecorded, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { moveEntry, removeTrash } from "../host/trash.ts";
+import { failureOf } from "./request-record.ts";
 
 type Deps = {
   audit: AuditLog;
@@ -53,7 +54,7 @@ export async function removeLeftovers(
 }
 
 async function removeData(deps: Deps, agentId: string, root: string, act: Act): Promise<void> {
-  const { audit, folders, onFault } = deps;
+  const { audit, catalog, folders, onFault } = deps;
   const staged = join(folders.staging, randomBytes(8).toString("hex"));
   await ensurePrivateFolder(folders.staging);
   await ensurePrivateFolder(staged);
@@ -65,10 +66,22 @@ async function removeData(deps: Deps, agentId: string, root: string, act: Act): 
     await moveEntry(root, join(staged, "agent"));
   } catch (error) {
     const metadata = { path: root, phase: "not carried out" };
-    audit.record({ type: "agent.removed", act: ownAct, subject, outcome: "failed", metadata });
-    throw error;
+    const failed = { type: "agent.removed", act: ownAct, subject, outcome: "failed", metadata } as const;
+    const failure = failureOf(error);
+    const what = `that the data of ${agentId} was not removed`;
+    throw catalog.recordOutcome(agentId, what, () => void audit.record(failed)) ? failure : notYetRecorded(failure);
   }
   const metadata = { path: root, kept_data: false, phase: "data removed" };
-  audit.record({ type: "agent.removed", act: ownAct, subject, metadata });
+  const isOnRecord = catalog.recordOutcome(
+    agentId,
+    `the removal of the data of ${agentId}`,
+    () => void audit.record({ type: "agent.removed", act: ownAct, subject, metadata }),
+  );
   await removeTrash(staged).catch((error: unknown) => onFault("removed data could not be deleted", error));
+  if (!isOnRecord) throw removedUnrecorded(agentId);
+}
+
+export function removedUnrecorded(agentId: string): CoreError {
+  const message = `the files of ${agentId} are removed, which is not on record yet: it is shown as it was until the audit log can be written`;
+  return unrecorded(message, { details: { agent_id: agentId } });
 }

@@ -5,16 +5,18 @@
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { CoreError } from "@opensentience/protocol";
-import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { CoreError, toCoreError } from "@opensentience/protocol";
+import { notYetRecorded, type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
 import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { MANIFEST_NAME, readManifest, type ManifestFile } from "../manifest/manifest.ts";
 import type { GitProgram } from "./git.ts";
+import { removedUnrecorded } from "./leftovers.ts";
 import { mendPrevious } from "./mend-previous.ts";
-import { confirmSwap, readPrevious, swapBack, undoSwap, type PreviousState } from "./swap.ts";
 import { moveEntry, removeTrash } from "../host/trash.ts";
+import { failureOf } from "./request-record.ts";
+import { confirmSwap, putBack, readPrevious, swapBack, UNCONFIRMED, type PreviousState } from "./swap.ts";
 
 type Own = { root: string; source: string; data: string };
 
@@ -81,12 +83,16 @@ export async function rollBack(deps: RollbackDeps, agent: AgentRecord, act: Act)
         });
       });
     } catch (error) {
-      await undoSwap(own.root, staged);
-      recordFailure(audit, "agent.install_failed", { ...act, causationId }, agent.agentId, error);
-      throw error;
+      const failure = failureOf(
+        await putBack(own.root, staged).then(
+          () => error,
+          (worse: unknown) => worse,
+        ),
+      );
+      throw recordFailure(deps, "agent.install_failed", { ...act, causationId }, agent.agentId, failure);
     }
     killPoint("rollback.committed");
-    await confirmSwap(own.root, staged);
+    await confirmSwap(own.root, staged).catch((error: unknown) => deps.onFault(UNCONFIRMED, error));
     killPoint("rollback.confirmed");
   } finally {
     await removeTrash(staged).catch((error: unknown) => deps.onFault("a staging folder could not be deleted", error));
@@ -161,21 +167,23 @@ export async function removeAgent(
     await moveAway(own, join(staged, "agent"), options.keepData);
     killPoint("remove.moved");
   } catch (error) {
-    recordFailure(audit, "agent.removed", { ...act, causationId }, agent.agentId, error);
-    throw error;
+    throw recordFailure(deps, "agent.removed", { ...act, causationId }, agent.agentId, failureOf(error));
   }
-  audit.transact((tx, record) => {
-    catalog.recordRemoval(tx, agent.agentId);
-    record({
-      type: "agent.removed",
-      act: { ...act, causationId },
-      subject,
-      metadata: { path: agent.installPath, kept_data: options.keepData, phase: "done" },
-    });
-  });
+  const isOnRecord = catalog.recordOutcome(agent.agentId, `the removal of ${agent.agentId}`, () =>
+    audit.transact((tx, record) => {
+      catalog.recordRemoval(tx, agent.agentId);
+      record({
+        type: "agent.removed",
+        act: { ...act, causationId },
+        subject,
+        metadata: { path: agent.installPath, kept_data: options.keepData, phase: "done" },
+      });
+    }),
+  );
   killPoint("remove.committed");
   await removeTrash(staged).catch((error: unknown) => deps.onFault("a removed agent could not be deleted", error));
   killPoint("remove.tree_deleted");
+  if (!isOnRecord) throw removedUnrecorded(agent.agentId);
 }
 
 /** Renames only: the staging folder is emptied afterwards, or at the next start. */
@@ -198,21 +206,24 @@ export async function moveAllButData(own: Own, gone: string): Promise<void> {
   }
 }
 
+/** Answers what to tell. */
 function recordFailure(
-  audit: AuditLog,
+  { audit, catalog }: Deps,
   type: "agent.install_failed" | "agent.removed",
   act: Act,
   agentId: string,
   error: unknown,
-): void {
-  const known = error instanceof CoreError ? error : undefined;
-  audit.record({
+): unknown {
+  const { code, message } = toCoreError(error);
+  const event: AuditEvent = {
     type,
     act,
     subject: { type: "agent", id: agentId },
     outcome: "failed",
-    metadata: { code: known?.code ?? "core.internal", message: known?.message, phase: "not carried out" },
-  });
+    metadata: { code, message, phase: "not carried out" },
+  };
+  const what = `what was not carried out with ${agentId}`;
+  return catalog.recordOutcome(agentId, what, () => void audit.record(event)) ? error : notYetRecorded(error);
 }
 
 /** What a rollback puts back. Of a folder run in place there is nothing to go back to. */

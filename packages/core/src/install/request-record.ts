@@ -1,6 +1,6 @@
 /** What the log says of a request to install, besides the swap: that it came, that nothing had to move, that it failed. */
-import { CoreError } from "@opensentience/protocol";
-import type { Act, AuditLog } from "../audit-log/audit-log.ts";
+import { CoreError, toCoreError } from "@opensentience/protocol";
+import { notYetRecorded, type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
@@ -43,25 +43,50 @@ export function recordUnmoved(
   });
 }
 
+/** Records it now or as soon as it can be, and answers what to tell. `agentId`: held by the caller. */
 export function recordFailure(
-  audit: AuditLog,
+  { audit, catalog }: { audit: AuditLog; catalog: Catalog },
   { url, ref }: Request,
   error: unknown,
   act: Act,
   agentId: string | undefined,
-): void {
-  const known = error instanceof CoreError ? error : undefined;
-  audit.record({
+): unknown {
+  const { code, kind, message } = toCoreError(error);
+  const event: AuditEvent = {
     type: "agent.install_failed",
     act,
     subject: { type: "agent", id: agentId ?? "unknown" },
-    outcome: known?.kind === "denied" ? "denied" : "failed",
+    outcome: kind === "denied" ? "denied" : "failed",
     metadata: {
       git_url: url.text,
       ref,
-      code: known?.code ?? "core.internal",
+      code,
       // The message of a failed fetch quotes what the other side printed; the audit log keeps no such text.
-      message: known?.code === "install.clone_failed" ? undefined : known?.message,
+      message: code === "install.clone_failed" || code === "core.internal" ? undefined : message,
     },
+  };
+  const what = `the failed install of ${agentId ?? url.text}`;
+  return catalog.recordOutcome(agentId ?? url.text, what, () => void audit.record(event))
+    ? error
+    : notYetRecorded(error);
+}
+
+/** What an act ended by that was begun and undone, in words that are true of it. */
+export function failureOf(error: unknown, signal?: AbortSignal): unknown {
+  if (error instanceof CoreError) {
+    if (error.code !== "audit.unavailable") return error;
+    const undone = "the audit log cannot be written, so what was begun was undone: the agent is as it was before";
+    return new CoreError(error.code, undone, { nextStep: "opensentience audit verify", cause: error });
+  }
+  if (signal?.aborted === true)
+    return new CoreError("install.canceled", "the install was canceled; nothing was changed", {
+      nextStep: "opensentience agents list",
+    });
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (code === undefined) return error;
+  return new CoreError("install.io_failed", `the agent's files could not be read or written (${code})`, {
+    details: { code },
+    nextStep: "opensentience doctor",
+    cause: error,
   });
 }

@@ -10,8 +10,9 @@
  * caller clears when the outcome is recorded. A deletion can fail half-way, a rename cannot.
  */
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { CoreError } from "@opensentience/protocol";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from "../host/private-file.ts";
 import { moveEntry } from "../host/trash.ts";
@@ -46,6 +47,9 @@ export type Journal = {
 };
 
 const STATE = "installed.json";
+
+/** What the next start of Core takes away. */
+export const UNCONFIRMED = "what a swap that is recorded left could not be taken away yet";
 
 /**
  * Renames the parts in `staged` into `root`; what was there goes to `root/previous`, with its state. When it fails,
@@ -143,6 +147,21 @@ export async function undoSwap(root: string, aside: string, instead?: Journal): 
     if (existsSync(replaced)) await moveEntry(replaced, previous);
   }
   await rm(join(root, JOURNAL), { recursive: true, force: true });
+}
+
+/** `undoSwap` after a swap that failed in this Core; a folder that was made for it goes again. Throws `install.io_failed`. */
+export async function putBack(root: string, aside: string): Promise<void> {
+  try {
+    await undoSwap(root, aside);
+  } catch (cause) {
+    throw new CoreError(
+      "install.io_failed",
+      "the agent's folder could not be written, and what stood there before comes back only at the next start of Core",
+      { nextStep: "opensentience core restart", cause },
+    );
+  }
+  // Only an empty one can be removed so.
+  await rmdir(root).catch(() => undefined);
 }
 
 /** Part by part, each judged by itself: an old part that is not in `previous` has not left, or is back already. */

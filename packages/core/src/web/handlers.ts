@@ -9,6 +9,7 @@ import { makeLink, rotateToken, sessionJson, signOut } from "./page.ts";
 import { cloudEvents, followAudit } from "./audit.ts";
 import { followRuns } from "./run-logs.ts";
 import { callTool, listTools, streamToolCall, toolDetail, toolId } from "./tools.ts";
+import { removeWithApproval, rollBackWithApproval } from "./two-part-acts.ts";
 import type { Domain, Services } from "./domain.ts";
 
 /** Parsed by the route's schemas; the types below are what those schemas hold. */
@@ -135,16 +136,14 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
     return updatedAgent(domain, services(domain), before);
   },
   rollback_agent: async (domain, input) => {
-    await services(domain).install.rollback(id(input), input.act);
-    await services(domain).enablement.reinstate(id(input), input.act);
+    await rollBackWithApproval(services(domain), id(input), input.act);
     return detail(domain, input);
   },
   remove_agent: async (domain, input) => {
-    const { install, enablement } = services(domain);
     const before = await detail(domain, input);
-    const removed = await install.remove(id(input), { keepData: input.body["keep_data"] === true }, input.act);
+    const keepData = input.body["keep_data"] === true;
+    const removed = await removeWithApproval(services(domain), id(input), { keepData }, input.act);
     if (removed === "entry") return { ...before, next_step: "opensentience agents list", removed };
-    await enablement.revokeIfActive(id(input), input.act);
     return { ...(await detail(domain, input)), removed };
   },
   plan_build: (domain, input) => services(domain).build.plan(id(input), input.act),

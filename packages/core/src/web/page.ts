@@ -1,6 +1,6 @@
 /** The page's own routes: its files, and the exchange of a code or token for a session. */
 import { CoreError, signInBody, type SessionJson, type SignInJson, type SignInLinkJson } from "@opensentience/protocol";
-import { SYSTEM_ACT, type Act } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, unrecorded, type Act } from "../audit-log/audit-log.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { CODE_MS, type SignIn } from "./access.ts";
 import { actOf, actorOf, type Asked } from "./acts.ts";
@@ -118,7 +118,7 @@ export function recordEnd(
 const TOKEN = { type: "core", id: "web.token" } as const;
 const ROTATED = { type: "web.token_rotated", subject: TOKEN } as const;
 
-/** Every session ends; nobody is signed in by it. Throws `web.disabled`, `audit.unavailable`. */
+/** Every session ends; nobody is signed in by it. Throws `web.disabled`, `audit.unavailable`, `audit.outcome_unrecorded`. */
 export async function rotateToken(domain: Domain, act: Act): Promise<{ sessions_ended: number; token_path: string }> {
   const { access, tokenPath } = pageOf(domain);
   const own = { ...act, causationId: domain.record({ ...ROTATED, act, outcome: "unknown" }) };
@@ -127,12 +127,18 @@ export async function rotateToken(domain: Domain, act: Act): Promise<{ sessions_
   try {
     await access.replaceToken();
   } catch (error) {
-    domain.record({ ...ROTATED, act: own, outcome: "failed" });
+    void domain.audit?.owed.record("that the token was not replaced", () => {
+      domain.record({ ...ROTATED, act: own, outcome: "failed" });
+    });
     throw error;
   }
   killPoint("token.replaced");
-  for (const session of ended) recordEnd(domain, session, "token_rotated", own);
-  domain.record({ ...ROTATED, act: own, metadata: { sessions_ended: ended.length } });
+  const owed = [
+    ...ended.map((session) => (): void => recordEnd(domain, session, "token_rotated", own)),
+    (): void => void domain.record({ ...ROTATED, act: own, metadata: { sessions_ended: ended.length } }),
+  ].map((write) => domain.audit?.owed.record("the new token of the page", write));
+  if (owed.some((one) => one !== undefined))
+    throw unrecorded(`the token in ${tokenPath} is a new one and every session has ended, which is not on record yet`);
   return { sessions_ended: ended.length, token_path: tokenPath };
 }
 
