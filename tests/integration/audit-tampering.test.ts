@@ -81,7 +81,11 @@ beforeEach(async () => {
 const SWAPPED =
   "UPDATE audit_events SET seq = -1 WHERE seq = 6; UPDATE audit_events SET seq = 6 WHERE seq = 8; UPDATE audit_events SET seq = 8 WHERE seq = -1";
 
+const copied = (seq: number): string =>
+  `INSERT INTO audit_events SELECT ${seq}, 'evt_x', at, event_type, severity, outcome, observer, actor_type, actor_id, subject_type, subject_id, correlation_id, causation_id, metadata_json, meta_salt, meta_digest, prev_hash, row_hash FROM audit_events WHERE seq = 6`;
+
 const CHANGES: [string, string, number][] = [
+  ["a row in front of the first one", copied(0), 0],
   ["a changed field", "UPDATE audit_events SET actor_id = 'somebody else' WHERE seq = 6", 6],
   ["a changed outcome", "UPDATE audit_events SET outcome = iif(outcome = 'ok', 'failed', 'ok') WHERE seq >= 9", 9],
   [
@@ -199,6 +203,7 @@ describe("a Core that starts refuses to go on", () => {
 
   test.each([
     ["behind a row that somebody added", PLANTED, "tampered"],
+    ["behind a row in front of the first one", copied(-5), "tampered"],
     ["when its signed tail is gone", "DELETE FROM audit_events WHERE seq > 5", "truncated"],
     ["when everything is gone", "DELETE FROM audit_events", "truncated"],
   ])("%s: it says what it found, signs nothing, and the next step is the way out", async (_what, sql, status) => {

@@ -21,12 +21,12 @@ import { CoreError, type AuditEventJson, type VerifyJson } from "@opensentience/
 import type { JournalFile } from "../host/journal-file.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
-import { GENESIS, type AuditRow } from "./chain.ts";
+import type { AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
 import type { AuditEventType } from "./events.ts";
 import { newRow, type Act, type AuditEvent } from "./new-row.ts";
 import { OwedOutcomes } from "./owed-outcomes.ts";
-import { PendingRows, rowsToReplay } from "./pending-rows.ts";
+import { PendingRows, rowsToReplay, rowsWait } from "./pending-rows.ts";
 import type { Redactor } from "./redaction.ts";
 import {
   eraseMetadata,
@@ -36,13 +36,12 @@ import {
   openCalls,
   openIntents,
   recordCheckpoint,
-  recordedCheckpoint,
   rowByEventId,
   rowBySeq,
   rowsMatching,
   type AuditFilter,
 } from "./store.ts";
-import { headToAdopt, verifyChain, type Head } from "./verification.ts";
+import { headBefore, headToAdopt, unrecordedNote, verifyChain, type Head } from "./verification.ts";
 
 export { eventType, eventTypes, TRUST_BOUNDARY } from "./events.ts";
 export { Checkpoints } from "./checkpoints.ts";
@@ -90,7 +89,7 @@ export class AuditLog {
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
     this.owed = new OwedOutcomes((what, error) => deps.onOwed?.(what, error));
-    const found = adopt(deps.storage, deps.checkpoints.read());
+    const found = headToAdopt(deps.storage, deps.checkpoints.read());
     this.#head = found.head;
     this.#checkpointed = found.checkpointed;
     this.#newestNote = found.newestNote;
@@ -98,7 +97,7 @@ export class AuditLog {
       journal: deps.journal,
       insert: (rows) => this.#insert(rows),
       withdraw: ([first]) => {
-        if (first !== undefined) this.#head = { seq: first.seq - 1, hash: first.prev_hash };
+        this.#head = headBefore(first) ?? this.#head;
       },
     });
     this.problem = found.problem ?? this.#replay();
@@ -181,12 +180,13 @@ export class AuditLog {
     this.#afterCommit(rows);
   }
 
-  /** What waits is in the table; where that fails, whoever writes next hears of it. */
-  #settle(): void {
+  /** What waits is in the table; where that fails, whoever writes next hears of it, and a reader is shown what there is. */
+  #settle(): Error | undefined {
     try {
       this.#pending.flush();
-    } catch {
-      // A reader is shown what there is.
+      return undefined;
+    } catch (error) {
+      return error as Error;
     }
   }
 
@@ -262,16 +262,21 @@ export class AuditLog {
     return () => this.#listeners.delete(listener);
   }
 
-  /** `against`: a checkpoint kept elsewhere. Throws `audit.invalid_note` for a text that this Core did not sign. */
+  /**
+   * `against`: a checkpoint kept elsewhere. Throws `audit.invalid_note` for a text that this Core did not sign, and
+   * `audit.unavailable` where all that is in the table fits, and the table does not take the newest rows.
+   */
   async verify(against?: string): Promise<VerifyJson> {
-    this.#settle();
+    const failure = this.#settle();
     await this.#checkpointQueue;
-    return verifyChain(this.#deps.storage, {
+    const verdict = await verifyChain(this.#deps.storage, {
       notes: this.#deps.checkpoints.read(),
       newestNote: this.#newestNote,
       against: against === undefined ? undefined : this.#signed(against),
-      head: () => this.#head,
+      head: () => headBefore(this.#pending.outside.oldest) ?? this.#head,
     });
+    if (failure !== undefined && verdict.status === "intact") throw rowsWait(this.#pending.outside.count, failure);
+    return verdict;
   }
 
   #signed(text: string): Checkpoint {
@@ -322,6 +327,8 @@ export class AuditLog {
   /** The note first: a crash in between leaves a note more than the database knows, never one less. */
   async #sign(size: number, rowHash: string): Promise<string> {
     const { checkpoints, storage } = this.#deps;
+    const unrecorded = unrecordedNote(storage, checkpoints);
+    if (unrecorded !== undefined) storage.transaction((tx) => recordCheckpoint(storage, tx, unrecorded));
     const { note, noteHash } = await checkpoints.write(size, rowHash, new Date().toISOString(), this.#newestNote);
     killPoint("audit.checkpoint_written");
     this.#newestNote = noteHash;
@@ -364,21 +371,6 @@ export class AuditLog {
         if (this.#head.seq > this.#checkpointed) this.checkpoint().catch(this.#deps.onCheckpointError);
       }, this.#deps.checkpointIntervalMs).unref();
     }
-  }
-}
-
-type Adopted = { head: Head; problem: string | null; checkpointed: number; newestNote: string | null };
-
-/** What the table and the notes say at Core's start. Never throws: a table that cannot be read is a problem, too. */
-function adopt(storage: Storage, notes: Checkpoint[]): Adopted {
-  const checkpointed = notes.at(-1)?.size ?? 0;
-  try {
-    const newestNote = recordedCheckpoint(storage)?.noteHash ?? null;
-    return { ...headToAdopt(storage, notes), checkpointed, newestNote };
-  } catch (error) {
-    if (!isSqliteError(error)) throw error;
-    const problem = "the audit log cannot be read";
-    return { head: { seq: 0, hash: GENESIS }, problem, checkpointed, newestNote: null };
   }
 }
 

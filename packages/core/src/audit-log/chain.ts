@@ -50,6 +50,16 @@ export const HASHED_COLUMNS = [
   "meta_digest",
 ] as const satisfies readonly (keyof AuditRow)[];
 
+const SALT = /^[0-9a-f]{32}$/;
+
+/**
+ * Whether that is a salt as Core writes it. SECURITY: the decoder of hexadecimal digits stops at the first character that is none
+ * and takes capitals, so another text than what was written would have the same digest. Pinned by "finds %s changed, at its position".
+ */
+export function isSalt(text: string): boolean {
+  return SALT.test(text);
+}
+
 export function digestMetadata(saltHex: string, metadataJson: string): string {
   return hashBytes([], saltHex, metadataJson);
 }

@@ -3,7 +3,7 @@
  * separated by tabs. None of them holds a tab or a line end: they are JSON or hexadecimal. So nothing is serialised twice.
  */
 import { OUTCOMES, SEVERITIES } from "@opensentience/protocol";
-import { digestMetadata, HASHED_COLUMNS, hashRow, type AuditRow } from "./chain.ts";
+import { digestMetadata, HASHED_COLUMNS, hashRow, isSalt, type AuditRow } from "./chain.ts";
 import type { AuditEventType } from "./events.ts";
 import type { NewRow } from "./new-row.ts";
 
@@ -22,7 +22,7 @@ export function rowOfLine(line: string): AuditRow | undefined {
   if (fields?.length !== HASHED_COLUMNS.length) return undefined;
   const hashed = Object.fromEntries(HASHED_COLUMNS.map((column, index) => [column, fields[index]]));
   const row = { ...hashed, metadata_json, meta_salt, prev_hash, row_hash } as AuditRow;
-  if (!isOfCall(row)) return undefined;
+  if (!isOfCall(row) || !isSalt(meta_salt)) return undefined;
   return digestMetadata(meta_salt, metadata_json) === row.meta_digest && hashRow(row) === row_hash ? row : undefined;
 }
 

@@ -115,6 +115,44 @@ describe("the row of a call", () => {
   });
 });
 
+describe("verify, while rows are on their way into the table,", () => {
+  const full = (): void => {
+    const { page_count: pages } = storage.get<{ page_count: number }>("PRAGMA page_count") ?? { page_count: 0 };
+    storage.get(`PRAGMA max_page_count = ${pages}`);
+  };
+
+  test("calls those not missing that come while it runs", async () => {
+    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "x" } });
+    const verdict = audit.verify();
+    const soon = audit.recordSoon(call("a"));
+    expect(await verdict).toMatchObject({ status: "intact" });
+    await soon;
+    expect(await audit.verify()).toMatchObject({ status: "intact", events: 2 });
+  });
+
+  test("says of a full disk that rows wait in the journal, and that nothing is known to be missing", async () => {
+    audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id: "x" } });
+    full();
+    const ids = Array.from({ length: 100 }, (_, index) => `call-${index}`);
+    await Promise.all(ids.map((id) => audit.recordSoon(call(id))));
+    await expect(audit.verify()).rejects.toMatchObject({
+      code: "audit.unavailable",
+      message: expect.stringMatching(/nothing is known to be missing, but 100 events wait in state\/audit\.journal/),
+    });
+    expect(inTable()).toEqual(["x"]);
+    storage.get("PRAGMA max_page_count = 1000000");
+    expect(await audit.verify()).toMatchObject({ status: "intact", events: 101 });
+  });
+
+  test("finds on a full disk, too, what is wrong with the rows that are in the table", async () => {
+    for (const id of ["x", "y"]) audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id } });
+    await audit.recordSoon(call("a"));
+    storage.prepare("DROP TRIGGER audit_no_delete").run();
+    storage.prepare("DELETE FROM audit_events WHERE seq = 2").run();
+    expect(await audit.verify()).toMatchObject({ status: "truncated", first_bad_seq: 2 });
+  });
+});
+
 test("only rows that go on from the head are taken", async () => {
   const { head } = audit;
   for (const id of ["a", "b", "c"]) await audit.recordSoon(call(id));
@@ -132,6 +170,8 @@ test("only rows that go on from the head are taken", async () => {
     { subject_id: "x" },
     { metadata_json: "{}" },
     { meta_salt: null },
+    { meta_salt: `${first.meta_salt}zz` },
+    { meta_salt: String(first.meta_salt).toUpperCase() },
     { row_hash: "0".repeat(64) },
     { seq: 2 },
     { prev_hash: "1".repeat(64) },

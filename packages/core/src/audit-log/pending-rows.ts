@@ -9,6 +9,7 @@
  * Nobody sees the difference: what reads the log, and what writes to it in another way, makes it `flush` before.
  * A log that cannot be written stays closed: after a failure each row waits for the table.
  */
+import { CoreError } from "@opensentience/protocol";
 import type { JournalFile } from "../host/journal-file.ts";
 import { killPoint } from "../host/kill-point.ts";
 import type { AuditRow } from "./chain.ts";
@@ -53,6 +54,12 @@ export class PendingRows {
   /** Whether everything is in the table. */
   get isEmpty(): boolean {
     return this.#pending.length === 0 && this.#unwritten.length === 0;
+  }
+
+  /** What the table does not have yet: how many rows, and the oldest of them. */
+  get outside(): { count: number; oldest: AuditRow | undefined } {
+    const oldest = this.#pending[0] ?? this.#unwritten[0]?.made.row;
+    return { count: this.#pending.length + this.#unwritten.length, oldest };
   }
 
   /** Everything goes into the table now. Throws when it cannot; what was in the journal only stays there. */
@@ -128,4 +135,14 @@ export function rowsToReplay(lines: readonly string[], head: Head): AuditRow[] {
     ({ seq, row_hash: hash } = row);
   }
   return rows;
+}
+
+/** For who asks whether the log is whole: nothing is known to be missing, and nothing more can be said. */
+export function rowsWait(count: number, cause: unknown): CoreError {
+  const what = count === 1 ? "1 event waits" : `${count} events wait`;
+  return new CoreError(
+    "audit.unavailable",
+    `what is in the audit log fits and nothing is known to be missing, but ${what} in state/audit.journal and the database takes nothing: free space on the disk and verify again`,
+    { cause, nextStep: "opensentience audit verify" },
+  );
 }

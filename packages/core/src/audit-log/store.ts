@@ -49,8 +49,24 @@ export function rowBySeq(storage: Storage, seq: number): AuditRow | undefined {
   return storage.get(`SELECT ${COLUMNS} FROM audit_events WHERE seq = ?`, seq);
 }
 
+/** Beyond it JavaScript has no whole numbers, and a row that has one was not written by Core. */
+const [SMALLEST, LARGEST] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+
+/** The first row with a number that Core never gives, as far as a number can say it. */
+export function rowOutOfRange(storage: Storage): number | undefined {
+  return (
+    storage.get<{ seq: number }>(
+      "SELECT max(seq, ?) AS seq FROM audit_events WHERE seq < 1 ORDER BY audit_events.seq LIMIT 1",
+      SMALLEST,
+    ) ?? storage.get<{ seq: number }>("SELECT ? AS seq FROM audit_events WHERE seq > ? LIMIT 1", LARGEST, LARGEST)
+  )?.seq;
+}
+
 export function lastRow(storage: Storage): { seq: number; row_hash: string } | undefined {
-  return storage.get("SELECT seq, row_hash FROM audit_events ORDER BY seq DESC LIMIT 1");
+  return storage.get(
+    "SELECT seq, row_hash FROM audit_events WHERE seq BETWEEN 1 AND ? ORDER BY seq DESC LIMIT 1",
+    LARGEST,
+  );
 }
 
 export function rowByEventId(storage: Storage, eventId: string): AuditRow | undefined {
@@ -74,7 +90,7 @@ export type ChainRow = [
 // JSON.stringify does. Pinned by "a row of any characters verifies".
 const CHAIN_ROWS = `SELECT seq, json_array(${HASHED_COLUMNS.join(", ")}), prev_hash, row_hash, meta_salt, metadata_json,
   CASE WHEN event_type = 'audit.erased' AND subject_type = 'audit_event' THEN subject_id END
-  FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?`;
+  FROM audit_events WHERE seq > ? AND seq <= ${Number.MAX_SAFE_INTEGER} ORDER BY seq LIMIT ?`;
 
 /** Ascending from `afterSeq` (exclusive), in the table's own order. */
 export function chainRowsAfter(storage: Storage, afterSeq: number, limit: number): ChainRow[] {

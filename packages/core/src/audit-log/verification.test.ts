@@ -1,48 +1,24 @@
-import { createHash } from "node:crypto";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Storage } from "../storage/storage.ts";
-import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "./audit-log.ts";
-import { JournalFile } from "../host/journal-file.ts";
+import { auditLogIn, tenEvents } from "../../../../tests/support/audit-in-memory.ts";
+import { type AuditLog, SYSTEM_ACT } from "./audit-log.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import { rowsMatching } from "./store.ts";
 
 let folder = "";
 let storage: Storage;
 let audit: AuditLog;
-let torn: number[];
 
-async function open(): Promise<AuditLog> {
-  return new AuditLog({
-    storage,
-    redactor: new Redactor(),
-    checkpoints: await Checkpoints.open(join(folder, "key"), join(folder, "checkpoints"), (bytes) => torn.push(bytes)),
-    journal: new JournalFile(join(folder, "audit.journal")),
-    observer: "core_test",
-    checkpointEvents: 1_000,
-    checkpointIntervalMs: 3_600_000,
-    onCheckpointError: (error) => {
-      throw error;
-    },
-  });
-}
+const open = (): Promise<AuditLog> => auditLogIn(folder, storage);
 
 beforeEach(async () => {
-  torn = [];
   folder = mkdtempSync(join(tmpdir(), "os-verify-"));
   storage = Storage.open(":memory:");
   audit = await open();
-  for (let seq = 1; seq <= 10; seq += 1) {
-    audit.record({
-      type: "core.started",
-      act: SYSTEM_ACT,
-      subject: { type: "core", id: `c${seq}` },
-      metadata: { version: `v${seq}` },
-    });
-    if (seq === 3 || seq === 7) await audit.checkpoint();
-  }
+  await tenEvents(audit);
 });
 afterEach(async () => {
   await audit.close();
@@ -71,6 +47,11 @@ function tamper(...statements: string[]): void {
     storage.prepare(`DROP TRIGGER IF EXISTS ${trigger}`).run();
   for (const sql of statements) storage.prepare(sql).run();
 }
+
+/** Row 5 under another number. */
+const COPIED = `INSERT INTO audit_events SELECT NEW, 'evt_x', at, event_type, severity, outcome, observer, actor_type, actor_id,
+  subject_type, subject_id, correlation_id, causation_id, metadata_json, meta_salt, meta_digest, prev_hash, row_hash
+  FROM audit_events WHERE seq = 5`;
 
 /** Writes all rows from `fromSeq` again so that every hash fits. */
 function rewriteFrom(fromSeq: number, change: (row: AuditRow) => AuditRow): void {
@@ -129,6 +110,16 @@ describe("verification", () => {
     ["the time", "UPDATE audit_events SET at = '2020-01-01T00:00:00.000Z' WHERE seq = 1", 1],
     ["the metadata", "UPDATE audit_events SET metadata_json = '{}' WHERE seq = 5", 5],
     ["the salt", "UPDATE audit_events SET meta_salt = '00' WHERE seq = 5", 5],
+    ["the salt, by what stands behind it,", "UPDATE audit_events SET meta_salt = meta_salt || 'zz' WHERE seq = 5", 5],
+    ["the salt, by half a byte behind it,", "UPDATE audit_events SET meta_salt = meta_salt || '0' WHERE seq = 5", 5],
+    ["the salt, in capitals,", "UPDATE audit_events SET meta_salt = upper(meta_salt) WHERE seq = 5", 5],
+    ["a hash, in capitals,", "UPDATE audit_events SET row_hash = upper(row_hash) WHERE seq = 5", 5],
+    ["a link, in capitals,", "UPDATE audit_events SET prev_hash = upper(prev_hash) WHERE seq = 5", 5],
+    [
+      "a digest, by what stands behind it,",
+      "UPDATE audit_events SET meta_digest = meta_digest || 'zz' WHERE seq = 5",
+      5,
+    ],
     [
       "metadata removed without a tombstone",
       "UPDATE audit_events SET metadata_json = NULL, meta_salt = NULL WHERE seq = 5",
@@ -142,6 +133,28 @@ describe("verification", () => {
   ])("finds %s changed, at its position", async (_what, sql, at) => {
     tamper(sql);
     expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: at });
+  });
+
+  test.each([
+    ["0", 0],
+    ["-5", -5],
+    ["-9223372036854775808", Number.MIN_SAFE_INTEGER],
+    ["9223372036854775807", Number.MAX_SAFE_INTEGER],
+  ])("finds a row in front of the first one, and one beyond all numbers (%s)", async (seq, at) => {
+    tamper(COPIED.replace("NEW", seq));
+    const found = { status: "tampered", first_bad_seq: at, message: expect.stringContaining("not written by Core") };
+    expect(await audit.verify()).toMatchObject(found);
+    audit = await open();
+    expect(audit.problem).toContain("was not written by Core");
+    expect(() => started("c")).toThrow(expect.objectContaining({ code: "audit.not_intact" }));
+    expect(await audit.verify()).toMatchObject(found);
+  });
+
+  test("finds a row in front of the first one also where everything else is gone", async () => {
+    tamper(COPIED.replace("NEW", "-5"), "DELETE FROM audit_events WHERE seq > 0");
+    audit = await open();
+    expect(audit.problem).not.toBeNull();
+    expect(await audit.verify()).toMatchObject({ status: "tampered", first_bad_seq: -5 });
   });
 
   test("finds two rows swapped at the first of them", async () => {
@@ -311,86 +324,5 @@ describe("a Core that starts refuses to go on", () => {
     expect(audit.problem).toBeNull();
     started("c");
     expect(await audit.verify()).toMatchObject({ status: "intact", events: 11 });
-  });
-});
-
-describe("the file of checkpoints", () => {
-  const file = (): string => join(folder, "checkpoints");
-  const notes = (): string[] =>
-    readFileSync(file(), "utf8")
-      .split(/(?<=\n\u2014 [^\n]*\n)\n/)
-      .filter((one) => one !== "");
-
-  test("links each note to the one before, as a line of a signed note", () => {
-    const [first = "", second = ""] = notes();
-    expect(first).not.toContain("previous");
-    const digest = createHash("sha256").update(first).digest("base64");
-    expect(second).toMatch(
-      /^opensentience\/audit\n7\n[^\n]+\nat [^\n]+\nprevious [^\n]+\n\n\u2014 opensentience-core [^\n]+\n$/,
-    );
-    expect(second).toContain(`\nprevious ${digest}\n`);
-  });
-
-  test.each([
-    ["removed", () => rmSync(file())],
-    ["emptied", () => writeFileSync(file(), "")],
-    ["shortened by its last note", () => writeFileSync(file(), `${notes()[0]}\n`)],
-    ["shortened by its first note", () => writeFileSync(file(), `${notes()[1]}\n`)],
-  ])("finds a file of checkpoints that was %s, also after Core signed again", async (_how, attack) => {
-    attack();
-    const missing = {
-      status: "tampered",
-      first_bad_seq: null,
-      message: expect.stringContaining("checkpoint is missing"),
-    };
-    expect(await audit.verify()).toMatchObject(missing);
-    audit = await open();
-    expect(await audit.verify()).toMatchObject(missing);
-    started("c");
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject(missing);
-    audit = await open();
-    expect(await audit.verify()).toMatchObject(missing);
-  });
-
-  test.each([[40], [120], [200], [-1]])(
-    "takes half a note that a crash left for none, and cuts it off (%i)",
-    async (kept) => {
-      started("c");
-      const copy = await Checkpoints.open(join(folder, "key"), join(folder, "other"), () => {});
-      const { note } = await copy.write(11, audit.head.hash, new Date().toISOString(), "ab".repeat(32));
-      appendFileSync(file(), note.slice(0, kept));
-      audit = await open();
-      expect(await audit.verify()).toMatchObject({ status: "intact" });
-      await audit.checkpoint();
-      expect(torn).toEqual([Buffer.byteLength(note.slice(0, kept))]);
-      expect(notes()).toHaveLength(3);
-      expect(await audit.verify()).toMatchObject({ status: "intact", checkpoint: { size: 11 } });
-    },
-  );
-
-  test("with a whole note that nobody signed stays tampered", async () => {
-    const [, second = ""] = notes();
-    appendFileSync(file(), `${second.replace("\n7\n", "\n8\n")}\n`);
-    audit = await open();
-    started("c");
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject({
-      status: "tampered",
-      message: expect.stringContaining("not signed by"),
-    });
-  });
-
-  test("that has one note more than the database knows is what a crash between the two leaves", async () => {
-    const before = storage.prepare("SELECT * FROM audit_checkpoint").get() as Record<string, number | string>;
-    started("c");
-    await audit.checkpoint();
-    storage
-      .prepare("UPDATE audit_checkpoint SET size = ?, row_hash = ?, note_hash = ?")
-      .run(before["size"] ?? 0, before["row_hash"] ?? "", before["note_hash"] ?? "");
-    audit = await open();
-    started("d");
-    await audit.checkpoint();
-    expect(await audit.verify()).toMatchObject({ status: "intact", checkpoint: { size: 12 } });
   });
 });

@@ -2,13 +2,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { VerifyJson } from "@opensentience/protocol";
 import type { Storage } from "../storage/storage.ts";
-import { digestMetadata, GENESIS, hashFields } from "./chain.ts";
-import type { Checkpoint } from "./checkpoints.ts";
+import { digestMetadata, GENESIS, hashFields, isSalt, type AuditRow } from "./chain.ts";
+import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
 import {
   chainRowsAfter,
   lastRow,
   recordedCheckpoint,
   rowBySeq,
+  rowOutOfRange,
   type ChainRow,
   type CheckpointRecord,
 } from "./store.ts";
@@ -44,7 +45,8 @@ export async function verifyChain(storage: Storage, evidence: Evidence): Promise
     const recorded = recordedCheckpoint(storage);
     const scan = new Scan(storage, evidence.head, marksOf([...evidence.notes, evidence.against], recorded));
     const found = await scan.run();
-    const problem = found ?? notesProblem(evidence, recorded?.noteHash ?? null);
+    const problem =
+      found ?? notesProblem(evidence, recorded?.noteHash ?? null) ?? recordProblem(evidence.notes, recorded);
     const events = scan.previous.seq;
     if (problem === undefined)
       return {
@@ -83,6 +85,8 @@ class Scan {
 
   async run(): Promise<Problem | undefined> {
     const broken = await this.#rows();
+    const outOfRange = numberProblem(this.#storage);
+    if (outOfRange !== undefined && outOfRange.at < (broken?.at ?? outOfRange.at + 1)) return outOfRange;
     // SECURITY: only a tombstone that verified, later than the row, excuses missing metadata: anybody can write a row
     // that looks like one behind a break. Pinned by "does not believe a tombstone that is not part of the chain".
     const [erased] = this.#erased;
@@ -146,13 +150,41 @@ class Scan {
   }
 }
 
+/** The head that comes before that row; undefined without one. */
+export function headBefore(row: AuditRow | undefined): Head | undefined {
+  return row === undefined ? undefined : { seq: row.seq - 1, hash: row.prev_hash };
+}
+
+type Adopted = {
+  head: Head;
+  /** Why Core must not go on, or null. */
+  problem: string | null;
+  /** Events that the newest note covers. */
+  checkpointed: number;
+  /** Hash of the newest note that the database knows. */
+  newestNote: string | null;
+};
+
+/** What the table and the notes say at Core's start. Never throws: a table that cannot be read is a problem, too. */
+export function headToAdopt(storage: Storage, notes: Checkpoint[]): Adopted {
+  const checkpointed = notes.at(-1)?.size ?? 0;
+  try {
+    const recorded = recordedCheckpoint(storage);
+    const found = headAmong(storage, marksOf(notes, recorded));
+    const problem = found.problem ?? recordProblem(notes, recorded)?.message ?? null;
+    return { head: found.head, problem, checkpointed, newestNote: recorded?.noteHash ?? null };
+  } catch {
+    const problem = "the audit log cannot be read";
+    return { head: { seq: 0, hash: GENESIS }, problem, checkpointed, newestNote: null };
+  }
+}
+
 /**
  * The head from which Core may go on, or why it must not. Looks at what no checkpoint covers yet, and that the newest
  * checkpoint still fits; the rest is for `verify`. SECURITY: a Core that adopted whatever row is last would append to
  * and sign what somebody else wrote or cut while it was down. Pinned by "a Core that starts refuses to go on".
  */
-export function headToAdopt(storage: Storage, notes: Checkpoint[]): { head: Head; problem: string | null } {
-  const marks = marksOf(notes, recordedCheckpoint(storage));
+function headAmong(storage: Storage, marks: Head[]): Pick<Adopted, "head" | "problem"> {
   const newest = marks.reduce((one, other) => (other.seq > one.seq ? other : one), { seq: 0, hash: GENESIS });
   const last = lastRow(storage);
   const head = last === undefined ? { seq: 0, hash: GENESIS } : { seq: last.seq, hash: last.row_hash };
@@ -161,6 +193,8 @@ export function headToAdopt(storage: Storage, notes: Checkpoint[]): { head: Head
     if (row === undefined || marks.some((one) => one.seq === newest.seq && one.hash !== row.row_hash))
       return { head, problem: `what was signed as the first ${newest.seq} events is not there any more` };
   }
+  const outOfRange = numberProblem(storage);
+  if (outOfRange !== undefined) return { head, problem: outOfRange.message };
   let previous: Head = newest;
   for (;;) {
     const rows = chainRowsAfter(storage, previous.seq, BATCH);
@@ -179,6 +213,15 @@ function marksOf(notes: (Checkpoint | undefined)[], recorded: CheckpointRecord |
   return recorded === null ? signed : [...signed, { seq: recorded.size, hash: recorded.rowHash }];
 }
 
+/**
+ * SECURITY: the chain begins at 1, so a row in front of it breaks no hash, and lists show it all the same.
+ * Pinned by "finds a row in front of the first one".
+ */
+function numberProblem(storage: Storage): (Problem & { at: number }) | undefined {
+  const at = rowOutOfRange(storage);
+  return at === undefined ? undefined : { ...tampered(at, `event ${at} was not written by Core`), at };
+}
+
 function tampered(at: number | null, message: string): Problem {
   return { status: "tampered", at, message };
 }
@@ -194,6 +237,24 @@ function notesProblem({ notes, newestNote }: Evidence, recordedNote: string | nu
   return isChained && hasNewest ? undefined : tampered(null, "a checkpoint is missing from the file of checkpoints");
 }
 
+/**
+ * SECURITY: without what the database remembers, notes could be taken off the end of their file. It is written behind each
+ * note, and made good before the second one (`AuditLog.#sign`), so only a crash behind the very first explains that there is
+ * none. Pinned by "finds that the database was made to forget the newest checkpoint".
+ */
+function recordProblem(notes: Checkpoint[], recorded: CheckpointRecord | null): Problem | undefined {
+  return recorded !== null || notes.length <= 1
+    ? undefined
+    : tampered(null, `there are ${notes.length} checkpoints, and the database has lost the newest of them`);
+}
+
+/** The first note, where a crash behind it kept the database from remembering it. */
+export function unrecordedNote(storage: Storage, checkpoints: Checkpoints): CheckpointRecord | undefined {
+  const [first, second] = recordedCheckpoint(storage) === null ? checkpoints.read() : [];
+  if (first?.valid !== true || second !== undefined) return undefined;
+  return { size: first.size, rowHash: first.hash, noteHash: first.noteHash };
+}
+
 /** Whether the row is what follows `previous`; whether missing metadata are excused is decided at the end. */
 function rowProblem(row: ChainRow, previous: Head): string | undefined {
   // By number: taking an array apart by a pattern walks an iterator, for each of what may be millions of rows.
@@ -206,7 +267,7 @@ function rowProblem(row: ChainRow, previous: Head): string | undefined {
   if (hashFields(previous.hash, fieldsJson) !== row[3]) return `event ${seq} was changed`;
   if (metadataJson === null) return undefined;
   // No text inside the array can look like its end: a quotation mark in a text is escaped.
-  return metaSalt !== null && fieldsJson.endsWith(`,"${digestMetadata(metaSalt, metadataJson)}"]`)
+  return metaSalt !== null && isSalt(metaSalt) && fieldsJson.endsWith(`,"${digestMetadata(metaSalt, metadataJson)}"]`)
     ? undefined
     : `the metadata of event ${seq} was changed`;
 }

@@ -6,7 +6,7 @@
  */
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { CoreError, DoctorJson } from "@opensentience/protocol";
+import { CoreError, type DoctorJson } from "@opensentience/protocol";
 import type { AuditLog } from "../audit-log/audit-log.ts";
 import { findProgram } from "../host/child-process.ts";
 import { configFileFault, type SandboxMode } from "../host/config.ts";
@@ -188,7 +188,11 @@ function checkDatabase(degraded: CoreError | null): Check {
 async function checkAudit(audit: AuditLog | null): Promise<Check> {
   if (audit === null)
     return finding("fail", "audit", "the audit log cannot be read without the database", "opensentience core status");
-  const verdict = await audit.verify();
+  const verdict = await audit.verify().catch((error: unknown) => {
+    if (error instanceof CoreError && error.code === "audit.unavailable") return error;
+    throw error;
+  });
+  if (verdict instanceof CoreError) return finding("fail", "audit", verdict.message, "opensentience audit verify");
   return verdict.status === "intact"
     ? good("audit", verdict.message)
     : finding("fail", "audit", `${verdict.status}: ${verdict.message}`, "opensentience audit verify");
