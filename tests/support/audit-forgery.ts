@@ -20,3 +20,15 @@ export function rewriteFrom(database: DatabaseSync, seq: number, outcome: string
     update.run(row.outcome, row.prev_hash, previous, row.seq);
   }
 }
+
+/** Puts one index in the place of another, so that it is read under that name; the schema reads as before. */
+export function exchangeIndex(database: DatabaseSync, name: string, planted: string): void {
+  const rootOf = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?");
+  const rootPage = Number(rootOf.get(planted)?.["rootpage"]);
+  database.exec("PRAGMA writable_schema = ON; BEGIN IMMEDIATE");
+  database.prepare("UPDATE sqlite_schema SET rootpage = ? WHERE name = ?").run(rootPage, name);
+  database.prepare("DELETE FROM sqlite_schema WHERE name IN (?, 'turned')").run(planted);
+  const { schema_version: version } = database.prepare("PRAGMA schema_version").get() ?? {};
+  // So that whoever has the database open reads the schema again.
+  database.exec(`PRAGMA schema_version = ${Number(version) + 1}; COMMIT`);
+}
