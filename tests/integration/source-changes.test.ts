@@ -1,4 +1,4 @@
-/** Update, rollback, remove and folders run in place, through the command line. */
+/** Update, rollback and folders run in place, through the command line. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -201,69 +201,6 @@ describe("rollback", () => {
     const id = "org.example.noback";
     await smallAgentAt(home, id, "installed");
     await refuse(home, ["agents", "rollback", id], { code: "install.no_previous", exit: 3 });
-  });
-});
-
-describe("remove", () => {
-  test("takes source, data and approval, keeps runs and events, and needs a confirmation", async () => {
-    const id = "org.example.gone";
-    await smallAgentAt(home, id, "running");
-    await refuse(home, ["agents", "remove", id, "--yes"], { code: "install.running", exit: 6 });
-    await home.json(["agents", "stop", id]);
-    await refuse(home, ["agents", "remove", id], { code: "usage.confirmation_required", exit: 2 });
-    expect(existsSync(join(home.folder, "agents", id, "src"))).toBe(true);
-    const removed = await home.json<AgentDetailJson>(["agents", "remove", id, "--yes"]);
-    expect(removed).toMatchObject({
-      status: "local_uninstalled",
-      install_path: null,
-      source_commit: null,
-      build_status: null,
-    });
-    expect(existsSync(join(home.folder, "agents", id))).toBe(false);
-    expect((await home.json<{ items: unknown[] }>(["agents", "ps", "--all"])).items.length).toBeGreaterThan(0);
-    expect(
-      auditRows(home, "agent.removed")
-        .filter((row) => row.subject === id)
-        .map((row) => row.outcome),
-    ).toEqual(["unknown", "ok"]);
-    await refuse(home, ["agents", "run", id], { code: "install.not_installed", exit: 4 });
-  });
-
-  test("can leave the agent's data", async () => {
-    const id = "org.example.keeps";
-    await smallAgentAt(home, id, "running");
-    const data = join(home.folder, "agents", id, "data");
-    writeFileSync(join(data, "kept.txt"), "kept");
-    await home.json(["agents", "stop", id]);
-    await home.json(["agents", "remove", id, "--yes", "--keep-data"]);
-    expect(readFileSync(join(data, "kept.txt"), "utf8")).toBe("kept");
-    expect(existsSync(join(home.folder, "agents", id, "src"))).toBe(false);
-
-    // What is left is removed step by step, each said.
-    await refuse(home, ["agents", "remove", id, "--yes", "--keep-data"], { code: "install.not_installed", exit: 4 });
-    expect((await home.cli(["agents", "remove", id, "--yes"])).stdout).toMatch(/^removed the data that was kept\n/);
-    expect(existsSync(join(home.folder, "agents", id))).toBe(false);
-    expect((await home.cli(["agents", "remove", id, "--yes"])).stdout).toBe(`forgotten: ${id}\n`);
-    await refuse(home, ["agents", "remove", id, "--yes"], { code: "agent.not_found", exit: 3 });
-    const phases = auditRows(home, "agent.removed").filter(({ subject }) => subject === id);
-    expect(phases.slice(2).map(({ outcome, metadata }) => [outcome, metadata["phase"]])).toEqual([
-      ["unknown", "data intent"],
-      ["ok", "data removed"],
-      ["ok", "forgotten"],
-    ]);
-  });
-
-  test("does not forget what the next scan would find, and forgets what is missing on disk", async () => {
-    const id = "org.example.found";
-    const folder = join(home.projects, "found");
-    await writeFiles(folder, smallAgent(id));
-    await home.json(["agents", "scan"]);
-    const error = await refuse(home, ["agents", "remove", id, "--yes"], { code: "install.not_installed", exit: 4 });
-    expect(error.message).toContain(folder);
-    rmSync(folder, { recursive: true });
-    await home.json(["agents", "scan"]);
-    expect(await home.json(["agents", "remove", id, "--yes"])).toMatchObject({ removed: "entry" });
-    await refuse(home, ["agents", "info", id], { code: "agent.not_found", exit: 3 });
   });
 });
 

@@ -21,7 +21,7 @@ import { removeCoreMark, writeCoreMark } from "./host/core-mark.ts";
 import { namingFullDisk } from "./host/full-disk.ts";
 import { armKillPoint, killPoint } from "./host/kill-point.ts";
 import { operatorId } from "./host/operator.ts";
-import type { Paths } from "./host/paths.ts";
+import { agentFolders, type Paths } from "./host/paths.ts";
 import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/private-file.ts";
 import { TextLog } from "./logs/logs.ts";
 import { WebPage } from "./page.ts";
@@ -241,6 +241,7 @@ export class Core {
       held: describeHeld(this.#probe, this.#config.get("sandbox.mode") !== "off"),
       defaultRestartPolicy: this.#config.get("restart.policy"),
       environmentValue: (name) => this.#config.environmentValue(name),
+      agentFolders: (agentId) => agentFolders(this.#paths, agentId),
       status: () => this.#status(),
       health: () => ({
         toolPath: this.#config.toolPath,

@@ -171,6 +171,7 @@ export function makeServices(
       ...limits,
       toolPath: config.toolPath,
       workMark: workMark(paths.home),
+      scanRoots: config.get("scan_roots"),
       sshAuthSocket: config.environmentValue("SSH_AUTH_SOCK"),
       sandboxMode: config.get("sandbox.mode"),
       core: coreFolders,

@@ -151,6 +151,8 @@ export const agentDetailJson = agentJson.extend({
     "the command that comes before any review: it puts back files that are not the commit's, or a manifest that cannot be read; null where nothing is to be put back",
   ),
   manifest_changed: z.boolean().describe("on this machine: it is not the manifest of the installed commit"),
+  data_path: nullableText.describe("the folder of what the agent keeps, where there is one; it may outlast the agent"),
+  logs_path: nullableText.describe("the folder of its logs, where there is one; it outlasts the agent"),
   held: z.string().describe("how a run of this agent is held on this machine, in a sentence or two"),
   unknown_fields: z.array(z.string()).describe("manifest fields that Core does not know"),
 });

@@ -202,6 +202,15 @@ export class Catalog {
     if (agentIds.length > 0) for (const listener of this.#listeners) listener(agentIds);
   }
 
+  /** Of agents outside the scan roots, whose folder came back. */
+  markPresent(agentIds: string[]): void {
+    if (agentIds.length === 0) return;
+    this.#audit.bookkeep((tx) => {
+      for (const agentId of agentIds) store.markPresent(this.#storage, tx, agentId);
+    });
+    this.#tell(agentIds);
+  }
+
   markVanished(agentIds: string[]): void {
     const at = new Date().toISOString();
     this.#audit.bookkeep((tx) => {
@@ -226,7 +235,7 @@ export class Catalog {
 
   /** Nothing is installed any more; what is known of the agent, its runs and its events stay. */
   recordRemoval(tx: Tx, agentId: string): void {
-    store.setRemoved(this.#storage, tx, agentId);
+    store.setRemoved(this.#storage, tx, agentId, new Date().toISOString());
     this.refresh(tx, agentId);
   }
 

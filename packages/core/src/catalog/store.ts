@@ -162,13 +162,23 @@ export function setRef(storage: Storage, tx: Tx, agentId: string, ref: string | 
   storage.run(tx, "UPDATE agents SET source_ref = ? WHERE agent_id = ?", ref, agentId);
 }
 
-/** A folder that was run in place (it has no commit) keeps no repository: it comes back as a folder, not from git. */
-export function setRemoved(storage: Storage, tx: Tx, agentId: string): void {
+/** What was said to be missing is there again. */
+export function markPresent(storage: Storage, tx: Tx, agentId: string): void {
+  storage.run(tx, "UPDATE agents SET missing_since = NULL WHERE agent_id = ?", agentId);
+}
+
+/**
+ * A folder that was run in place (it has no commit) keeps no repository: it comes back as a folder, not from git. An
+ * installed source is gone from now on, unless another copy was seen.
+ */
+export function setRemoved(storage: Storage, tx: Tx, agentId: string, at: string): void {
   storage.run(
     tx,
-    `UPDATE agents SET source_git_url = CASE WHEN source_commit IS NULL THEN NULL ELSE source_git_url END,
+    `UPDATE agents SET missing_since = CASE WHEN source_commit IS NULL OR discovered_path IS NOT NULL THEN missing_since ELSE ? END,
+       source_git_url = CASE WHEN source_commit IS NULL THEN NULL ELSE source_git_url END,
        install_path = NULL, source_commit = NULL, tree_hash = NULL, built_tree_hash = NULL, build_status = NULL,
        build_commit = NULL, build_last_at = NULL, last_error = NULL, restart_json = NULL WHERE agent_id = ?`,
+    at,
     agentId,
   );
 }

@@ -72,7 +72,17 @@ export function agentState(style: Style, agent: AgentDetailJson): string {
         : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${movedText(agent)}`,
     ],
     ["pending", pendingText(agent)],
+    ...keptFields(agent),
   ]);
+}
+
+/** Of an agent that is not installed: what a removal left on disk. */
+function keptFields(agent: AgentDetailJson): [string, string | null][] {
+  if (agent.install_path !== null) return [];
+  return [
+    ["kept data", agent.data_path],
+    ["kept logs", agent.logs_path],
+  ];
 }
 
 /** What stands against the approval, or that there is none to stand against. */
@@ -129,7 +139,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ["status", statusCell(agent.status)],
       ["build", buildText(agent)],
       ["source", sourceText(agent)],
-      ["manifest", agent.manifest_path === null ? null : `${agent.manifest_path} (${shortHash(agent.manifest_hash)})`],
+      ["manifest", manifestText(agent)],
       ["changed", manifestCell(agent)],
       ["installed in", agent.install_path],
       [
@@ -139,6 +149,7 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
           : { text: "not those of the installed commit", color: "red" },
       ],
       ["found in", agent.discovered_path],
+      ...keptFields(agent),
       [
         "missing since",
         agent.missing_since === null ? null : { text: shortTime(agent.missing_since), color: "yellow" },
@@ -277,6 +288,12 @@ function buildText(agent: AgentDetailJson): string | null {
   return agent.build_last_at === null || agent.build_status === "not_built"
     ? agent.build_status.replaceAll("_", " ")
     : `${agent.build_status} ${shortTime(agent.build_last_at)}`;
+}
+
+/** Where a source was removed, or went missing, there is no manifest to look at. */
+function manifestText({ manifest_path: path, manifest_hash: hash, ...agent }: AgentDetailJson): string | null {
+  const isGone = path === null || (agent.install_path === null && agent.missing_since !== null);
+  return isGone ? null : `${path} (${shortHash(hash)})`;
 }
 
 function sourceText(agent: AgentDetailJson): string | null {

@@ -113,7 +113,7 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     positionals: [AGENT],
     options: { "keep-data": { type: "boolean", summary: "leave the agent's own data" }, yes: YES },
     notes: [
-      "Of an agent that is not installed it removes the data that was kept; without any, one that is missing on disk is forgotten, with its runs.",
+      "Of an agent that is not installed it removes the data that was kept; without any, one that no scan finds is forgotten, with its runs; its logs stay, and are named.",
     ],
     examples: [
       "opensentience agents remove com.example.echo",

@@ -5,9 +5,10 @@
  * Scans run on demand, at Core's start, on an interval, and for one folder when its manifest changes (watch.ts). One
  * scan at a time; a second caller gets its own scan after it. A bad manifest or an unreadable folder is one entry of
  * the report and never stops the scan. Two folders with one id: the installed copy wins, else the first path in order;
- * the other is reported. A known agent whose folder vanished is kept and marked.
+ * the other is reported. A known agent whose folder vanished is kept and marked, also one that lies outside the roots.
  */
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { CoreError, type ScanReportJson } from "@opensentience/protocol";
 import type { Act } from "../audit-log/audit-log.ts";
@@ -24,6 +25,8 @@ const CONCURRENCY = 16;
 const LIMITS = { maxDepth: 24, maxEntries: 2_000_000, maxFound: 5_000, maxMs: 60_000 };
 /** So long the manifests of one scan may take to be read, and so long Core's end waits for a scan. */
 const READING_MS = 30_000;
+/** So long a file outside the scan roots may take to be there or not. */
+const LOOKING_MS = 2_000;
 const STOP_MS = 5_000;
 /** All manifests of one scan together; they are in memory at the same time. */
 const MAX_MANIFESTS_BYTES = 16 * 1024 * 1024;
@@ -119,7 +122,10 @@ export class Discovery {
     const { kept, duplicates } = this.#judge(sightings);
     const outcomes = await this.#observe(kept, act);
     const isWhole = ![...result.problems, ...rejected].some(({ code }) => code === "discovery.limit_reached");
-    const missing = isWhole ? this.#markVanished(roots, new Set(result.found)) : 0;
+    const outside = paths === undefined ? await this.#lookOutside(roots) : { gone: [], back: [] };
+    this.#stopped.signal.throwIfAborted();
+    const missing = isWhole ? this.#markVanished(roots, new Set(result.found), outside.gone) : 0;
+    this.#deps.catalog.markPresent(outside.back);
     const updated = kept.filter((_, index) => outcomes[index] === "updated").map((one) => one.kept.manifest.id);
     if (updated.length > 0) await this.#deps.onUpdated(updated);
     this.#watch.watch(await onlyNear(result.found));
@@ -172,19 +178,42 @@ export class Discovery {
     return { kept, duplicates };
   }
 
-  /** Only what lay below the roots that were scanned; to be called only when the scan saw everything. */
-  #markVanished(roots: string[], present: Set<string>): number {
-    const vanished = this.#deps.catalog.all().filter((agent) => {
-      const folder = agent.manifestPath === null ? undefined : join(agent.manifestPath, "..");
-      return (
-        folder !== undefined &&
-        !present.has(folder) &&
-        roots.some((root) => folder === root || folder.startsWith(`${root}/`))
-      );
+  /** What lay below the roots that were scanned, and `outside`; to be called only when the scan saw everything. */
+  #markVanished(roots: string[], present: Set<string>, outside: readonly string[]): number {
+    const vanished = this.#deps.catalog.all().filter(({ manifestPath: path }) => {
+      return path !== null && !present.has(dirname(path)) && liesBelow(roots, path);
     });
-    this.#deps.catalog.markVanished(vanished.map((agent) => agent.agentId));
-    return vanished.length;
+    const agentIds = [...vanished.map(({ agentId }) => agentId), ...outside];
+    this.#deps.catalog.markVanished(agentIds);
+    return agentIds.length;
   }
+
+  /** A folder that is run in place may lie where no scan comes. Whether it is there is asked; it is not read. */
+  async #lookOutside(roots: string[]): Promise<{ gone: string[]; back: string[] }> {
+    const outside = this.#deps.catalog
+      .all()
+      .filter(({ manifestPath: path }) => path !== null && !liesBelow(roots, path));
+    const answers = await Promise.all(
+      outside.map(({ manifestPath }) => answerInTime(isThere(manifestPath ?? ""), LOOKING_MS, undefined)),
+    );
+    const idsWhere = (answer: boolean): string[] =>
+      outside.filter((_, index) => answers[index] === answer).map(({ agentId }) => agentId);
+    const marked = new Set(outside.filter(({ missingSince }) => missingSince !== null).map(({ agentId }) => agentId));
+    return { gone: idsWhere(false), back: idsWhere(true).filter((agentId) => marked.has(agentId)) };
+  }
+}
+
+function liesBelow(roots: readonly string[], manifestPath: string): boolean {
+  const folder = dirname(manifestPath);
+  return roots.some((root) => folder === root || folder.startsWith(`${root}/`));
+}
+
+/** Undefined where that cannot be told: a folder that may not be entered, a file server that fails. */
+function isThere(path: string): Promise<boolean | undefined> {
+  return stat(path).then(
+    () => true,
+    ({ code }: NodeJS.ErrnoException) => (code === "ENOENT" || code === "ENOTDIR" ? false : undefined),
+  );
 }
 
 /** To watch a folder is to ask its file system, and to wait for it. Where the system does not say what is far, all is watched. */

@@ -61,7 +61,7 @@ export async function pathsOf(home: string, runtimeFolder: string | undefined, u
   };
 }
 
-/** The folder of one agent: `src`, `data`, `build-home`, `repo.git`, `previous` live below it. */
+/** The folder of one agent: `src`, `data`, `build-home`, `repo.git`, `previous` live below it, its logs do not. */
 export function agentFolders(
   paths: Paths,
   agentId: string,
@@ -75,7 +75,8 @@ export function agentFolders(
   | "trackedEntries"
   | "builtEntries"
   | "treeCache"
-  | "temporary",
+  | "temporary"
+  | "logs",
   string
 > {
   const root = join(paths.agentsFolder, agentId);
@@ -90,6 +91,7 @@ export function agentFolders(
     builtEntries: join(root, "built.json"),
     treeCache: join(root, "tree-cache.json"),
     temporary: join(root, "data", "tmp"),
+    logs: join(paths.logsFolder, agentId),
   };
 }
 

@@ -67,6 +67,7 @@ export type InstallDeps = {
     toolPath: string;
     /** How the markers of all work of this home begin. */
     workMark: string;
+    scanRoots: readonly string[];
     sshAuthSocket: string | undefined;
     sandboxMode: SandboxMode;
     core: CoreFolders;

@@ -1,7 +1,8 @@
 /** Removing what is left of an agent that is not installed: the data that was kept, then its place in the catalog. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
 import { notYetRecorded, unrecorded, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
@@ -12,6 +13,7 @@ import { failureOf } from "./request-record.ts";
 type Deps = {
   audit: AuditLog;
   catalog: Catalog;
+  settings: { scanRoots: readonly string[] };
   folders: { staging: string; agent: (agentId: string) => { root: string } };
   onFault: (what: string, error: unknown) => void;
 };
@@ -19,8 +21,8 @@ type Deps = {
 export const DATA_INTENT = "data intent";
 
 /**
- * Kept data first; without any, an agent that is nowhere on disk is forgotten, with its runs and approvals (the audit log
- * keeps what happened). Throws `install.not_installed` for one that a scan would only find again.
+ * Kept data first; without any, an agent that no scan finds is forgotten, with its runs and approvals (the audit log
+ * keeps what happened, and its logs stay). Throws `install.not_installed` for one that a scan would only find again.
  */
 export async function removeLeftovers(
   deps: Deps,
@@ -34,7 +36,7 @@ export async function removeLeftovers(
     await removeData(deps, agent.agentId, root, act);
     return "data";
   }
-  const found = agent.manifestPath !== null && existsSync(agent.manifestPath) ? agent.manifestPath : undefined;
+  const found = await foundAgainIn(agent, deps.settings.scanRoots);
   if (found !== undefined || hasData) {
     const why = found === undefined ? "only its data is there" : `a scan finds it in ${found}`;
     throw new CoreError("install.not_installed", `${agent.agentId} is not installed; ${why}`, {
@@ -51,6 +53,17 @@ export async function removeLeftovers(
     });
   });
   return "entry";
+}
+
+/** The manifest that the next scan of the roots reads, if there is one: a folder outside of them comes back only by its name. */
+async function foundAgainIn(agent: AgentRecord, scanRoots: readonly string[]): Promise<string | undefined> {
+  const { manifestPath: path, missingSince } = agent;
+  // A scan has looked there and did not see it: it lies too deep, or in a folder that is not entered.
+  if (path === null || missingSince !== null || !existsSync(path)) return undefined;
+  const folder = dirname(path);
+  // What a scan finds below a root that is a link has the path that the link leads to.
+  const real = await Promise.all(scanRoots.map((root) => realpath(root).catch(() => root)));
+  return real.some((root) => folder === root || folder.startsWith(`${root}/`)) ? path : undefined;
 }
 
 async function removeData(deps: Deps, agentId: string, root: string, act: Act): Promise<void> {

@@ -1,4 +1,5 @@
 /** An agent as the interfaces show it: what it may do, how that is held here, what moved, and the one next step. */
+import { existsSync } from "node:fs";
 import {
   describePermission,
   enforcementOf,
@@ -103,11 +104,22 @@ export async function agentDetail(domain: Domain, services: Services, agentId: s
     drift,
     run: run as RunJson | null,
     last_error_at: lastErrorAt(services, agent),
+    ...foldersLeft(domain, agentId),
     repair_step: repairStep,
     held: heldText(domain.held, approval),
     manifest_changed: isManifestForeign,
     unknown_fields: unknownFields(manifest),
   };
+}
+
+/** Besides its source: they outlast a removal, each in its own way. */
+function foldersLeft(
+  { agentFolders }: Domain,
+  agentId: string,
+): { data_path: string | null; logs_path: string | null } {
+  const { data, logs } = agentFolders(agentId);
+  const ifThere = (path: string): string | null => (existsSync(path) ? path : null);
+  return { data_path: ifThere(data), logs_path: ifThere(logs) };
 }
 
 /** A build that failed and a run that crashed each set the last error, and a build or a run that went well clears it. */

@@ -59,6 +59,8 @@ export type Domain = {
   defaultRestartPolicy: RestartPolicy;
   /** A live value too short to be redacted exactly is a risk worth showing. */
   environmentValue: (name: string) => string | undefined;
+  /** Where what the agent keeps and its logs are, if there are any. */
+  agentFolders: (agentId: string) => { data: string; logs: string };
   status: () => CoreStatusJson;
   /** What the doctor looks at; there without a database too. */
   health: () => HealthInput;

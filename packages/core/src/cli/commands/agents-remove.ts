@@ -1,6 +1,7 @@
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, type AgentDetailJson } from "@opensentience/protocol";
 import { agentState } from "../agent-view.ts";
 import { type CommandContext, required } from "../context.ts";
+import { oneLine } from "../format.ts";
 import { interruptedAs } from "../interrupted.ts";
 
 const REMOVED = { agent: "removed", data: "removed the data that was kept" };
@@ -19,10 +20,15 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const agent = await client.call("remove_agent", { params: { agent_id: agentId }, body: { keep_data: keepData } });
   output.result(agent, (style) =>
-    agent.removed === "entry" ? `forgotten: ${agentId}` : `${REMOVED[agent.removed]}\n${agentState(style, agent)}`,
+    agent.removed === "entry" ? forgottenText(agent) : `${REMOVED[agent.removed]}\n${agentState(style, agent)}`,
   );
   output.nextStep(agent.next_step);
   return 0;
+}
+
+/** After this nobody can ask Core where they are. */
+function forgottenText({ agent_id: id, logs_path: logs }: AgentDetailJson): string {
+  return logs === null ? `forgotten: ${id}` : `forgotten: ${id}\n  its logs stay in ${oneLine(logs)}`;
 }
 
 async function isConfirmed(context: CommandContext, agentId: string, keepData: boolean): Promise<boolean> {
