@@ -29,6 +29,8 @@ describe("the agent that is meant", () => {
     ["com.newcomer.tied", 'no agent "com.newcomer.tied" is known; did you mean "com.newcomer.tide"?'],
     ["tied", 'no agent "tied" is known; did you mean "com.newcomer.tide"?'],
     ["org.other.thing", 'no agent "org.other.thing" is known'],
+    ["com.newcomer.ledger", 'no agent "com.newcomer.ledger" is known'],
+    ["org.exmaple.echo", 'no agent "org.exmaple.echo" is known; did you mean "org.example.echo"?'],
   ])("when there is none for %s, is the nearest or none", (name, message) => {
     expect(() => idMeant(name, IDS)).toThrow(expect.objectContaining({ code: "agent.not_found", message }));
   });

@@ -4,10 +4,11 @@
  * up as the end of an id, and the command is run again (Core had done nothing). Which agent is meant is said on stderr.
  */
 import { CoreError } from "@opensentience/protocol";
-import { nearest } from "../host/config.ts";
+import { nearest, nearestId } from "../host/config.ts";
 import { allPages } from "./all-pages.ts";
 import type { CommandContext, CommandModule } from "./context.ts";
 import type { ControlClient } from "./control-client.ts";
+import { oneLine } from "./format.ts";
 
 /** Throws `agent.not_found` with the nearest id, and `usage.invalid` for a name that several agents end with. */
 export async function runWithAgent(context: CommandContext, run: CommandModule["run"]): Promise<number | void> {
@@ -58,10 +59,19 @@ function typedId({ command, positionals, options }: CommandContext): string | un
     : undefined;
 }
 
+/** Of an empty list that was asked for about one agent: an id that nobody knows is a slip, and is said to be one. */
+export async function sayIfUnknown({ output }: CommandContext, client: ControlClient, typed: string): Promise<boolean> {
+  if (output.json) return false;
+  const ids = await allAgentIds(client);
+  if (ids.includes(typed)) return false;
+  output.note(oneLine(unknownAgent(typed, ids).message));
+  return true;
+}
+
 /** `agent.not_found` with the nearest id. */
 export function unknownAgent(name: string, ids: readonly string[]): CoreError {
   const shown = name.slice(0, 200);
-  const near = nearest(name, ids) ?? nearestLabel(name, ids);
+  const near = nearestId(name, ids) ?? nearestLabel(name, ids);
   return new CoreError(
     "agent.not_found",
     `no agent "${shown}" is known${near === undefined ? "" : `; did you mean "${near}"?`}`,

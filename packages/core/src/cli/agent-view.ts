@@ -3,6 +3,7 @@ import type {
   AgentDetailJson,
   AgentDiffJson,
   AgentJson,
+  ApprovalJson,
   AuditEventJson,
   DriftJson,
   PermissionJson,
@@ -41,36 +42,37 @@ export function heldBy(permission: PermissionJson): string {
   return ENFORCEMENT[permission.enforcement];
 }
 
-/** `drifted`: ids of those that are no longer what was approved. */
-export function agentsTable(style: Style, agents: readonly AgentJson[], drifted: ReadonlySet<string>): string {
+/** What a list marks: that an agent is no longer what was approved, or when its approval ends, if that is soon. */
+export type Marks = ReadonlyMap<string, { isDrifted: boolean; endsAt: string | null }>;
+
+export function agentsTable(style: Style, agents: readonly AgentJson[], marks: Marks): string {
   const rows = agents.map((agent) => [
     agent.agent_id,
     agent.version,
-    drifted.has(agent.agent_id)
-      ? { text: `${agent.status.replaceAll("_", " ")}, drifted`, color: "red" as const }
-      : agent.build_status === "building"
-        ? { text: "building", color: "yellow" as const }
-        : statusCell(agent.status),
+    markedStatus(agent, marks),
     agent.missing_since === null ? agent.name : `${agent.name} (missing on disk)`,
   ]);
   return style.table(["AGENT", "VERSION", "STATUS", "NAME"], rows);
 }
 
+function markedStatus(agent: AgentJson, marks: Marks): Cell {
+  const status = agent.status.replaceAll("_", " ");
+  const mark = marks.get(agent.agent_id);
+  if (mark?.isDrifted === true) return { text: `${status}, drifted`, color: "red" };
+  if (agent.build_status === "building") return { text: "building", color: "yellow" };
+  if (mark === undefined || mark.endsAt === null) return statusCell(agent.status);
+  return { text: `${status}, approved until ${shortTime(mark.endsAt)}`, color: "yellow" };
+}
+
 /** One line after an act: what the agent is now. */
 export function agentState(style: Style, agent: AgentDetailJson): string {
-  const approved = agent.requested_permissions.filter((permission) => permission.approved).length;
   return style.fields([
     ["agent", `${agent.agent_id} ${agent.version}`],
     ["status", statusCell(agent.status)],
     ["commit", agent.source_commit === null ? null : shortHash(agent.source_commit)],
     ["build", buildText(agent)],
     ["manifest", manifestCell(agent)],
-    [
-      "approval",
-      agent.approval === null
-        ? "none"
-        : `${agent.approval.unsandboxed ? "without a sandbox where none can be made, " : ""}${agent.approval.status}, ${approved} of ${counted(agent.requested_permissions.length, "permission")}${expiry(agent)}${movedText(agent)}`,
-    ],
+    ["approval", agent.approval === null ? "none" : `${approvalText(agent, agent.approval)}${movedText(agent)}`],
     ["pending", pendingText(agent)],
     ...keptFields(agent),
   ]);
@@ -156,6 +158,8 @@ export function agentPage(style: Style, agent: AgentDetailJson, history: AgentHi
       ],
       ["entrypoint", agent.entrypoint === null ? null : [agent.entrypoint.value, ...agent.entrypoint.args].join(" ")],
       ["restart", agent.restart_policy],
+      ["approval", agent.approval === null ? null : approvalText(agent, agent.approval)],
+      ["approved", agent.approval === null ? null : approvedText(agent.approval)],
       ["held", agent.held],
       ["then", restartNotice(agent, Date.now())],
       ["pending", pendingText(agent)],
@@ -303,7 +307,19 @@ function sourceText(agent: AgentDetailJson): string | null {
   return `${agent.source_git_url}${agent.source_ref === null ? "" : ` at ${agent.source_ref}`} (${isInPlace ? "not pinned" : shortHash(agent.source_commit)})`;
 }
 
-function expiry(agent: AgentDetailJson): string {
-  const expiresAt = agent.approval?.expires_at ?? null;
-  return expiresAt === null ? "" : `, until ${shortTime(expiresAt)}`;
+/** When it was given, and by whom. */
+function approvedText({ approved_at: at, approved_by: by }: ApprovalJson): string {
+  return `${shortTime(at)} by ${by}`;
+}
+
+function approvalText({ requested_permissions: requested }: AgentDetailJson, approval: ApprovalJson): string {
+  const approved = requested.filter((permission) => permission.approved).length;
+  const how = approval.unsandboxed ? "without a sandbox where none can be made, " : "";
+  return `${how}${approval.status}, ${approved} of ${counted(requested.length, "permission")}${expiry(approval)}`;
+}
+
+/** An end that it still has, or that it came to; one that was revoked before does not end then. */
+function expiry({ status, expires_at: end }: ApprovalJson): string {
+  if (end === null || (status !== "active" && status !== "expired")) return "";
+  return status === "active" ? `, until ${shortTime(end)}` : `, ended ${shortTime(end)}`;
 }

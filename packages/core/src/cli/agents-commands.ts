@@ -26,7 +26,7 @@ export const AGENTS_COMMANDS: readonly CommandSpec[] = [
     positionals: [],
     options: {},
     notes: [
-      "Marks an agent that is no longer what was approved; of more than 100 approved agents the first ones are compared.",
+      "Marks an agent that is no longer what was approved, or whose approval ends within 24 hours; of more than 100 approved agents the first ones are looked at.",
     ],
     examples: ["opensentience agents list"],
     load: () => import("./commands/agents-list.ts"),

@@ -20,6 +20,7 @@ describe("a word that no command has", () => {
     [["agents", "disable", "a.b"], "agents revoke"],
     [["agents", "approve", "a.b"], "agents enable"],
     [["agents", "start", "a.b"], "agents run"],
+    [["agents", "rnu", "a.b"], "agents run"],
     [["rm", "a.b"], "agents remove"],
     [["ps"], "agents ps"],
     [["logs", "a.b"], "agents logs"],

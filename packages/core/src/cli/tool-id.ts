@@ -4,7 +4,7 @@
  * typed whole is sent as it is; only when Core knows no such tool is it looked up (Core had done nothing).
  */
 import { CoreError, type ToolJson } from "@opensentience/protocol";
-import { nearest } from "../host/config.ts";
+import { nearest, nearestId } from "../host/config.ts";
 import { allAgentIds, unknownAgent } from "./agent-id.ts";
 import type { CommandContext } from "./context.ts";
 import type { ControlClient } from "./control-client.ts";
@@ -81,7 +81,7 @@ function unknown(
   const isKnown = knownAgents?.includes(agentId) !== false;
   if (
     !isKnown &&
-    nearest(
+    nearestId(
       shown,
       offered.map(({ tool_id }) => tool_id),
     ) === undefined
@@ -102,7 +102,7 @@ function nearestTool(typed: string, offered: readonly Offered[]): string | undef
   const ids = offered.map(({ tool_id }) => tool_id);
   const nameOf = (id: string): string => id.slice(id.indexOf("/") + 1);
   const near = nearest(nameOf(typed), [...new Set(ids.map(nameOf))]);
-  return nearest(typed, ids) ?? ids.find((id) => nameOf(id) === near);
+  return nearestId(typed, ids) ?? ids.find((id) => nameOf(id) === near);
 }
 
 function paramsOf(typed: string): ToolParams | undefined {

@@ -6,7 +6,7 @@ import {
   type PsItemJson,
 } from "@opensentience/protocol";
 import { describe, expect, test } from "vitest";
-import { agentPage, agentState } from "./agent-view.ts";
+import { agentPage, agentsTable, agentState } from "./agent-view.ts";
 import { allPages } from "./all-pages.ts";
 import { statusText } from "./core-view.ts";
 import { planText } from "./commands/agents-build.ts";
@@ -230,7 +230,7 @@ test("the page of an agent says what it may do, has done, and what changed, with
     status: "error",
     build_status: "built",
     build_last_at: null,
-    approval: { status: "active" },
+    approval: { status: "active", expires_at: null, approved_at: "2026-01-31T12:00:00Z", approved_by: "a" },
     drift: null,
     pending_permissions: null,
     entrypoint: { type: "command", value: "x", args: ["y"] },
@@ -265,6 +265,67 @@ test("the page of an agent says what it may do, has done, and what changed, with
   expect(text).toMatch(/last error +it broke/);
   const again = agentPage(narrow, { ...agent, status: "running" }, { runs: [RUN], events: [], tools: [] });
   expect(again).toMatch(/past error +2026-01-31 \d\d:\d\d: it broke/);
-  const revoked = { ...agent, approval: { status: "revoked" } } as unknown as AgentDetailJson;
+  const revoked = { ...agent, approval: { ...agent.approval, status: "revoked" } } as unknown as AgentDetailJson;
   expect(agentPage(narrow, revoked, { runs: [], events: [], tools: [] })).toContain("its approval is revoked");
+});
+
+test("an approval says when it was given, by whom, and its end where it has one", () => {
+  const end = new Date(2026, 1, 1, 4, 7).toISOString();
+  const given = { approved_at: new Date(2026, 0, 31, 4, 7).toISOString(), approved_by: "uid:1000(ada)" };
+  const shown = (status: string, expiresAt: string | null): string => {
+    const approval = { ...given, status, expires_at: expiresAt, unsandboxed: false };
+    const agent = {
+      approval,
+      requested_permissions: [],
+      unknown_fields: [],
+      status: "enabled",
+      last_error: null,
+      build_status: null,
+    };
+    return agentPage(
+      plain,
+      {
+        ...agent,
+        agent_id: "a.b",
+        name: "",
+        version: "",
+        description: "",
+        restart_at: null,
+        missing_since: null,
+        source_git_url: null,
+        install_path: "/s",
+        manifest_path: null,
+        entrypoint: null,
+        pending_permissions: null,
+        drift: null,
+      } as never,
+      {
+        runs: [],
+        events: [],
+        tools: [],
+      },
+    );
+  };
+  expect(shown("active", end)).toMatch(/approval +active, 0 of 0 permissions, until 2026-02-01 04:07$/m);
+  expect(shown("active", end)).toMatch(/approved +2026-01-31 04:07 by uid:1000\(ada\)$/m);
+  expect(shown("active", null)).toMatch(/approval +active, 0 of 0 permissions$/m);
+  expect(shown("expired", end)).toMatch(/approval +expired, 0 of 0 permissions, ended 2026-02-01 04:07$/m);
+  expect(shown("revoked", end)).toMatch(/approval +revoked, 0 of 0 permissions$/m);
+});
+
+test("a list marks an approval that ends soon, and drift before it", () => {
+  const agent = {
+    agent_id: "a.b",
+    version: "1",
+    name: "A",
+    status: "running",
+    build_status: "built",
+    missing_since: null,
+  };
+  const endsAt = new Date(2026, 1, 1, 4, 7).toISOString();
+  const row = (isDrifted: boolean, end: string | null): string =>
+    agentsTable(plain, [agent as never], new Map([["a.b", { isDrifted, endsAt: end }]]));
+  expect(row(false, endsAt)).toMatch(/running, approved until 2026-02-01 04:07 +A$/m);
+  expect(row(true, endsAt)).toMatch(/running, drifted +A$/m);
+  expect(row(false, null)).toMatch(/running +A$/m);
 });

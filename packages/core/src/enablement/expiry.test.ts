@@ -6,6 +6,7 @@ const NOW = Date.parse("2026-01-31T12:00:00Z");
 
 describe("an expiry", () => {
   test.each([
+    ["45s", "2026-01-31T12:00:45.000Z"],
     ["30m", "2026-01-31T12:30:00.000Z"],
     ["12h", "2026-02-01T00:00:00.000Z"],
     ["7d", "2026-02-07T12:00:00.000Z"],
@@ -20,7 +21,8 @@ describe("an expiry", () => {
     ["", "nothing"],
     ["0m", "no time at all"],
     ["-5m", "a negative duration"],
-    ["30s", "a unit that is not offered"],
+    ["0s", "no time at all"],
+    ["30w", "a unit that is not offered"],
     ["1.5h", "a fraction"],
     ["5", "no unit"],
     ["30m ", "a trailing space"],

@@ -13,7 +13,7 @@ import { guess } from "./near-word.ts";
 import { pathsOf, type Paths } from "./paths.ts";
 import { shellWord } from "./shell-word.ts";
 
-export { guess, nearest } from "./near-word.ts";
+export { guess, nearest, nearestId } from "./near-word.ts";
 
 export type Origin = "flag" | "environment" | "file" | "default";
 

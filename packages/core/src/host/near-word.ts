@@ -1,7 +1,7 @@
 /** A word that is not known, and the known one that was most likely meant. */
 
 /**
- * The known word that was most likely meant: within so many edits (Levenshtein) as its length allows, or the only one that
+ * The known word that was most likely meant: within so many edits (two letters that changed places count as one) as its length allows, or the only one that
  * ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
@@ -17,6 +17,31 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
+/**
+ * The same for ids: the labels that an id shares with the one that was typed say nothing about the rest of it, so that
+ * net.small.ledger is not near net.small.fetcher.
+ */
+export function nearestId(typed: string, known: readonly string[]): string | undefined {
+  const word = typed.slice(0, 80);
+  const endings = known.filter((id) => id.endsWith(`.${word}`));
+  if (endings.length === 1) return endings[0];
+  let best: { id: string; distance: number } | undefined;
+  for (const id of known) {
+    const shared = sharedLabels(word, id);
+    const rest = word.slice(shared);
+    const distance = editDistance(rest, id.slice(shared));
+    if (distance <= allowedEdits(rest.length) && distance < (best?.distance ?? Infinity)) best = { id, distance };
+  }
+  return best?.id;
+}
+
+/** Length of the labels that both begin with, and of what stands behind them. */
+function sharedLabels(a: string, b: string): number {
+  let shared = 0;
+  for (let at = 0; at < a.length && a[at] === b[at]; at++) if (a[at] === "." || a[at] === "/") shared = at + 1;
+  return shared;
+}
+
 /** `; did you mean "…"?`, or nothing where nothing is near. */
 export function guess(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
@@ -29,15 +54,19 @@ function allowedEdits(length: number): number {
   return Math.max(3, Math.floor(length / 3));
 }
 
+/** Optimal string alignment: as Levenshtein's, and two neighbours that changed places are one edit (`rnu`). */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
     for (let column = 1; column <= b.length; column++) {
       const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
+      const isSwapped = column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      const swap = isSwapped ? (before[column - 2] ?? 0) + 1 : substitution;
+      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution, swap));
     }
-    previous = current;
+    [before, previous] = [previous, current];
   }
   return previous[b.length] ?? 0;
 }

@@ -39,7 +39,7 @@ import { reconcileInstalls } from "./reconcile.ts";
 import { failureOf, recordFailure, recordRequest, recordUnmoved } from "./request-record.ts";
 import { restoreSource } from "./restore.ts";
 import { confirmSwap, putBack, swapIn, UNCONFIRMED } from "./swap.ts";
-import { allowingLocal, refuseTakeover } from "./takeover.ts";
+import { allowingLocal, namingUpdate, refuseTakeover } from "./takeover.ts";
 import { removeTrash } from "../host/trash.ts";
 
 export type InstallRequest = {
@@ -183,7 +183,7 @@ export class Install {
     const agent = this.#deps.catalog.get(agentId);
     if (agent.installPath === null || agent.commit === null) throw notInstalledFromGit(agent);
     if (request.ref === undefined && isPinned(agent)) return Promise.resolve(agentId);
-    return this.install({ agentId, ...request, onlyIfMoved: true }, act, options);
+    return this.install({ agentId, ...request, onlyIfMoved: true }, act, options).catch(namingUpdate);
   }
 
   /** Goes back to the tree from before the last install; another rollback goes forth again. Throws install.no_previous. */

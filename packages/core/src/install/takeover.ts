@@ -21,6 +21,13 @@ export function refuseTakeover(known: AgentRecord | undefined, url: GitUrl): voi
   );
 }
 
+/** An update is an install that may find nothing to do; the help that its refusal names is its own. */
+export function namingUpdate(error: unknown): never {
+  if (!(error instanceof CoreError) || error.nextStep !== "opensentience help agents install") throw error;
+  const { code, message, details, cause } = error;
+  throw new CoreError(code, message, { details, cause, nextStep: "opensentience help agents update" });
+}
+
 /** A path may hold spaces; the next step has to work when it is typed. */
 function shellWord(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -155,17 +155,18 @@ function permissionView(domain: Domain, permission: string, approval: ApprovalJs
     meaning,
     risk: joined([
       risk,
-      isShort ? "its value is too short to be kept out of logs" : null,
-      isUnset ? "it is not set in Core's environment: approved, it keeps the agent from running" : null,
+      isShort ? "Its value is too short to be kept out of logs." : null,
+      isUnset ? "It is not set in Core's environment: approved, it keeps the agent from running." : null,
     ]),
     enforcement: enforcementOf(permission, domain.held),
     approved: approval?.status === "active" && approval.approved_permissions.includes(permission),
   };
 }
 
+/** Sentences each. */
 function joined(texts: (string | null)[]): string | null {
   const there = texts.filter((text) => text !== null);
-  return there.length === 0 ? null : there.join("; ");
+  return there.length === 0 ? null : there.join(" ");
 }
 
 /** Kept in the stored manifest as they came; shown, never used. */

@@ -1,4 +1,4 @@
-import { type AgentJson, CoreError } from "@opensentience/protocol";
+import { type AgentJson, type ApprovalJson, CoreError } from "@opensentience/protocol";
 import { allPages } from "../all-pages.ts";
 import type { CommandContext } from "../context.ts";
 import type { ControlClient } from "../control-client.ts";
@@ -7,6 +7,8 @@ const COMPARED: readonly AgentJson["status"][] = ["enabled", "running", "stopped
 const MOST_COMPARED = 100;
 /** Requests to Core under way at the same time. */
 const AT_ONCE = 4;
+/** An approval that ends within this time is marked, in ms. */
+const SOON_MS = 24 * 3_600_000;
 
 export async function run(context: CommandContext): Promise<void> {
   await showAgents(context, undefined, "opensentience agents scan");
@@ -23,18 +25,20 @@ export async function showAgents(context: CommandContext, q: string | undefined,
   }
   const { agentsTable } = await import("../agent-view.ts");
   const { restartLines } = await import("../run-view.ts");
-  const drifted = await driftedAmong(client, list.items);
+  const marks = await marksOf(client, list.items);
   context.output.result(list, (style) =>
-    [agentsTable(style, list.items, new Set(drifted.keys())), ...restartLines(list.items)].join("\n"),
+    [agentsTable(style, list.items, marks), ...restartLines(list.items)].join("\n"),
   );
-  const [first] = drifted;
-  if (first !== undefined) context.output.nextStep(first[1]);
+  const first = [...marks.values()].find(({ isDrifted }) => isDrifted);
+  if (first !== undefined) context.output.nextStep(first.next);
 }
 
-/** Those that are no longer what was approved, each with its next step as `agents info` has it. Core compares the files for it; of very many agents that would take too long. */
-async function driftedAmong(client: ControlClient, agents: readonly AgentJson[]): Promise<ReadonlyMap<string, string>> {
+type Mark = { isDrifted: boolean; endsAt: string | null; next: string };
+
+/** Those that are no longer what was approved, each with its next step as `agents info` has it, or soon are not approved. Core compares the files for it; of very many agents that would take too long. */
+async function marksOf(client: ControlClient, agents: readonly AgentJson[]): Promise<ReadonlyMap<string, Mark>> {
   const approved = agents.filter(({ status }) => COMPARED.includes(status)).slice(0, MOST_COMPARED);
-  const drifted = new Map<string, string>();
+  const marks = new Map<string, Mark>();
   for (let at = 0; at < approved.length; at += AT_ONCE) {
     const some = approved.slice(at, at + AT_ONCE);
     const answers = await Promise.all(
@@ -43,11 +47,17 @@ async function driftedAmong(client: ControlClient, agents: readonly AgentJson[])
     // In the order of the list, whichever answer came first: the next step is the first one's.
     for (const [index, { agent_id }] of some.entries()) {
       const answer = answers[index];
-      if (answer === undefined || answer.drift === null) continue;
-      drifted.set(agent_id, answer.repair_step ?? `opensentience agents diff ${agent_id}`);
+      if (answer === undefined) continue;
+      const next = answer.repair_step ?? `opensentience agents diff ${agent_id}`;
+      marks.set(agent_id, { isDrifted: answer.drift !== null, endsAt: soonEnd(answer.approval), next });
     }
   }
-  return drifted;
+  return marks;
+}
+
+function soonEnd(approval: ApprovalJson | null): string | null {
+  const end = approval?.status === "active" ? approval.expires_at : null;
+  return end !== null && Date.parse(end) - Date.now() < SOON_MS ? end : null;
 }
 
 /** Removed since it was listed, or not to be read just now: the list says what it knows. */
