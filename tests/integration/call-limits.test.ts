@@ -33,6 +33,21 @@ test("a call takes no longer than its agent's manifest says, whoever asks for mo
   expect(await result).toMatchObject({ status: "failed", error: { code: "tool.timeout" } });
 });
 
+test("who calls too often is told how long to wait", async () => {
+  const limits = { rate_limit: "1/hour" };
+  const rated = await Speaker.install(home, "com.example.rated", ["tools"], [], { execution_limits: limits });
+  const peer = await rated.open();
+  const args = ["tools", "call", `${rated.agentId}/say`];
+  const first = home.json<ToolCallJson>(args);
+  const { call_id } = (await nextCall(peer)).payload;
+  peer.send({ type: "agent.tool.result", payload: { call_id, status: "succeeded", output: 1 } });
+  expect(await first).toMatchObject({ status: "succeeded" });
+  const { code, stderr } = await home.cli(args);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/the agent's calls are used up \(1 per hour\); again in 60 minutes \(limit\.rate\)\n/);
+  expect(stderr).toMatch(/\nnext: wait 60 minutes, then call again\n$/);
+});
+
 test("an agent gets half of another's calls, and the rest is for others", async () => {
   const caller = await Speaker.install(home, "com.example.caller", ["tools"], [`tool:invoke:${callee.agentId}/say`]);
   const [called, calling] = [await callee.open(), await caller.open()];

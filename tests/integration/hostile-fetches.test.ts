@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { CONTROL_ROUTES } from "@opensentience/protocol";
+import { CONTROL_ROUTES, type DoctorJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
@@ -134,5 +134,24 @@ test("with a proxy of the operator's the fetch phase has the whole network, and 
   await own.json(["agents", "build", id, "--yes"]);
   expect(existsSync(join(own.sourceOf(id), "results"))).toBe(true);
   expect(readFileSync(join(own.sourceOf(id), "results"), "utf8")).toBe("http://proxy.example:3128\n");
+  await own.dispose();
+});
+
+test("a variable for builds that Core does not have is told, and a build that fails for it leads on", async () => {
+  const own = await newHome({ env: { OPENSENTIENCE_BUILD_PASS_ENV: "LANG:CERTIFICATES_OF_HERE" } });
+  const id = "hostile.unset";
+  await smallAgentAt(own, id, "installed", ...fetching("echo npm error code SELF_SIGNED_CERT_IN_CHAIN >&2; exit 1"));
+  const plan = ["agents", "build", id, "--plan"];
+  const unset = "build.pass_env: CERTIFICATES_OF_HERE not set where Core was started, so no step gets it";
+  expect((await own.cli(plan)).stdout).toContain(unset);
+  expect(await own.json(plan)).toMatchObject({ unset_variables: ["CERTIFICATES_OF_HERE"] });
+  const { checks } = await own.json<DoctorJson>(["doctor"], { codes: [0, 1] });
+  expect(checks.find(({ name }) => name === "build")).toMatchObject({
+    status: "warn",
+    message: expect.stringContaining("CERTIFICATES_OF_HERE") as unknown,
+  });
+  const next = "opensentience explain build.failed";
+  await refuse(own, ["agents", "build", id, "--yes"], { code: "build.failed", exit: 1, next });
+  expect((await own.cli(["explain", "build.failed"])).stdout).toMatch(/build\.pass_env.*Building behind a proxy/);
   await own.dispose();
 });

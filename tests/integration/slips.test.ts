@@ -14,6 +14,21 @@ beforeAll(async () => {
 });
 afterAll(() => home.dispose());
 
+test("what needs no Core starts none, and what looks for one neither", async () => {
+  const own = await newHome();
+  const commands = [
+    ["agents", "new", "mine"],
+    ["completion", "bash"],
+    ["explain", "build.failed"],
+    ["help"],
+    ["core", "stop"],
+  ];
+  for (const args of [...commands, ["core", "status"]]) await own.cli(args);
+  expect(own.coreLog()).toBe("");
+  expect(own.processes()).toEqual([]);
+  await own.dispose();
+});
+
 test("an empty list about an agent that nobody knows says so, and whom it may mean", async () => {
   const said = 'no agent "org.example.leger" is known; did you mean "org.example.ledger"?\n';
   const audit = await home.cli(["audit", "list", "--agent", "org.example.leger"]);

@@ -26,7 +26,7 @@ import { ensureHome, ensurePrivateFolder, removeTemporaries } from "./host/priva
 import { TextLog } from "./logs/logs.ts";
 import { WebPage } from "./page.ts";
 import { describeHeld, openControlGroups, probeSandbox, type SandboxProbe } from "./sandbox/sandbox.ts";
-import { logLimits, makeServices, notIntact, openAuditLog, reconcile } from "./services.ts";
+import { logLimits, makeServices, notIntact, openAuditLog, reconcile, unsetForBuilds } from "./services.ts";
 import { acquireLock, Storage, type Lock } from "./storage/storage.ts";
 import { createApp, listenOnSocket, LiveEvents, type Domain } from "./web/web.ts";
 
@@ -252,6 +252,7 @@ export class Core {
         home: this.#paths.home,
         page: this.#page === null ? null : { url: this.#page.page.url, address: this.#page.address },
         configFile: this.#paths.config,
+        unsetForBuilds: unsetForBuilds(this.#config),
         privatePaths: [
           this.#paths.home,
           this.#paths.stateFolder,

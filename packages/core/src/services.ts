@@ -196,6 +196,7 @@ export function makeServices(
       workMark: workMark(paths.home),
       sandboxMode: config.get("sandbox.mode"),
       hosts: config.get("build.hosts"),
+      unsetVariables: unsetForBuilds(config),
       passEnvironment: Object.fromEntries(
         config
           .get("build.pass_env")
@@ -226,6 +227,11 @@ export function makeServices(
     onFault,
   });
   return { audit, catalog, enablement, launcher, runtime, install, build, discovery };
+}
+
+/** Names of `build.pass_env` without a value where Core was started: no build gets them. */
+export function unsetForBuilds(config: Config): string[] {
+  return config.get("build.pass_env").filter((name) => config.environmentValue(name) === undefined);
 }
 
 export function logLimits(config: Config): { maxLineBytes: number; maxFileBytes: number; maxFiles: number } {

@@ -236,11 +236,11 @@ export const buildPlanJson = z.object({
       phase: z.enum(["fetch", "compile"]),
       argv: z.array(z.string()),
       network: z.boolean(),
-      /** What of the network: public hosts and those of `build.hosts`, through Core's proxy, or all that this machine reaches. */
-      reach: z.enum(["none", "public_hosts", "machine"]),
+      reach: z.enum(["none", "public_hosts", "machine"]).describe("public hosts and those of build.hosts; or all"),
     }),
   ),
   digest: z.string(),
+  unset_variables: z.array(z.string()).describe("of build.pass_env, which Core does not have and so no step gets"),
   put_back: z
     .array(z.string())
     .describe(

@@ -109,7 +109,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "build.not_built": "Build it with `opensentience agents build ID`.",
   "build.tool_missing": "Install the program that the message names so that it is on tools.path, then build again.",
   "build.canceled": "Build again with `opensentience agents build ID` when you want it.",
-  "build.failed": "Read the build's log with `opensentience agents logs ID --build`, mend the cause, then build again.",
+  "build.failed":
+    "Read the build's log with `opensentience agents logs ID --build`, mend the cause, then build again; of a name that is not found, a certificate or a refused proxy see build.pass_env, docs/operating.md under Building behind a proxy.",
   "build.timeout": "Raise build.timeout_ms in config.toml, `opensentience core restart`, then build again.",
   "build.tracked_files_changed":
     "Let the build write only files that git does not track (in the agent's repository), then install and build it again.",
@@ -128,7 +129,8 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "enablement.not_requested": "Approve only what `opensentience agents info ID` lists, spelled as there.",
   "enablement.choice_required": "Choose with `--all` or `--approve PERMISSION`, or run the command on a terminal.",
   "enablement.expiry_required": "Say how long it holds, for example `--expires 1d`.",
-  "enablement.invalid_expiry": "Give a duration such as 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
+  "enablement.invalid_expiry":
+    "Give a duration such as 45s, 30m, 12h or 7d, or a future time such as 2030-01-31T12:00:00Z.",
 
   "egress.not_approved":
     "Approve `network:egress:HOST` for it, if it should reach that host; the log of the run and the audit log have the host.",
@@ -202,7 +204,7 @@ export const ERROR_ADVICE: Readonly<Record<ErrorCode, string>> = {
   "tool.agent_unavailable":
     "Start the agent with `opensentience agents run ID`, or see why it ended with `opensentience agents logs ID`.",
   "tool.failed": "See why with `opensentience agents logs ID`.",
-  "limit.rate": "Wait as long as the details say, then call again.",
+  "limit.rate": "Wait as long as the message says (`retry_after_ms` of the details), then call again.",
   "limit.concurrency": "Wait until one of the agent's calls is over, then call again.",
   "limit.inflight": "Wait until one of the agent's calls is over, then call again.",
   "limit.stream": "Read faster, or call the tool without `--stream`.",

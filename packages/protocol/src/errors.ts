@@ -297,7 +297,7 @@ export const ERROR_CODES = {
     meaning: "The agent of that tool is not running, or its session ended.",
   },
   "tool.failed": { kind: "invalid", meaning: "The tool failed and gave no reason." },
-  "limit.rate": { kind: "unavailable", meaning: "The agent gets no more calls in this window of time." },
+  "limit.rate": { kind: "unavailable", meaning: "The agent has used up its calls; they come back evenly with time." },
   "limit.concurrency": {
     kind: "unavailable",
     meaning: "The agent works on as many calls at once as it may, or as one other agent may ask of it.",

@@ -69,6 +69,8 @@ export type BuildDeps = {
     workMark: string;
     sandboxMode: SandboxMode;
     passEnvironment: Record<string, string>;
+    /** Names of `build.pass_env` that Core was started without. */
+    unsetVariables: readonly string[];
     /** Patterns of hosts that are not public, or of this machine, that a fetch phase may reach too. */
     hosts: readonly string[];
   };
@@ -112,7 +114,8 @@ export class Build {
       subject: { type: "agent", id: agentId },
       metadata: { commit: agent.commit, ...recordedPlan(steps, this.#deps.redactor) },
     });
-    return { steps, digest, put_back: names, put_back_count: count };
+    const { unsetVariables } = this.#deps.settings;
+    return { steps, digest, unset_variables: [...unsetVariables], put_back: names, put_back_count: count };
   }
 
   /**

@@ -29,6 +29,10 @@ const PACKAGES: Record<string, string> = {
   uv: "uv",
 };
 
+/** What npm, mix and pip print where a proxy, its certificate or a name is in the way. */
+const UNREACHED =
+  /SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT|CERTIFICATE_VERIFY_FAILED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|[Uu]nknown CA|proxy/;
+
 export type StepOptions = {
   agentId: string;
   /** How the markers of all work of this home begin. */
@@ -227,7 +231,9 @@ function judge(
     nextStep:
       refused?.code === "egress.private_address"
         ? `add "${where}" to build.hosts in config.toml, if builds may reach it`
-        : `opensentience agents logs ${seen.agentId} --build`,
+        : seen.lastLines.some((line) => UNREACHED.test(line))
+          ? "opensentience explain build.failed"
+          : `opensentience agents logs ${seen.agentId} --build`,
   });
 }
 

@@ -80,7 +80,7 @@ test("an early exit shows run, pid, log, end and last lines, whatever their form
 });
 
 test("a build plan shows phase, reach and where arguments begin", () => {
-  const nothing = { digest: "", put_back: [], put_back_count: 0 };
+  const nothing = { digest: "", unset_variables: [], put_back: [], put_back_count: 0 };
   const plan = {
     steps: [
       { phase: "fetch" as const, argv: ["npm", "ci", "a b", "it's"], network: true, reach: "public_hosts" as const },
@@ -98,6 +98,9 @@ test("a build plan shows phase, reach and where arguments begin", () => {
   );
   expect(planText(plain, { ...plan, put_back_count: 3 })).toContain(
     "first puts back the whole source, which could not",
+  );
+  expect(planText(plain, { ...plan, unset_variables: ["HTTPS_PROXY"] })).toMatch(
+    /^ {2}build\.pass_env: HTTPS_PROXY not set where Core was started, so no step gets it\n {2}1\. fetch/,
   );
   // Of very many Core names the first and counts all.
   const many = { ...plan, put_back: Array.from({ length: 1_001 }, (_, n) => `f${n}`), put_back_count: 5_000 };

@@ -24,6 +24,8 @@ export type HealthInput = {
   page: { url: string; address: string } | null;
   /** config.toml, which may have changed since Core read it. */
   configFile: string;
+  /** Names of `build.pass_env` that Core was started without. */
+  unsetForBuilds: readonly string[];
   /** Files and folders that nobody else may read. */
   privatePaths: string[];
 };
@@ -52,6 +54,7 @@ export async function checkHealth(input: HealthInput, audit: AuditLog | null): P
     checkSandbox(input),
     checkLimits(input),
     await checkConfig(input.configFile),
+    checkPassed(input.unsetForBuilds),
     checkDatabase(input.degraded),
     await checkAudit(audit),
     ...checkPrivacy(input.privatePaths),
@@ -171,6 +174,18 @@ async function checkConfig(path: string): Promise<Check> {
         "config",
         `Core would not start again: ${fault.message} (${fault.code})`,
         fault.nextStep ?? `ls -l ${path}`,
+      );
+}
+
+/** Nothing fails for it by itself: a build that needs the variable does, and does not say why. */
+function checkPassed(unset: readonly string[]): Check {
+  return unset.length === 0
+    ? good("build", "every variable of build.pass_env is set")
+    : finding(
+        "warn",
+        "build",
+        `builds do not get ${unset.join(", ")} of build.pass_env: not set where Core was started`,
+        `export ${unset[0] ?? ""}, then restart Core from that shell: opensentience core restart`,
       );
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { diskBytes } from "./usage-watch.ts";
-import { limitNotes, limitsHeld, limitsOf } from "./run-limits.ts";
+import { diskOver, limitNotes, limitsHeld, limitsOf, memoryOver } from "./run-limits.ts";
 
 const NONE = { memoryBytes: 0, diskBytes: 0, processes: 0 };
 const MIB = 2 ** 20;
@@ -23,6 +23,16 @@ test("the manifest asks and the operator's settings are the most", () => {
   expect(limitsOf(undefined, NONE)).toEqual({});
   expect(limitsOf({ cpu: { limit: "200m" } }, { ...NONE, processes: 9 })).toEqual({ cpuMillis: 200, processes: 9 });
   expect(limitsOf({ cpu: { limit: 1.5 } }, NONE)).toEqual({ cpuMillis: 1_500 });
+});
+
+test("why a run was ended says by how much it was over, where both sizes read the same", () => {
+  expect(diskOver(4 * MIB + 12, 4 * MIB, "/d")).toBe(
+    "its data folder held 4 MiB and 12 bytes when Core looked; its limit is 4 MiB; empty /d by hand",
+  );
+  expect(diskOver(4 * MIB + 20_000, 4 * MIB, "/d")).toContain("held 4 MiB and 20 KiB when");
+  expect(diskOver(5 * MIB, 4 * MIB, "/d")).toContain("held 5 MiB when");
+  expect(diskOver(Number.MAX_SAFE_INTEGER, 4 * MIB, "/d")).toContain("held too many files when");
+  expect(memoryOver(64 * MIB + 1, 64 * MIB)).toContain("had grown to 64 MiB and 1 byte when");
 });
 
 test("a limit is called what it is", () => {

@@ -79,7 +79,15 @@ export function limitsHeld(
 
 /** Why Core ended a run. Between two looks a run grows on, so what was found may be far over its limit. */
 export function memoryOver(bytes: number, limitBytes: number): string {
-  return `its memory had grown to ${sizeText(bytes)} when Core looked; its limit is ${sizeText(limitBytes)}`;
+  return `its memory had grown to ${overText(bytes, limitBytes)} when Core looked; its limit is ${sizeText(limitBytes)}`;
+}
+
+/** Two sizes that read the same say nothing of why a run was ended. */
+function overText(bytes: number, limitBytes: number): string {
+  const text = sizeText(bytes);
+  if (text !== sizeText(limitBytes)) return text;
+  const over = bytes - limitBytes;
+  return `${text} and ${over < 1024 ? `${over} byte${over === 1 ? "" : "s"}` : sizeText(over)}`;
 }
 
 /** Begins the end of a run that cannot go on before somebody has emptied that folder: Core never does. */
@@ -87,7 +95,7 @@ export const DATA_OVER_LIMIT = "its data folder held";
 
 /** The same for its data folder; MAX_SAFE_INTEGER stands for too many files to count. */
 export function diskOver(bytes: number, limitBytes: number, folder: string): string {
-  const held = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : sizeText(bytes);
+  const held = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : overText(bytes, limitBytes);
   return `${DATA_OVER_LIMIT} ${held} when Core looked; its limit is ${sizeText(limitBytes)}; empty ${folder} by hand`;
 }
 

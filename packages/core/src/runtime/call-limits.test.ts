@@ -65,7 +65,7 @@ describe("a gate", () => {
     for (let call = 0; call < 3; call += 1) operated.enter(0);
   });
 
-  test("takes so many in a window, and fills again with time", () => {
+  test("takes so many in a row, and fills again with time", () => {
     const gate = new CallGate({ ...MOST, maxConcurrent: 100, rate: { calls: 2, perMs: 1_000 } }, 0);
     gate.enter(0);
     gate.enter(0);
@@ -73,10 +73,20 @@ describe("a gate", () => {
     expect(code(() => gate.enter(400))).toBe("limit.rate");
     gate.enter(500);
     expect(code(() => gate.enter(500))).toBe("limit.rate");
-    // Time that was saved up is not more than one window.
+    // What was saved up is not more than one unit's worth.
     gate.enter(1_000_000);
     gate.enter(1_000_000);
     expect(code(() => gate.enter(1_000_000))).toBe("limit.rate");
+  });
+
+  test.each([
+    [{ calls: 20, perMs: 60_000 }, 2_400, "the agent's calls are used up (20 per minute); again in 0.6 s"],
+    [{ calls: 2, perMs: 3_600_000 }, 0, "the agent's calls are used up (2 per hour); again in 30 minutes"],
+  ])("says how long to wait: %j", (rate, afterMs, message) => {
+    const gate = new CallGate({ ...MOST, maxConcurrent: 100, rate }, 0);
+    for (let call = 0; call < rate.calls; call += 1) gate.enter(0)();
+    const refused = expect.objectContaining({ code: "limit.rate", message });
+    expect(() => gate.enter(afterMs)).toThrow(refused);
   });
 
   test("never holds more than a connection may", () => {

@@ -1,4 +1,8 @@
-/** How many calls an agent gets: so many at once, so many in a window of time. Monotonic time throughout. */
+/**
+ * How many calls an agent gets: so many at once, and so many in a row before they have to come back. The rate is a bucket that
+ * holds one unit's worth of calls, is full at first and fills evenly: within any time t at most `calls` + t * `calls` / `perMs`.
+ * Monotonic time throughout.
+ */
 import { CoreError, MAX_IN_FLIGHT } from "@opensentience/protocol";
 
 export type Limits = {
@@ -105,11 +109,17 @@ export class CallGate {
     this.#tokens = Math.min(rate.calls, this.#tokens + ((nowMs - this.#filledAtMs) * rate.calls) / rate.perMs);
     this.#filledAtMs = nowMs;
     if (this.#tokens < 1) {
-      const waitMs = Math.ceil(((1 - this.#tokens) * rate.perMs) / rate.calls);
-      throw new CoreError("limit.rate", `the agent takes ${rate.calls} calls per ${rate.perMs / 1000} s`, {
-        details: { retry_after_ms: waitMs },
-      });
+      throw rateUsedUp(rate, Math.ceil(((1 - this.#tokens) * rate.perMs) / rate.calls));
     }
     this.#tokens -= 1;
   }
+}
+
+function rateUsedUp({ calls, perMs }: Limits["rate"], waitMs: number): CoreError {
+  const unit = Object.entries(UNITS).find(([, ms]) => ms === perMs)?.[0] ?? `${perMs} ms`;
+  const wait = waitMs < 120_000 ? `${Math.ceil(waitMs / 100) / 10} s` : `${Math.ceil(waitMs / 60_000)} minutes`;
+  return new CoreError("limit.rate", `the agent's calls are used up (${calls} per ${unit}); again in ${wait}`, {
+    details: { retry_after_ms: waitMs },
+    nextStep: `wait ${wait}, then call again`,
+  });
 }

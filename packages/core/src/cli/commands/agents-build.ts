@@ -70,6 +70,13 @@ function putBackText(verb: string, { put_back: files, put_back_count: count }: P
   return `${verb} ${counted(count, "changed file")}: ${namesText(files, MOST_NAMES)}${more}\n`;
 }
 
+/** A step that needs one of them fails, and hardly says why. */
+function unsetText(style: Style, { unset_variables: names }: BuildPlanJson): string {
+  if (names.length === 0) return "";
+  const text = `  build.pass_env: ${names.join(", ")} not set where Core was started, so no step gets it`;
+  return `${style.paint("yellow", text)}\n`;
+}
+
 const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
   none: "no network",
   public_hosts: "network: public hosts",
@@ -77,7 +84,7 @@ const REACH: Record<BuildPlanJson["steps"][number]["reach"], string> = {
 };
 
 export function planText(style: Style, plan: BuildPlanJson): string {
-  const first = putBackText("  first puts back", plan);
+  const first = putBackText("  first puts back", plan) + unsetText(style, plan);
   if (plan.steps.length === 0) return `${first}  nothing to build: no step would run`;
   const steps = plan.steps.map(({ phase, argv, reach }, index) => {
     const shown = style.paint(reach === "none" ? "dim" : "yellow", REACH[reach]);
