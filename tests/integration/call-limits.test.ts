@@ -1,6 +1,6 @@
 /** How long calls may take, and how many there may be at once: the manifest's limits, and the share of one calling agent. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ToolCallJson } from "@opensentience/protocol";
+import type { AuditEventJson, ToolCallJson } from "@opensentience/protocol";
 import type { Peer } from "../../packages/core/src/conformance/peer.ts";
 import { controlOf } from "../support/control-of.ts";
 import { type CoreHome, newHome } from "../support/core-home.ts";
@@ -46,6 +46,23 @@ test("who calls too often is told how long to wait", async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/the agent's calls are used up \(1 per hour\); again in 60 minutes \(limit\.rate\)\n/);
   expect(stderr).toMatch(/\nnext: wait 60 minutes, then call again\n$/);
+});
+
+test("a repeated call is on record, and counts", async () => {
+  const limits = { rate_limit: "2/hour" };
+  const rated = await Speaker.install(home, "com.example.repeated", ["tools"], [], { execution_limits: limits });
+  const peer = await rated.open();
+  const args = ["tools", "call", `${rated.agentId}/say`, "--idempotency-key", "k"];
+  const first = home.json<ToolCallJson>(args);
+  const { call_id } = (await nextCall(peer)).payload;
+  peer.send({ type: "agent.tool.result", payload: { call_id, status: "succeeded", output: 1 } });
+  expect(await home.json(args)).toEqual(await first);
+  const { items } = await home.json<{ items: AuditEventJson[] }>(["audit", "list", "--agent", rated.agentId]);
+  const ofCall = items.filter(({ event_type: type }) => type.startsWith("tool.")).toReversed();
+  expect(ofCall.map(({ event_type: type, metadata }) => [type, metadata?.["call_id"]])).toEqual(
+    ["tool.call_routed", "tool.call_completed", "tool.call_repeated"].map((type) => [type, call_id]),
+  );
+  expect((await home.cli(args)).stderr).toContain("limit.rate");
 });
 
 test("an agent gets half of another's calls, and the rest is for others", async () => {

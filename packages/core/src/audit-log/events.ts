@@ -78,6 +78,13 @@ export const AUDIT_EVENTS = {
     // Not `code`: an agent chooses it.
     made: ["call_id", "run_id", "status", "output_bytes", "output_digest", "duration_ms", BOUNDARY],
   },
+  "tool.call_repeated": {
+    severity: "info",
+    meaning:
+      "A call whose caller had used its idempotency key before got the outcome of that call; nothing was carried out.",
+    metadata: ["call_id", "run_id"],
+    made: ["call_id", "run_id"],
+  },
 
   "agent.discovered": {
     severity: "info",

@@ -26,7 +26,11 @@ export function rowOfLine(line: string): AuditRow | undefined {
   return digestMetadata(meta_salt, metadata_json) === row.meta_digest && hashRow(row) === row_hash ? row : undefined;
 }
 
-const CALLS: ReadonlySet<unknown> = new Set<AuditEventType>(["tool.call_routed", "tool.call_completed"]);
+const CALLS: ReadonlySet<unknown> = new Set<AuditEventType>([
+  "tool.call_routed",
+  "tool.call_completed",
+  "tool.call_repeated",
+]);
 const MAY_BE_NULL: ReadonlySet<string> = new Set(["correlation_id", "causation_id"]);
 const SEVERITY_WORDS: ReadonlySet<string> = new Set(SEVERITIES);
 const ACTORS: ReadonlySet<string> = new Set(["human", "system", "agent"]);

@@ -71,7 +71,7 @@ export class CallGate {
    */
   enter(nowMs: number, callerAgentId?: string): () => void {
     this.#checkRoom(callerAgentId);
-    this.#takeToken(nowMs);
+    this.count(nowMs);
     this.#inFlight += 1;
     if (callerAgentId === undefined) return () => (this.#inFlight -= 1);
     this.#ofCallers.set(callerAgentId, this.#of(callerAgentId) + 1);
@@ -104,7 +104,8 @@ export class CallGate {
     }
   }
 
-  #takeToken(nowMs: number): void {
+  /** One call more. Throws `limit.rate`. */
+  count(nowMs: number): void {
     const { rate } = this.#limits;
     this.#tokens = Math.min(rate.calls, this.#tokens + ((nowMs - this.#filledAtMs) * rate.calls) / rate.perMs);
     this.#filledAtMs = nowMs;

@@ -30,6 +30,8 @@ export class OwedAnswer<T> extends CoreError {
   }
 }
 
+type FirstOrAgain<T> = { act: () => Promise<T>; repeat: (outcome: Promise<T>) => Promise<T> };
+
 export class RecordedOutcomes<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #sizeOf: (outcome: T) => number;
@@ -41,15 +43,15 @@ export class RecordedOutcomes<T> {
   }
 
   /**
-   * The outcome recorded for `key`, or that of `act`. A key whose call was refused before it was sent (`act` rejects) is free
+   * What `repeat` makes of the outcome recorded for `key`, or the outcome of `act`. A key whose call was refused before it was sent (`act` rejects) is free
    * again; one whose outcome is owed is not, and has that outcome once it is on record. Throws `tool.invalid_input` when the key came with another input.
    */
-  once(key: string, inputDigest: string, act: () => Promise<T>): Promise<T> {
+  once(key: string, inputDigest: string, { act, repeat }: FirstOrAgain<T>): Promise<T> {
     const nowMs = performance.now();
     this.#forget(nowMs);
     const known = this.#entries.get(key);
     if (known !== undefined) {
-      if (known.inputDigest === inputDigest) return known.outcome;
+      if (known.inputDigest === inputDigest) return repeat(known.outcome);
       throw new CoreError("tool.invalid_input", "the idempotency key was used with another input");
     }
     const outcome = act();

@@ -7,25 +7,16 @@
  * recorded: sizes, digests, timings and ids are. A revocation, a lost session and a stop end what is under way.
  */
 import { hash } from "node:crypto";
-import {
-  CoreError,
-  matchesTool,
-  MAX_INPUT_BYTES,
-  MAX_OUTPUT_BYTES,
-  newId,
-  parsePermission,
-  toCoreError,
-  type WireError,
-} from "@opensentience/protocol";
+import { CoreError, matchesTool, newId, parsePermission, toCoreError, type WireError } from "@opensentience/protocol";
 import { TRUST_BOUNDARY, type Act, type AuditEvent, type AuditLog, type Owed } from "../audit-log/audit-log.ts";
 import { BusyPoll } from "./busy-poll.ts";
 import { Call, type Deadlines, type Outcome, type Result, type Stream } from "./call.ts";
+import { checkInput, checkOutput } from "./call-content.ts";
 import { CallCounts } from "./call-counts.ts";
 import { CallGate } from "./call-limits.ts";
 import { EndedCalls, type StrayAnswer } from "./ended-calls.ts";
 import { OwedAnswer, RecordedOutcomes } from "./recorded-outcomes.ts";
 import type { Session } from "./session.ts";
-import type { Issue } from "../schema/schema.ts";
 import type { Tool } from "./tool-catalog.ts";
 import type { WaitingCaller } from "./waiting-caller.ts";
 
@@ -79,16 +70,36 @@ export class ToolRouter {
   call(request: CallRequest): Promise<CallAnswer> {
     try {
       const { session, tool } = this.#permitted(request);
-      checkInput(request, tool);
+      checkInput(request.input, request.inputBytes, tool);
       const inputDigest = digest(request.inputBytes);
       const act = (): Promise<CallAnswer> => this.#limited(request, inputDigest, session, tool);
       if (request.idempotencyKey === undefined) return act();
       const key = JSON.stringify([request.act.actor, tool.toolId, request.idempotencyKey]);
-      return this.#outcomes.once(key, inputDigest, () => act().then(ownOutput));
+      return this.#outcomes.once(key, inputDigest, {
+        act: () => act().then(ownOutput),
+        repeat: (first) => this.#repeated(request, session, first),
+      });
     } catch (error) {
       this.counts.refused += 1;
       return Promise.reject(error as Error);
     }
+  }
+
+  /**
+   * The outcome of the first call again. SECURITY: on record like a call, and counted as one, so that nobody fills the log with
+   * them; pinned by "a repeated call is on record, and counts".
+   */
+  async #repeated({ act, toolId }: CallRequest, session: Session, first: Promise<CallAnswer>): Promise<CallAnswer> {
+    this.#deps.gateOf(session).count(performance.now());
+    const answer = await first;
+    const metadata = { call_id: answer.callId, run_id: answer.runId };
+    await this.#deps.audit.recordSoon({
+      type: "tool.call_repeated",
+      act,
+      subject: { type: "tool", id: toolId },
+      metadata,
+    });
+    return answer;
   }
 
   /** Refuses by an exception, at once. */
@@ -326,33 +337,6 @@ function owedAnswer(
 }
 
 const CALLER_GONE: WireError = { code: "tool.canceled", message: "the caller went away" };
-
-function checkInput(request: CallRequest, tool: Tool): void {
-  if (request.inputBytes.length > MAX_INPUT_BYTES) {
-    throw new CoreError("tool.input_too_large", `the input is over ${MAX_INPUT_BYTES} bytes`);
-  }
-  const issues = tool.checkInput(request.input);
-  if (issues.length === 0) return;
-  throw new CoreError("tool.invalid_input", `the input breaks the tool's schema: ${inWords(issues)}`, {
-    details: { issues },
-    nextStep: `opensentience tools info ${tool.toolId}`,
-  });
-}
-
-function checkOutput(output: unknown, bytes: Uint8Array | undefined, tool: Tool): void {
-  if ((bytes?.length ?? 0) > MAX_OUTPUT_BYTES) {
-    throw new CoreError("tool.output_too_large", `the output is over ${MAX_OUTPUT_BYTES} bytes`);
-  }
-  const issues = tool.checkOutput?.(output) ?? [];
-  if (issues.length === 0) return;
-  throw new CoreError("tool.invalid_output", `the output breaks the tool's schema: ${inWords(issues)}`, {
-    details: { issues },
-  });
-}
-
-function inWords([first, ...others]: readonly Issue[]): string {
-  return `${first?.message}${others.length === 0 ? "" : ` (and ${others.length} more)`}`;
-}
 
 /** Of an approval, which tools it lets an agent call: asked with each call, decided once. */
 const invocable = new WeakMap<readonly string[], Map<string, boolean>>();

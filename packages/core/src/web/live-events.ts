@@ -28,6 +28,7 @@ const CHANGES_NOTHING = new Set([
   "security.denied",
   "tool.call_routed",
   "tool.call_completed",
+  "tool.call_repeated",
 ]);
 
 export class LiveEvents {
