@@ -165,6 +165,21 @@ test("what Core is stopped before is closed by its next start, once", async () =
   expect(await home.json(["audit", "verify"])).toMatchObject({ status: "intact" });
 });
 
+test("a stop of Core does not wait for the end of a run that cannot be recorded", async () => {
+  const id = "owed.run";
+  await smallAgentAt(home, id, "running");
+  await withoutOutcomes(async () => {
+    const asked = home.cli(["agents", "stop", id]);
+    await eventually(() => home.coreLog().includes("the end of run_"), "Core to try in vain");
+    expect((await home.cli(["core", "stop"], { timeoutMs: 20_000 })).code).toBe(0);
+    await asked;
+  });
+  await home.json(["core", "start"]);
+  const ends = auditRows(home).filter(({ metadata }) => metadata["agent_id"] === id && metadata["phase"] === "ended");
+  expect(ends.map(({ type, metadata }) => [type, metadata["reason"]])).toEqual([["agent.run_crashed", "core_lost"]]);
+  expect(await home.json(["agents", "ps"])).toMatchObject({ items: [] });
+});
+
 /** Intents of acts on agents without exactly one outcome. */
 function open(of: CoreHome): string[] {
   const database = new DatabaseSync(join(of.folder, "state/core.sqlite3"), { readOnly: true });

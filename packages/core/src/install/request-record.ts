@@ -86,7 +86,7 @@ export function failureOf(error: unknown, signal?: AbortSignal): unknown {
   if (code === undefined) return error;
   return new CoreError("install.io_failed", `the agent's files could not be read or written (${code})`, {
     details: { code },
-    nextStep: "opensentience doctor",
+    nextStep: "opensentience core status",
     cause: error,
   });
 }
