@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { VerifyJson } from "@opensentience/protocol";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { rewriteFrom, untrigger } from "../support/audit-forgery.ts";
+import { exchangeIndex, rewriteFrom, untrigger } from "../support/audit-forgery.ts";
 import { runTool } from "../../packages/core/src/host/child-process.ts";
 import { BINARY, type CoreHome, newHome } from "../support/core-home.ts";
 import { smallAgentAt } from "../support/small-agent.ts";
@@ -49,7 +49,7 @@ async function stopCore(): Promise<void> {
 
 /** Another program with the file open, whether Core runs or not. */
 function elsewhere<T>(act: (database: DatabaseSync) => T): T {
-  const database = new DatabaseSync(path("core.sqlite3"), { timeout: 5_000 });
+  const database = new DatabaseSync(path("core.sqlite3"), { timeout: 5_000, defensive: false });
   try {
     return act(database);
   } finally {
@@ -122,6 +122,42 @@ describe("verify finds, with its position,", () => {
     expect(verdict).toMatchObject({ status: "tampered", message: expect.stringContaining("rewritten") });
     // The first row after the last checkpoint that still fits, so never a row behind the forged one.
     expect(verdict.first_bad_seq).toBeLessThanOrEqual(4);
+  });
+
+  test.each([["runs"], ["is stopped"]])(
+    "an index that hides an agent's events from lists, put there while Core %s",
+    async (when) => {
+      const list = ["audit", "list", "--agent", AGENT];
+      if (when === "runs") await home.json(["core", "start"]);
+      const { items } = await home.json<{ items: { seq: number }[] }>(list);
+      const hidden = items.at(-1)?.seq ?? 0;
+      if (when === "is stopped") await home.cli(["core", "stop"]);
+      elsewhere((database) => {
+        database.exec(`CREATE INDEX planted ON audit_events (subject_type, subject_id, seq) WHERE seq < ${hidden}`);
+        exchangeIndex(database, "audit_by_subject", "planted");
+      });
+      expect((await home.json<{ items: unknown[] }>(list)).items.length).toBeLessThan(items.length);
+      expect(await verify()).toMatchObject({
+        status: "tampered",
+        first_bad_seq: hidden,
+        message: `the index audit_by_subject hides event ${hidden} from lists`,
+      });
+    },
+  );
+
+  test("a trigger that swallows events before they are written", async () => {
+    elsewhere((database) =>
+      database.exec(
+        "CREATE TRIGGER mine BEFORE INSERT ON audit_events WHEN new.event_type = 'x' BEGIN SELECT RAISE(IGNORE); END",
+      ),
+    );
+    expect(await verify()).toMatchObject({ status: "tampered", message: expect.stringContaining("trigger mine") });
+  });
+
+  test("that the database was made to forget the newest checkpoint", async () => {
+    elsewhere((database) => database.exec("DELETE FROM audit_checkpoint"));
+    expect(await home.json(["core", "start"])).toMatchObject({ degraded: expect.stringContaining("checkpoints") });
+    expect(await verify()).toMatchObject({ status: "tampered", message: expect.stringContaining("lost the newest") });
   });
 
   test("a checkpoint that was changed", async () => {

@@ -74,13 +74,37 @@ describe("erase", () => {
   });
 });
 
+test("show takes the number that a list shows as well as the id", async () => {
+  const [event] = (await home.json<{ items: AuditEventJson[] }>(["audit", "list", "--limit", "1"])).items;
+  const { stdout } = await home.cli(["audit", "list", "--limit", "1"]);
+  const [first = ""] = stdout.split("\n")[1]?.trim().split(/\s+/) ?? [];
+  expect(first).toBe(String(event?.seq));
+  expect(await home.json(["audit", "show", first])).toEqual(event);
+  expect(await home.json(["audit", "show", String(event?.event_id)])).toEqual(event);
+  for (const unknown of ["0", "99999999", "9".repeat(30), "evt_x"])
+    await refuse(home, ["audit", "show", unknown], { code: "audit.event_not_found", exit: 3 });
+});
+
 describe("verify --against", () => {
   test("accepts a checkpoint of this log, also later, and refuses what this Core did not sign", async () => {
     const { note } = await home.json<{ note: string }>(["audit", "checkpoint"]);
     const file = join(home.operatorHome, "note.txt");
     writeFileSync(file, note);
     await home.json(["agents", "revoke", ID]);
-    expect(await verify("--against", file)).toMatchObject({ status: "intact" });
+    const { size } = await home.json<{ size: number }>(["audit", "checkpoint"]);
+    const given = Number(note.split("\n")[1]);
+    expect(given).toBeLessThan(size);
+    expect(await verify("--against", file)).toMatchObject({
+      status: "intact",
+      checkpoint: { size, valid: true },
+      against: { size: given, valid: true },
+    });
+    const { stdout } = await home.cli(["audit", "verify", "--against", file]);
+    expect(stdout).toMatch(
+      new RegExp(`^\\s*given note +${given} events, .*valid\\n\\s*newest checkpoint +${size} events, .*valid$`, "m"),
+    );
+    expect((await home.cli(["audit", "verify"])).stdout).not.toContain("given note");
+    expect(await verify()).toMatchObject({ against: null });
     writeFileSync(file, note.replace(/^\d+$/m, "1"));
     await refuse(home, ["audit", "verify", "--against", file], { code: "audit.invalid_note", exit: 2 });
     await refuse(home, ["audit", "verify", "--against", join(home.operatorHome, "missing")], {

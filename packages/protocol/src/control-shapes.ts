@@ -303,14 +303,14 @@ export const doctorJson = z.object({
   ),
 });
 
+const noteJson = z.object({ size: z.number().int(), hash: z.string(), at: timestamp, valid: z.boolean() }).nullable();
+
 export const verifyJson = z.object({
   status: z.enum(["intact", "tampered", "truncated", "unreadable"]),
   events: z.number().int(),
   first_bad_seq: z.number().int().nullable(),
-  checkpoint: z
-    .object({ size: z.number().int(), hash: z.string(), at: timestamp, valid: z.boolean() })
-    .nullable()
-    .describe("newest checkpoint"),
+  checkpoint: noteJson.describe("newest checkpoint"),
+  against: noteJson.describe("the checkpoint kept elsewhere, where one was given"),
   message: z.string(),
 });
 

@@ -296,7 +296,7 @@ export const CONTROL_ROUTES = {
   get_audit: {
     method: "get",
     path: "/audit/events/{event_id}",
-    summary: "One audit event",
+    summary: "One audit event; event_id: its id, or its number (seq)",
     params: z.object({ event_id: z.string().max(60) }),
     response: auditEventJson,
   },

@@ -200,9 +200,11 @@ export class AuditLog {
     return newestIntent(this.#deps.storage, subject, type);
   }
 
-  find(eventId: string): AuditEventJson | undefined {
+  /** By its id, or by its number as lists show it. */
+  find(id: string): AuditEventJson | undefined {
     this.#settle();
-    const row = rowByEventId(this.#deps.storage, eventId);
+    const { storage } = this.#deps;
+    const row = /^\d{1,15}$/.test(id) ? rowBySeq(storage, Number(id)) : rowByEventId(storage, id);
     return row === undefined ? undefined : eventOfRow(row);
   }
 

@@ -39,9 +39,7 @@ type Problem = { status: "tampered" | "truncated"; at: number | null; message: s
  * checkpoints only: the position is then the first row after the last checkpoint that still fits.
  */
 export async function verifyChain(storage: Storage, evidence: Evidence): Promise<VerifyJson> {
-  const newest = evidence.against ?? evidence.notes.at(-1);
-  const checkpoint =
-    newest === undefined ? null : { size: newest.size, hash: newest.hash, at: newest.at, valid: newest.valid };
+  const notes = { checkpoint: noteJson(evidence.notes.at(-1)), against: noteJson(evidence.against) };
   try {
     const recorded = recordedCheckpoint(storage);
     const scan = new Scan(storage, evidence.head, marksOf([...evidence.notes, evidence.against], recorded));
@@ -50,23 +48,15 @@ export async function verifyChain(storage: Storage, evidence: Evidence): Promise
       found ?? notesProblem(evidence, recorded?.noteHash ?? null) ?? recordProblem(evidence.notes, recorded);
     const events = scan.previous.seq;
     if (problem === undefined)
-      return {
-        status: "intact",
-        events,
-        first_bad_seq: null,
-        checkpoint,
-        message: `${events} events, every hash fits`,
-      };
-    return { status: problem.status, events, first_bad_seq: problem.at, checkpoint, message: problem.message };
+      return { status: "intact", events, first_bad_seq: null, ...notes, message: `${events} events, every hash fits` };
+    return { status: problem.status, events, first_bad_seq: problem.at, ...notes, message: problem.message };
   } catch {
-    return {
-      status: "unreadable",
-      events: 0,
-      first_bad_seq: null,
-      checkpoint,
-      message: "the audit log cannot be read",
-    };
+    return { status: "unreadable", events: 0, first_bad_seq: null, ...notes, message: "the audit log cannot be read" };
   }
+}
+
+function noteJson(note: Checkpoint | undefined): VerifyJson["checkpoint"] {
+  return note === undefined ? null : { size: note.size, hash: note.hash, at: note.at, valid: note.valid };
 }
 
 class Scan {

@@ -48,9 +48,11 @@ export const AUDIT_COMMANDS: readonly CommandSpec[] = [
     noun: "audit",
     verb: "show",
     summary: "Show one audit event",
-    positionals: [{ name: "EVENT_ID", summary: "id of the event (evt_…)", required: true }],
+    positionals: [
+      { name: "EVENT", summary: "its number as audit list shows it first, or its id (evt_…)", required: true },
+    ],
     options: {},
-    examples: ["opensentience audit show evt_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f"],
+    examples: ["opensentience audit show 42", "opensentience audit show evt_01930c5e-7d3a-7c52-9f2e-0a1b2c3d4e5f"],
     load: () => import("./commands/audit-show.ts"),
   },
   {

@@ -232,7 +232,7 @@ export const HANDLERS: Record<Exclude<ControlOperation, "follow_events">, Handle
   get_audit: (domain, { params }) => {
     const event = services(domain).audit.find(params["event_id"] as string);
     if (event === undefined)
-      throw new CoreError("audit.event_not_found", "no audit event has that id", {
+      throw new CoreError("audit.event_not_found", "no audit event has that id or number", {
         nextStep: "opensentience audit list",
       });
     return event;

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { CoreError } from "@opensentience/protocol";
+import { CoreError, type VerifyJson } from "@opensentience/protocol";
 import type { CommandContext } from "../context.ts";
 import { counted, oneLine, shortTime } from "../format.ts";
 
@@ -14,16 +14,17 @@ export async function run(context: CommandContext): Promise<number> {
       `${style.paint(verdict.status === "intact" ? "green" : "red", verdict.status)}: ${oneLine(verdict.message)}`,
       style.fields([
         ["first bad event", verdict.first_bad_seq === null ? null : String(verdict.first_bad_seq)],
-        [
-          "newest checkpoint",
-          verdict.checkpoint === null
-            ? "none"
-            : `${counted(verdict.checkpoint.size, "event")}, ${shortTime(verdict.checkpoint.at)}, ${verdict.checkpoint.valid ? "valid" : "not valid"}`,
-        ],
+        ["given note", against === undefined ? null : noteText(verdict.against)],
+        ["newest checkpoint", noteText(verdict.checkpoint)],
       ]),
     ].join("\n"),
   );
   return verdict.status === "intact" ? 0 : 1;
+}
+
+function noteText(note: VerifyJson["checkpoint"]): string {
+  if (note === null) return "none";
+  return `${counted(note.size, "event")}, ${shortTime(note.at)}, ${note.valid ? "valid" : "not valid"}`;
 }
 
 async function noteOf(path: string | undefined): Promise<string | undefined> {
