@@ -172,9 +172,10 @@ describe("kill -9 of Core", () => {
 
     const started = await home.cli(["core", "start"]);
     expect(started.stdout).toMatch(/^Core is started\n/);
-    expect(started.stderr).toMatch(
-      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn(, lost\.always)?\nnext: .* ps --all\n$/,
-    );
+    const fate = "(is being started again|will be started again in \\d+ s .*|is started again)";
+    const lines = [`  lost\\.always ${fate}\n`, "  lost\\.stubborn is not started again\n"];
+    const said = `^Core was lost, and with it 2 runs:\n(${lines.join("")}|${lines.toReversed().join("")})next: .* ps --all\n$`;
+    expect(started.stderr).toMatch(new RegExp(said));
     // Who finds Core running has been told.
     expect((await home.cli(["core", "start"])).stderr).toBe("");
     expect((await home.json<{ run: Run }>(["agents", "info", "lost.stubborn"])).run).toMatchObject({
@@ -182,10 +183,7 @@ describe("kill -9 of Core", () => {
       status: "crashed",
       reason: "core_lost",
     });
-    const { stderr } = await home.cli(["agents", "ps"]);
-    expect(stderr).toMatch(
-      /^Core was lost, and with it the runs of: (lost\.always, )?lost\.stubborn(, lost\.always)?\nnext: .* ps --all\n$/,
-    );
+    expect((await home.cli(["agents", "ps"])).stderr).toMatch(new RegExp(said));
     const resumed = await eventually(async () => {
       const { run } = await home.json<{ run: Run }>(["agents", "info", "lost.always"]);
       return run.status === "running" ? run : undefined;
@@ -194,6 +192,15 @@ describe("kill -9 of Core", () => {
     expect(resumed.run_id).not.toBe(always.run_id);
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
     expect(items.map((run) => run.run_id)).toEqual([resumed.run_id]);
+    expect((await home.cli(["agents", "ps"])).stderr).toContain("  lost.always is started again\n");
+    // Who starts it by hand knows of it.
+    await home.json(["agents", "run", "lost.stubborn"]);
+    const { stderr } = await home.cli(["agents", "ps"]);
+    expect(stderr).toContain("with it 1 run:\n  lost.always is");
+    await home.json(["agents", "stop", "lost.always"]);
+    expect((await home.cli(["agents", "ps"])).stderr).toContain(
+      "  lost.always was started again, and has ended since\n",
+    );
     expect(auditRows(home, "core.reconciled").map(({ metadata }) => metadata)).toEqual([
       {
         runs_closed: 2,
@@ -226,6 +233,9 @@ describe("kill -9 of Core", () => {
     type Info = { run: Run; last_error: string; next_step: string; status: string };
     const { items } = await home.json<{ items: Run[] }>(["agents", "ps"]);
     expect(items).toEqual([]);
+    expect((await home.cli(["agents", "ps"])).stderr).toContain(
+      "  lost.running not started again: its arguments are not",
+    );
     for (const id of ["lost.running", "lost.pending"]) {
       const why = `not started again: its arguments are not kept, start it with \`opensentience agents run ${id} -- …\``;
       const info = await home.json<Info>(["agents", "info", id]);
@@ -255,9 +265,10 @@ describe("kill -9 of Core", () => {
   test("during a build: its tree is gone, the build is closed as failed, and can be done again", async () => {
     const build = { build: { steps: [{ phase: "compile", argv: ["sh", "build.sh"] }] } };
     const files = {
-      "build.sh":
-        '[ -e "$HOME/second" ] && exit 0\ntouch "$HOME/second"\n(setsid sleep 1000 &)\necho half > half-built\nsleep 1000\n',
+      "build.sh": '[ -z "$FIRST" ] && exit 0\n(setsid sleep 1000 &)\necho half > half-built\nsleep 1000\n',
     };
+    // A build leaves nothing to the next one: the Core that it was lost with is the only one that passes this on.
+    await home.json(["core", "start"], { env: { FIRST: "1", OPENSENTIENCE_BUILD_PASS_ENV: "FIRST" } });
     await smallAgentAt(home, "lost.build", "installed", build, files);
     const building = home.cli(["agents", "build", "lost.build", "--yes", "--json"]);
     await eventually(
