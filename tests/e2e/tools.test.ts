@@ -36,7 +36,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await home.json(["agents", "enable", AGENT, "--all"]);
     await home.json(["agents", "run", AGENT]);
     const tools = (): Promise<{ items: unknown[] }> => home.json(["tools", "list", "--agent", AGENT]);
-    await eventually(async () => (await tools()).items.length === 5, "the tools");
+    await eventually(async () => (await tools()).items.length === 6, "the tools");
     expect(person.faults).toEqual([]);
   });
 
@@ -85,7 +85,7 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     await expect.poll(more).toBe("left right");
     // Whoever goes on by keyboard has what is chosen next whole, not in the part that fades.
     await list.getByRole("button").first().focus();
-    for (let count = 0; count < 4; count += 1) await page.keyboard.press("Tab");
+    for (let count = 0; count < 5; count += 1) await page.keyboard.press("Tab");
     await expect.poll(more).toBe("left");
     await page.keyboard.press("Shift+Tab");
     const focused = (): Promise<number> => page.evaluate<number>("document.activeElement.getBoundingClientRect().left");
@@ -203,9 +203,41 @@ describe.skipIf(!hasChromium)("a tool that is called from the page", () => {
     expect(await page.getByLabel("about", { exact: true }).inputValue()).toBe("one\ntwo");
   });
 
+  test("begins with the defaults of its schema, sends what is shown, and nothing that was emptied", async () => {
+    await tool("preset");
+    const value = (name: string): Promise<string> => page.getByLabel(name, { exact: true }).inputValue();
+    expect(await Promise.all(["depth", "path*", "order", "port", "wrong", "day"].map(value))).toEqual([
+      ...["3", "/srv/notes", "1", "80", "", ""],
+    ]);
+    const succeeded = async (): Promise<unknown> => {
+      await call();
+      await page.getByText("Succeeded").waitFor();
+      return JSON.parse(await result().innerText()) as unknown;
+    };
+    await call();
+    const other = page.locator(".rjsf-field-error", { has: page.getByLabel("other*") });
+    await other.getByText(/other.* is missing/).waitFor();
+    expect(await page.locator(".rjsf-field-error").count()).toBe(1);
+    await page.getByLabel("other*").fill("x");
+    const kept = { path: "/srv/notes", order: "old", tags: ["a", "b"], near: { port: 80 }, off: false, other: "x" };
+    expect(await succeeded()).toEqual({ ...kept, depth: 3, deep: true, any: { deep: [1] } });
+    await page.getByLabel("depth").fill("");
+    await page.getByLabel("any", { exact: true }).fill("");
+    await page.getByLabel("deep", { exact: true }).uncheck();
+    // It stays empty when one comes back to it.
+    await page.getByRole("tab", { name: "Overview" }).click();
+    await tool("preset");
+    expect(await value("depth")).toBe("");
+    await call();
+    await expect.poll(() => result().innerText()).not.toContain("depth");
+    expect(JSON.parse(await result().innerText())).toEqual({ ...kept, deep: false });
+    expect(person.faults).toEqual([]);
+  });
+
   test("is written as JSON where its schema makes no form", async () => {
     await tool("either");
     await page.getByText("No form can be made of its schema").waitFor();
+    expect(JSON.parse(await page.getByLabel("Input as JSON").inputValue())).toEqual({ kind: "b" });
     await page.getByLabel("Input as JSON").fill('{"kind": "a"}');
     await call();
     await page.getByText("tool.invalid_input").waitFor();

@@ -37,7 +37,7 @@ const either = {
   description: "Its shape depends on itself.",
   inputSchema: {
     type: "object",
-    properties: { kind: { enum: ["a", "b"] } },
+    properties: { kind: { enum: ["a", "b"], default: "b" } },
     if: { properties: { kind: { const: "a" } } },
     then: { properties: { of_a: text }, required: ["of_a"] },
   },
@@ -52,6 +52,27 @@ const wait = {
   inputSchema: { type: "object", properties: { pause_ms: { type: "integer" } } },
 };
 
+const preset = {
+  description: "Offers values.",
+  inputSchema: {
+    type: "object",
+    properties: {
+      depth: { type: "integer", minimum: 1, default: 3 },
+      deep: { type: "boolean", default: true },
+      off: { type: "boolean", default: false },
+      path: { ...text, default: "/srv/notes" },
+      order: { enum: ["new", "old"], default: "old" },
+      tags: { type: "array", items: text, default: ["a", "b"] },
+      near: { type: "object", properties: { port: { type: "integer", default: 80 }, host: text } },
+      day: { ...text, format: "date", default: "some day" },
+      any: { default: { deep: [1] } },
+      wrong: { type: "integer", default: "three" },
+      wrong_list: { type: "array", items: { type: "integer" }, default: ["x"] },
+      other: text,
+    },
+    required: ["path", "other"],
+  },
+};
 const locked = {
   description: "Needs more than is approved.",
   inputSchema: { type: "object" },
@@ -63,6 +84,7 @@ defineAgent({
   tools: {
     note: tool(note, async (input) => input),
     either: tool(either, async (input) => input),
+    preset: tool(preset, async (input) => input),
     locked: tool(locked, async () => ({})),
     speak: tool(speak, async (_, { stream }) => {
       await stream("first line\\nand ");

@@ -9,6 +9,7 @@
  */
 import { safeText } from "@opensentience/protocol";
 import type { RJSFSchema } from "@rjsf/utils";
+import { isOffered } from "./default-value.ts";
 
 type Json = Record<string, unknown>;
 
@@ -59,9 +60,10 @@ export function isLongText(
 
 type Place = { root: Json; name: string | undefined; depth: number };
 
-function copy(schema: unknown, place: Place): unknown {
+function copy(given: unknown, place: Place): unknown {
   const { root, name } = place;
-  if (!isObject(schema) || place.depth > MAX_DEPTH) return schema === false ? false : jsonField({}, name);
+  if (!isObject(given) || place.depth > MAX_DEPTH) return given === false ? false : jsonField({}, name);
+  const schema = isOffered(given, root) ? given : { ...given, default: undefined };
   if (place.depth > 0 || NO_FORM.some((key) => key in schema)) {
     if (!hasField(schema, root)) return jsonField(schema, name);
   }

@@ -56,8 +56,8 @@ class PageCall {
   readonly agentId: string;
   readonly toolName: string;
   readonly state = new Store<CallState>({ at: "idle" });
-  /** What was typed into its form. */
-  input: Input = {};
+  /** What was typed into its form, or undefined before anything was. */
+  input: Input | undefined;
   /** How often it is on the screen. */
   shown = 0;
   #running: AbortController | undefined;
@@ -77,7 +77,7 @@ class PageCall {
   forget(): void {
     this.#isForgotten = true;
     this.cancel();
-    this.input = {};
+    this.input = undefined;
     this.state.set({ at: "idle" });
   }
 

@@ -8,6 +8,7 @@ import { Icon } from "../ui/icon.tsx";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { ProblemBox } from "../ui/problem-box.tsx";
 import { withAlternatives } from "./alternative-errors.ts";
+import { presetInput } from "./default-value.ts";
 import { formSchema, isForm } from "./form-schema.ts";
 import { inputErrors } from "./input-errors.ts";
 import { InputForm } from "./input-form.tsx";
@@ -27,14 +28,15 @@ export function ToolConsole({ agentId, toolName }: { agentId: string; toolName: 
 
 function Console({ tool }: { tool: Tool }) {
   const { call, state } = useToolCall(tool.agent_id, tool.name);
-  const [input, setInput] = useState<Input>(call.input);
   const schema = useMemo(() => formSchema(tool.input_schema), [tool.input_schema]);
+  // A form begins with the defaults by itself.
+  const [input, setInput] = useState<Input>(() => call.input ?? (isForm(schema) ? {} : presetInput(tool.input_schema)));
   const [isAsked, setAsked] = useState(false);
   const [isValid, setValid] = useState(true);
   const asJson = isAsked || !isForm(schema);
   const isRunning = state.at === "running";
   const problem = state.at === "failed" ? state.problem : undefined;
-  const [called, setCalled] = useState<Input>(call.input);
+  const [called, setCalled] = useState<Input>(input);
   const errors = useMemo(() => withAlternatives(inputErrors(problem), schema, called), [problem, schema, called]);
   const change = (next: Input): void => {
     call.input = next;
