@@ -103,6 +103,8 @@ describe.skipIf(!hasChromium)("an operator with nothing but the page", () => {
     const dialog = page.getByRole("alertdialog");
     await dialog.getByText("executes third-party code").waitFor();
     await dialog.getByText("2 of 3 permissions approved").waitFor();
+    const again = dialog.getByLabel("Start it again").getByRole("option");
+    expect(await again.allInnerTexts()).toEqual(["As now: never", "Never", "When it fails", "Always"]);
     await inDialog("Run");
     const log = page.getByRole("log");
     await log.getByText("ready", { exact: true }).waitFor();

@@ -14,8 +14,7 @@ import type { ActProps } from "./agent-act.ts";
 
 type Restart = "never" | "on-failure" | "always";
 
-const RESTARTS: [Restart | "", string][] = [
-  ["", "As the agent has it"],
+const RESTARTS: [Restart, string][] = [
   ["never", "Never"],
   ["on-failure", "When it fails"],
   ["always", "Always"],
@@ -60,9 +59,20 @@ export function RunDialog({ agent, onClose }: ActProps) {
         rows={2}
         code
       />
-      <Choice label="Start it again" value={restart} onChange={setRestart} options={RESTARTS} />
+      <Choice
+        label="Start it again"
+        value={restart}
+        onChange={setRestart}
+        options={[["", asNow(detail.data?.restart_policy)], ...RESTARTS]}
+      />
     </ActDialog>
   );
+}
+
+/** What the choice to choose nothing means: the answer of the agent comes a moment after the dialog. */
+function asNow(policy: Restart | undefined): string {
+  const name = RESTARTS.find(([key]) => key === policy)?.[1];
+  return name === undefined ? "As the agent has it" : `As now: ${name.toLowerCase()}`;
 }
 
 function What({ agent, args }: { agent: ResponseOf<"get_agent">; args: string[] }) {
