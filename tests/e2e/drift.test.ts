@@ -1,6 +1,7 @@
 /** An approved agent that is no longer what was approved: what the page says of it, and the one way on that it offers. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { AgentDetailJson } from "@opensentience/protocol";
 import type { APIResponse, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { goTo, hasChromium, visit, type Visit } from "../support/browser.ts";
@@ -157,5 +158,71 @@ describe.skipIf(!hasChromium)("an agent that drifted", () => {
     await notice.getByRole("button", { name: "Build", exact: true }).waitFor();
     expect(await notice.getByRole("button", { name: `Stop ${runs}` }).count()).toBe(0);
     expect(person.faults.filter((fault) => !fault.includes("403"))).toEqual([]);
+  });
+
+  test("by very many files and by names that are cut alike shows how many there are, each change once", async () => {
+    const many = "com.example.many";
+    await smallAgentAt(home, many, "enabled", { publisher: { name: "Ada" } });
+    for (let at = 0; at < 300; at += 1) writeFileSync(join(home.sourceOf(many), `new${at}`), "");
+    writeFileSync(join(home.sourceOf(many), "bin/agent"), "#!/bin/sh\nexec sleep 1001\n");
+    const long = "k".repeat(150);
+    const publisher = { name: "Ada", [`${long}1`]: "one", [`${long}2`]: "two", zed: "three" };
+    writeFileSync(join(home.sourceOf(many), MANIFEST), manifestText(many, { publisher }));
+    await home.json(["agents", "diff", many]);
+    await goTo(page, `/agents/${many}/permissions`);
+    const moved = page.getByRole("region", { name: "What moved since you approved" });
+    const added = moved.getByRole("group").filter({ hasText: "New files" });
+    await added.getByText("New files").click();
+    expect(await added.locator("summary").innerText()).toBe("New files 300 files");
+    const entries = await added.getByRole("listitem").allInnerTexts();
+    expect(entries).toHaveLength(51);
+    expect(entries.at(-1)).toBe("and 250 more");
+    await moved.getByText("Changed files").waitFor();
+    const fields = async (): Promise<unknown> =>
+      (await moved.getByRole("listitem").filter({ hasText: "publisher." }).allInnerTexts()).map((text) =>
+        text.split(/\s/).at(-1),
+      );
+    expect(await fields()).toEqual(["one", "two", "three"]);
+    // What is no longer so leaves the list that is on the screen, the names that are cut alike too.
+    await page.route(`**/agents/${many}`, async (route) => {
+      const response = await route.fetch();
+      const agent = (await response.json()) as AgentDetailJson;
+      agent.drift?.diff.fields.splice(0, 2);
+      await route.fulfill({ response, json: agent });
+    });
+    await home.fails(["agents", "run", many]);
+    await expect.poll(fields).toEqual(["three"]);
+    await page.unroute(`**/agents/${many}`);
+    expect(person.faults.filter((fault) => !fault.includes("403"))).toEqual([]);
+  });
+
+  test("or failed keeps title and text of each step together on a telephone", async () => {
+    const fails = "com.example.fails";
+    const files = { "bin/agent": { text: "#!/bin/sh\nkill -ABRT $$\n", mode: 0o755 } };
+    await smallAgentAt(
+      home,
+      fails,
+      "enabled",
+      { permissions: [READ], resources: { memory: { limit: "256Mi" } } },
+      files,
+    );
+    await home.cli(["agents", "run", fails]);
+    await goTo(page, `/agents/${fails}`);
+    const steps = page.getByRole("list", { name: "Steps of this agent" }).getByRole("listitem");
+    await steps
+      .last()
+      .getByText(/its memory was limited/)
+      .waitFor();
+    await page.setViewportSize({ width: 360, height: 740 });
+    const places = await page.evaluate<[number, number, number][]>(`
+      [...document.querySelectorAll(".rail-step")].map((step) => {
+        const [name, text] = [".rail-name", ".rail-text"].map((part) => step.querySelector(part).getBoundingClientRect());
+        return [text.top - name.bottom, name.top, text.height];
+      })`);
+    const heights = places.map(([, , height]) => height);
+    expect(heights[3]).toBeGreaterThan((heights[2] ?? 0) * 1.5);
+    for (const [gap] of places) expect(gap).toBeLessThan(4);
+    expect(places[2]?.[1]).toBe(places[3]?.[1]);
+    await page.setViewportSize({ width: 1280, height: 860 });
   });
 });

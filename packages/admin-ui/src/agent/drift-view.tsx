@@ -1,10 +1,8 @@
-import type { DriftJson } from "@opensentience/protocol";
+import { type DriftJson, readFiles } from "@opensentience/protocol";
 import type { ReactNode } from "react";
 import { OutsideText } from "../ui/outside-text.tsx";
 import { NextStep } from "../ui/problem-box.tsx";
 import { counted } from "../ui/time.tsx";
-
-const SHOWN_FILES = 50;
 
 /** What moved since the approval, by meaning: first what the agent may do more, then what it is, then its files. */
 export function DriftView({ drift }: { drift: DriftJson }) {
@@ -21,13 +19,13 @@ export function DriftView({ drift }: { drift: DriftJson }) {
             <Code text={permission} />
           </Change>
         ))}
-        {permissions.widened.map(({ from, to }) => (
-          <Change key={`w${to}`} sign="+" what="Asks for a wider one" tone="bad">
+        {permissions.widened.map(({ from, to }, index) => (
+          <Change key={`w${index}`} sign="+" what="Asks for a wider one" tone="bad">
             <FromTo from={from} to={to} />
           </Change>
         ))}
-        {permissions.narrowed.map(({ from, to }) => (
-          <Change key={`n${to}`} sign="−" what="Asks for a narrower one" tone="ok">
+        {permissions.narrowed.map(({ from, to }, index) => (
+          <Change key={`n${index}`} sign="−" what="Asks for a narrower one" tone="ok">
             <FromTo from={from} to={to} />
           </Change>
         ))}
@@ -46,8 +44,9 @@ export function DriftView({ drift }: { drift: DriftJson }) {
             <FromTo from={commit.from.slice(0, 12)} to={commit.to.slice(0, 12)} />
           </Change>
         )}
-        {fields.map(({ field, from, to }) => (
-          <Change key={field} sign="~" what={<OutsideText text={field} />} tone="warn">
+        {/* Long names are cut, and two of them may then read alike; two permissions may become one. */}
+        {fields.map(({ field, from, to }, index) => (
+          <Change key={`f${index}`} sign="~" what={<OutsideText text={field} />} tone="warn">
             <FromTo from={from} to={to} />
           </Change>
         ))}
@@ -92,20 +91,23 @@ function Code({ text }: { text: string }) {
   );
 }
 
-function Files({ title, sign, paths }: { title: string; sign: string; paths: readonly string[] }) {
+type FilesProps = { title: string; sign: string; paths: readonly string[] };
+
+function Files({ title, sign, paths }: FilesProps) {
   if (paths.length === 0) return null;
+  const { named, more } = readFiles(paths);
   return (
     <details className="files" open={paths.length <= 12}>
       <summary>
-        {title} <span className="muted">{counted(paths.length, "file")}</span>
+        {title} <span className="muted">{counted(named.length + more, "file")}</span>
       </summary>
       <ul>
-        {paths.slice(0, SHOWN_FILES).map((path) => (
+        {named.map((path) => (
           <li key={path}>
             <span aria-hidden="true">{sign}</span> <Code text={path} />
           </li>
         ))}
-        {paths.length > SHOWN_FILES && <li className="muted">and {paths.length - SHOWN_FILES} more</li>}
+        {more > 0 && <li className="muted">and {more.toLocaleString()} more</li>}
       </ul>
     </details>
   );
