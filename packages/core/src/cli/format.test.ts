@@ -69,7 +69,7 @@ describe("short forms", () => {
   ])("%d ms is %s", (ms, text) => expect(duration(ms)).toBe(text));
 
   test("sizes, counts, clipping", () => {
-    expect([size(null), size(900), size(1536), size(5 * 1024 ** 3)]).toEqual(["-", "900 B", "1.5 KiB", "5.0 GiB"]);
+    expect([size(null), size(900), size(1536), size(5 * 1024 ** 3)]).toEqual(["-", "1 KiB", "2 KiB", "5 GiB"]);
     expect([counted(1, "agent"), counted(0, "agent")]).toEqual(["1 agent", "0 agents"]);
     expect(clip("äöü€x", 3)).toBe("äö…");
     expect(oneLine("a\n\tb")).toBe("a b");

@@ -5,7 +5,7 @@
  * and goes through `safeText`, so that no output of an agent can move the cursor or forge a line. Only `Painted`
  * cells keep their colour codes, and their text is made safe before it is painted.
  */
-import { safeText } from "@opensentience/protocol";
+import { safeText, sizeText } from "@opensentience/protocol";
 
 export type Color = "red" | "green" | "yellow" | "blue" | "dim" | "bold";
 const CODES: Record<Color, [number, number]> = {
@@ -117,15 +117,7 @@ export function duration(ms: number): string {
 
 /** Bytes with a binary unit, e.g. `12.3 MiB`; `-` for null. */
 export function size(bytes: number | null): string {
-  if (bytes === null) return "-";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+  return bytes === null ? "-" : sizeText(bytes);
 }
 
 /** `1 agent`, `2 agents`. */

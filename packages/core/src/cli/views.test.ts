@@ -52,7 +52,7 @@ const RUN: PsItemJson = {
 test("runs show how they ended", () => {
   expect(endOf(RUN)).toBe("exit code 3 (exited early)");
   expect(endOf({ exit_code: null, signal: "SIGKILL", reason: null })).toBe("signal SIGKILL");
-  expect(runRows(plain, [RUN])).toContain("2.0 KiB");
+  expect(runRows(plain, [RUN])).toContain("2 KiB");
   expect(runRows(plain, [{ ...RUN, uptime_ms: 5_000, uptime_is_least: true }])).toContain("≥ 5.0 s");
   expect(runRows(plain, [{ ...RUN, uptime_ms: 0, uptime_is_least: true }])).toContain("unknown");
 });

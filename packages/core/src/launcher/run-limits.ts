@@ -6,7 +6,7 @@
  * control groups, the kernel holds the whole tree to its memory, number of processes and processor time; elsewhere a limit of
  * processor time is only recorded.
  */
-import { sizeText, type Enforcement, type Manifest } from "@opensentience/protocol";
+import { limitText, sizeText, type Enforcement, type Manifest } from "@opensentience/protocol";
 import type { BoxLimits, GroupHeld, GroupLimits } from "../sandbox/sandbox.ts";
 
 export type RunLimits = {
@@ -79,13 +79,13 @@ export function limitsHeld(
 
 /** Why Core ended a run. Between two looks a run grows on, so what was found may be far over its limit. */
 export function memoryOver(bytes: number, limitBytes: number): string {
-  return `its memory had grown to ${overText(bytes, limitBytes)} when Core looked; its limit is ${sizeText(limitBytes)}`;
+  return `its memory had grown to ${overText(bytes, limitBytes)} when Core looked; its limit is ${limitText(limitBytes)}`;
 }
 
 /** Two sizes that read the same say nothing of why a run was ended. */
 function overText(bytes: number, limitBytes: number): string {
-  const text = sizeText(bytes);
-  if (text !== sizeText(limitBytes)) return text;
+  const text = limitText(bytes);
+  if (text !== limitText(limitBytes)) return text;
   const over = bytes - limitBytes;
   return `${text} and ${over < 1024 ? `${over} byte${over === 1 ? "" : "s"}` : sizeText(over)}`;
 }
@@ -96,7 +96,7 @@ export const DATA_OVER_LIMIT = "its data folder held";
 /** The same for its data folder; MAX_SAFE_INTEGER stands for too many files to count. */
 export function diskOver(bytes: number, limitBytes: number, folder: string): string {
   const held = bytes === Number.MAX_SAFE_INTEGER ? "too many files" : overText(bytes, limitBytes);
-  return `${DATA_OVER_LIMIT} ${held} when Core looked; its limit is ${sizeText(limitBytes)}; empty ${folder} by hand`;
+  return `${DATA_OVER_LIMIT} ${held} when Core looked; its limit is ${limitText(limitBytes)}; empty ${folder} by hand`;
 }
 
 type LimitedEnd = { exitCode: number | null; signal: string | null; limitsHit?: readonly string[] | undefined };
@@ -114,7 +114,7 @@ export function limitNotes(
   const cause = causeOf(end, limits);
   if (cause !== undefined) return { note: ` (${cause})`, cause };
   const had = [
-    ...(limits.memoryBytes === undefined ? [] : [`its memory was limited to ${sizeText(limits.memoryBytes)}`]),
+    ...(limits.memoryBytes === undefined ? [] : [`its memory was limited to ${limitText(limits.memoryBytes)}`]),
     ...(isForkSilent ? [`its processes and threads were limited to ${limits.processes}`] : []),
   ];
   return { note: end.exitCode === 0 || had.length === 0 ? "" : ` (${had.join(", ")})`, cause };
@@ -126,10 +126,10 @@ function causeOf({ signal, limitsHit = [] }: LimitedEnd, limits: RunLimits): str
   const causes = [
     ...(limitsHit.includes("pids") ? [`it wanted more than the ${processes} processes it may have`] : []),
     ...(signal === "SIGXFSZ" && diskBytes !== undefined
-      ? [`a file grew over the limit of ${sizeText(diskBytes)}`]
+      ? [`a file grew over the limit of ${limitText(diskBytes)}`]
       : []),
     ...(limitsHit.includes("memory") && memoryBytes !== undefined
-      ? [`the kernel ended what was over its limit of memory, ${sizeText(memoryBytes)}`]
+      ? [`the kernel ended what was over its limit of memory, ${limitText(memoryBytes)}`]
       : []),
   ];
   return causes.length === 0 ? undefined : causes.join(", ");
