@@ -148,6 +148,28 @@ describe.skipIf(!hasChromium)("a server on another port of this address", () => 
     await signedIn();
   });
 
+  test("a link of its page that somebody follows is refused in words that say what to do", async () => {
+    other.answer = (_request, response) =>
+      response.end(`<!doctype html><title>other</title><a href="${core}">core</a>`);
+    const reader = await operator.tab();
+    await reader.goto(there);
+    const answered = reader.waitForResponse(core);
+    await reader.getByRole("link", { name: "core" }).click();
+    expect((await answered).status()).toBe(403);
+    await reader.getByRole("heading", { name: "This page does not open from a link" }).waitFor();
+    await reader.getByText("opensentience open").waitFor();
+    await reader.setViewportSize({ width: 360, height: 740 });
+    const isWide = "document.documentElement.scrollWidth > innerWidth";
+    expect(await reader.evaluate(isWide)).toBe(false);
+    // Reloading is refused still, as the text says; what the operator types is not.
+    await reader.reload();
+    await reader.getByRole("heading", { name: "This page does not open from a link" }).waitFor();
+    await reader.goto(core);
+    await reader.getByRole("navigation", { name: "Screens" }).waitFor();
+    await reader.close();
+    expect(operator.faults.splice(0)).toEqual([`request: ${there}`]);
+  });
+
   test("a cookie of the same name that it sets signs the operator out, says so, and does no more", async () => {
     const [cookie = ""] = other.cookies;
     other.answer = (_request, response) => {

@@ -108,6 +108,60 @@ describe("an origin that is not exactly ours", () => {
   });
 });
 
+describe("a link of another page", () => {
+  const FOLLOWED = {
+    accept: "text/html,application/xhtml+xml,*/*;q=0.8",
+    "sec-fetch-site": "cross-site",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-dest": "document",
+    "sec-fetch-user": "?1",
+  };
+
+  test("a link of another page is refused with words for a person, the same for everybody", async () => {
+    const texts = new Set<string>();
+    for (const site of ["cross-site", "same-site"])
+      for (const headers of [{}, { cookie: me.cookie }, proof(me)])
+        for (const target of ["/", "/api/v1/agents", "/nothing?q=<script>alert(1)</script>"]) {
+          const answer = await page.ask("GET", target, {
+            headers: { ...FOLLOWED, "sec-fetch-site": site, ...headers },
+          });
+          expect(answer.status).toBe(403);
+          const said = Object.fromEntries(answer.headers);
+          expect(said).toMatchObject({
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": expect.stringMatching(/^default-src 'none'; (?!.*(-src|unsafe)).*sandbox$/),
+            "cache-control": "no-store",
+            "x-frame-options": "DENY",
+            "x-content-type-options": "nosniff",
+          });
+          expect(said).not.toHaveProperty("set-cookie");
+          texts.add(answer.text);
+        }
+    expect(texts.size).toBe(1);
+    const [text = ""] = texts;
+    expect(text).toContain("<code>opensentience open</code>");
+    expect(text).not.toMatch(/<script|<style|<a |<img|<link|<form|[a-z]+=.*(https?:|javascript:)| on\w+=/i);
+    for (const secret of [String(page.port), page.token, me.cookie]) expect(text).not.toContain(secret);
+  });
+
+  test.each<[string, string, Record<string, string>]>([
+    ["a frame", "GET", { "sec-fetch-dest": "iframe" }],
+    ["a fetch", "GET", { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty" }],
+    ["what takes no HTML", "GET", { accept: "application/json" }],
+    ["a form", "POST", { "content-type": "application/json" }],
+    ["a page with an origin", "GET", { origin: "https://evil.example" }],
+    ["a doubled mode", "GET", { "Sec-Fetch-Mode": "navigate" }],
+  ])("is JSON for everything else: %s", async (_what, method, headers) => {
+    expectRefusal(await page.ask(method, "/", { headers: { ...FOLLOWED, ...headers } }), 403, "web.origin_refused");
+  });
+
+  test("and every other refusal is JSON for a navigation too", async () => {
+    const typed = { ...FOLLOWED, "sec-fetch-site": "none" };
+    expectRefusal(await page.ask("GET", "/api/v1/agents", { headers: typed }), 401, "web.not_signed_in");
+    expectRefusal(await page.ask("GET", "/", { headers: FOLLOWED, host: "evil.example" }), 421, "");
+  });
+});
+
 describe("a target that could be read in two ways", () => {
   test.each([
     ["/assets/../api/v1/agents"],

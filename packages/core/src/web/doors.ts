@@ -13,8 +13,9 @@ import { CoreError, newId } from "@opensentience/protocol";
 import type { Hono } from "hono";
 import { setAnswerHeaders, type DoorName } from "./answer-headers.ts";
 import { boundedServer } from "./connections.ts";
-import { judge, statusOf, type Caller, type GuardRules } from "./guard.ts";
+import { isNavigation, judge, statusOf, type Caller, type GuardRules } from "./guard.ts";
 import { problemBody, problemHeaders } from "./problem.ts";
+import { refusedPage } from "./refused-page.ts";
 
 /** What a handler knows of its request beyond what was sent. */
 export type DoorBindings = {
@@ -102,7 +103,7 @@ function answering(
       passed.set(request, { caller: admit(request), requestId });
     } catch (error) {
       if (!(error instanceof CoreError)) throw error;
-      refuse(response, error);
+      refuse(request, response, error);
       onRefused(error, requestId);
       return;
     }
@@ -110,10 +111,12 @@ function answering(
   };
 }
 
-function refuse(response: ServerResponse, error: CoreError): void {
+function refuse(request: IncomingMessage, response: ServerResponse, error: CoreError): void {
   const status = statusOf(error);
   // A caller under a wrong name learns nothing, not even who answers.
   if (status === 421) return void response.writeHead(status).end();
+  const page = refusedPage(error, isNavigation(request));
+  if (page !== undefined) return void response.writeHead(status, page.headers).end(page.text);
   response.writeHead(status, problemHeaders(status)).end(problemBody(error, status));
 }
 

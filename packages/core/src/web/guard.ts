@@ -73,6 +73,14 @@ export function judge(request: RequestHead, rules: GuardRules): Caller {
       });
 }
 
+/** Whether a whole tab waits for the answer, for somebody to read: a link was followed, with no form sent. */
+export function isNavigation(request: RequestHead): boolean {
+  const headers = new Heads(request.rawHeaders);
+  const is = (name: string, value: string): boolean => headers.all(name).join("\n") === value;
+  const asked = request.method === "GET" && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+  return asked && headers.all("origin").length === 0 && /\btext\/html\b/i.test(headers.all("accept").join());
+}
+
 function isPublic(method: string, path: string): boolean {
   if (method === "POST") return path === "/sign-in";
   return READS.has(method) && (path === "/" || path === "/healthz" || ASSET.test(path));
