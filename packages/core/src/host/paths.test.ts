@@ -48,8 +48,9 @@ describe("the paths of a home", () => {
       expect(path.startsWith(one.home)).toBe(true);
   });
 
-  test("of an agent lie below its own folder", async () => {
-    const folders = agentFolders(await pathsOf("/h", undefined, 0), "com.example.echo");
+  test("of an agent lie below its own folder, but for its logs, which outlast it", async () => {
+    const { logs, ...folders } = agentFolders(await pathsOf("/h", undefined, 0), "com.example.echo");
+    expect(logs).toBe("/h/logs/com.example.echo");
     expect(folders.source).toBe("/h/agents/com.example.echo/src");
     for (const path of Object.values(folders)) expect(path.startsWith(folders.root)).toBe(true);
     // Core's own records are outside of what the agent's code may think of as its own.
