@@ -16,6 +16,7 @@ const REPOSITORY = resolve(import.meta.dirname, "..");
 const CORE = join(REPOSITORY, "packages/core");
 /** One file without imports, which an agent carries with it: it has no registry to fetch it from. */
 const SDK = join(REPOSITORY, "packages/sdk/src/index.ts");
+const THREAD = join(CORE, "src/storage/reading-worker.ts");
 const EXAMPLE = join(REPOSITORY, "examples/agents/hello-tools");
 const MINIMUM_NODE = 24;
 
@@ -48,6 +49,8 @@ export async function buildBundle(): Promise<boolean> {
       chunkFileNames: "[name]-[hash].cjs",
       codeSplitting: { groups: [{ name: "words", test: NEEDED_BY_EVERY_COMMAND }] },
     });
+    // A thread of Core, from a file of its own.
+    await bundle({ "reading-worker": THREAD }, staging, { format: "cjs", entryFileNames: "[name].cjs" });
     // An agent imports it, from a file of its own.
     await bundle({ sdk: SDK }, staging, { format: "esm", entryFileNames: "[name].js" });
     writeFileSync(join(staging, "bin.cjs"), GUARD);

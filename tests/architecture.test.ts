@@ -115,7 +115,8 @@ const CAPABILITIES: Rules["capabilities"] = {
   "node:inspector": NOBODY,
   "node:module": NOBODY,
   "node:vm": NOBODY,
-  "node:worker_threads": NOBODY,
+  // Core's own statements beside Core, that read all of the database.
+  "node:worker_threads": [`${CORE}/storage/reading-thread.ts`, `${CORE}/storage/reading-worker.ts`],
   // The page asks its own origin and nobody else, from one file, with the secret that neither of the others can send.
   fetch: ["packages/admin-ui/src/api/client.ts"],
   WebSocket: NOBODY,

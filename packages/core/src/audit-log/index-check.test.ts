@@ -7,7 +7,6 @@ import { exchangeIndex } from "../../../../tests/support/audit-forgery.ts";
 import { auditLogIn, tenEvents } from "../../../../tests/support/audit-in-memory.ts";
 import { Storage } from "../storage/storage.ts";
 import { type AuditLog, SYSTEM_ACT } from "./audit-log.ts";
-import { INDEX_NAMES } from "./store.ts";
 
 let folder = "";
 let storage: Storage;
@@ -37,11 +36,6 @@ function elsewhere(act: (database: DatabaseSync) => void): void {
     database.close();
   }
 }
-
-test("each index of the table is checked", () => {
-  const names = storage.all<{ name: string }>("SELECT name FROM pragma_index_list('audit_events') ORDER BY name");
-  expect(names.map(({ name }) => name)).toEqual(INDEX_NAMES.toSorted());
-});
 
 const COPY =
   "CREATE TABLE copied AS SELECT seq, event_id, actor_type, actor_id, subject_type, subject_id FROM audit_events";

@@ -84,14 +84,12 @@ export type ChainRow = [
   metadataJson: string | null,
   /** Of a tombstone: the seq of the row whose metadata it excuses, as text. */
   erasedSeq: string | null,
-  /** 1 for an act of an agent: those rows have an index of their own. */
-  isAgents: number,
 ];
 
 // SQLite writes the array in a fraction of the time in which its parts become texts of JavaScript, byte for byte as
 // JSON.stringify does. Pinned by "a row of any characters verifies".
 const CHAIN_ROWS = `SELECT seq, json_array(${HASHED_COLUMNS.join(", ")}), prev_hash, row_hash, meta_salt, metadata_json,
-  CASE WHEN event_type = 'audit.erased' AND subject_type = 'audit_event' THEN subject_id END, actor_type = 'agent'
+  CASE WHEN event_type = 'audit.erased' AND subject_type = 'audit_event' THEN subject_id END
   FROM audit_events WHERE seq > ? AND seq <= ${Number.MAX_SAFE_INTEGER} ORDER BY seq LIMIT ?`;
 
 /** Ascending from `afterSeq` (exclusive), in the table's own order. */
@@ -99,49 +97,18 @@ export function chainRowsAfter(storage: Storage, afterSeq: number, limit: number
   return storage.allArrays<ChainRow>(CHAIN_ROWS, afterSeq, limit);
 }
 
-/** An index of the table. Pinned by "each index of the table is checked". */
-export type AuditIndex = keyof typeof INDEXES;
-
-/** The key of each as a condition on an entry `i` of a row `t`, and which rows it has. */
-const INDEXES = {
-  sqlite_autoindex_audit_events_1: { key: "i.event_id = t.event_id", rows: "TRUE" },
-  audit_by_subject: { key: "i.subject_type = t.subject_type AND i.subject_id = t.subject_id", rows: "TRUE" },
-  audit_by_agent: { key: "i.actor_type = 'agent' AND i.actor_id = t.actor_id", rows: "t.actor_type = 'agent'" },
-};
-export const INDEX_NAMES: readonly AuditIndex[] = Object.keys(INDEXES) as AuditIndex[];
-
-/** Rows and one index of theirs; `+` keeps SQLite from asking anything but the whole key of the index. */
-const entries = (name: AuditIndex): string =>
-  `audit_events AS i INDEXED BY ${name} WHERE ${INDEXES[name].key} AND i.seq = +t.seq`;
-
-/** How many of the rows behind `from`, up to `to`, these indexes all lead to, by exactly their keys. Only those they have to have. */
-export function rowsIndexed(storage: Storage, names: readonly AuditIndex[], from: number, to: number): number {
-  const found = names.map((name) => `EXISTS (SELECT 1 FROM ${entries(name)})`);
-  const rows = names.map((name) => INDEXES[name].rows);
-  const [count] = storage.allArrays<[number]>(
-    `SELECT count(*) FROM audit_events AS t NOT INDEXED WHERE t.seq > ? AND t.seq <= ? AND ${[...rows, ...found].join(" AND ")}`,
-    from,
-    to,
-  );
-  return count?.[0] ?? 0;
-}
-
-/** The first of them to which it does not lead. */
-export function rowNotIndexed(storage: Storage, name: AuditIndex, from: number, to: number): number | undefined {
-  return storage.get<{ seq: number }>(
-    `SELECT t.seq FROM audit_events AS t NOT INDEXED WHERE t.seq > ? AND t.seq <= ? AND ${INDEXES[name].rows}
-      AND NOT EXISTS (SELECT 1 FROM ${entries(name)}) ORDER BY t.seq LIMIT 1`,
-    from,
-    to,
-  )?.seq;
-}
-
-/** Entries of the index. By `count(seq)`: SQLite answers `count(*)` from whichever index is smallest. */
-export function indexSize(storage: Storage, name: AuditIndex): number {
-  const where = INDEXES[name].rows.replace("t.", "");
-  return (
-    storage.get<{ size: number }>(`SELECT count(seq) AS size FROM audit_events INDEXED BY ${name} WHERE ${where}`)
-      ?.size ?? 0
+/** What does not fit in the table and its indexes, in SQLite's words; none where all does. It reads everything, in a thread. */
+export async function integrity(storage: Storage): Promise<string[]> {
+  // Of an index of some rows SQLite itself does not count the entries.
+  const count = (how: string, what: string): string =>
+    `(SELECT count(${what}) FROM audit_events ${how} WHERE actor_type = 'agent')`;
+  const [lines, surplus] = (await storage.allBeside([
+    "PRAGMA integrity_check(audit_events)",
+    `SELECT 'wrong # of entries in index audit_by_agent' AS line
+      WHERE ${count("INDEXED BY audit_by_agent", "seq")} <> ${count("NOT INDEXED", "*")}`,
+  ])) as [{ integrity_check: string }[], { line: string }[]];
+  return [...lines.map((row) => row.integrity_check), ...surplus.map(({ line }) => line)].filter(
+    (line) => line !== "ok",
   );
 }
 

@@ -4,7 +4,7 @@ import type { VerifyJson } from "@opensentience/protocol";
 import type { Storage } from "../storage/storage.ts";
 import { digestMetadata, GENESIS, hashFields, isSalt, type AuditRow } from "./chain.ts";
 import type { Checkpoint, Checkpoints } from "./checkpoints.ts";
-import { IndexCheck } from "./index-check.ts";
+import { indexProblem } from "./index-check.ts";
 import {
   chainRowsAfter,
   lastRow,
@@ -43,7 +43,8 @@ export async function verifyChain(storage: Storage, evidence: Evidence): Promise
   try {
     const recorded = recordedCheckpoint(storage);
     const scan = new Scan(storage, evidence.head, marksOf([...evidence.notes, evidence.against], recorded));
-    const found = await scan.run();
+    const indexes = indexProblem(storage);
+    const found = (await scan.run()) ?? (await indexes.then((one) => one && tampered(one.at, one.message)));
     const problem =
       found ?? notesProblem(evidence, recorded?.noteHash ?? null) ?? recordProblem(evidence.notes, recorded);
     const events = scan.previous.seq;
@@ -67,11 +68,9 @@ class Scan {
   #lastFitting = 0;
   /** Rows without metadata for which no tombstone has come yet. */
   readonly #erased = new Set<number>();
-  readonly #indexes: IndexCheck;
 
   constructor(storage: Storage, head: () => Head, marks: Head[]) {
     this.#storage = storage;
-    this.#indexes = new IndexCheck(storage);
     this.#head = head;
     this.#marks = marks;
   }
@@ -94,9 +93,7 @@ class Scan {
   async #rows(): Promise<Problem | undefined> {
     const hashesAt = Map.groupBy(this.#marks, (one) => one.seq);
     for (;;) {
-      const from = this.previous.seq;
-      const rows = chainRowsAfter(this.#storage, from, BATCH);
-      let agents = 0;
+      const rows = chainRowsAfter(this.#storage, this.previous.seq, BATCH);
       for (const row of rows) {
         const seq = row[0];
         const hash = row[3];
@@ -104,13 +101,11 @@ class Scan {
         const problem = rowProblem(row, this.previous);
         if (problem !== undefined) return tampered(this.previous.seq + 1, problem);
         this.previous = { seq, hash };
-        agents += row[7];
         this.#noteErasure(row);
         const expected = hashesAt.get(seq);
         if (expected?.some((one) => one.hash !== hash) === true) return this.#rewritten(seq);
         if (expected !== undefined) this.#lastFitting = seq;
       }
-      this.#indexes.batch(from, this.previous.seq, agents);
       // Nothing is awaited between this look at the head and the last one at the table.
       if (rows.length < BATCH || this.previous.seq >= this.#head().seq) return this.#end(this.#head());
       await nextTurn();
@@ -139,8 +134,7 @@ class Scan {
     // Pinned by "finds rows behind the head that Core knows".
     if (chainRowsAfter(this.#storage, seq, 1).length > 0)
       return tampered(seq + 1, `what follows event ${seq} was not written by Core`);
-    const hidden = this.#indexes.end(seq);
-    return hidden === undefined ? undefined : tampered(hidden.at, hidden.message);
+    return undefined;
   }
 
   #rewritten(seq: number): Problem {

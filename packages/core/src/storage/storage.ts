@@ -23,6 +23,7 @@ import {
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { CoreError } from "@opensentience/protocol";
 import { killPoint } from "../host/kill-point.ts";
+import { readInThread } from "./reading-thread.ts";
 
 export { acquireLock, type Lock } from "./lock.ts";
 
@@ -31,15 +32,20 @@ declare const txBrand: unique symbol;
 export type Tx = { readonly [txBrand]: true };
 export type Row = Record<string, SQLInputValue>;
 
+/** No other thread sees it. */
+const IN_MEMORY = ":memory:";
+
 export class Storage {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
   #inTransaction = false;
   /** Whether a commit waits for the disk now. */
   #waitsForDisk = true;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, path: string) {
     this.#db = db;
+    this.#path = path;
   }
 
   /** Opens and migrates. Throws storage.too_new, storage.corrupt or storage.unavailable; never deletes or repairs. */
@@ -51,7 +57,7 @@ export class Storage {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA secure_delete = ON;",
       );
       migrate(db, path);
-      return new Storage(db);
+      return new Storage(db, path);
     } catch (error) {
       db?.close();
       throw error instanceof CoreError ? error : storageError(error, path);
@@ -117,6 +123,11 @@ export class Storage {
     } finally {
       this.#inTransaction = false;
     }
+  }
+
+  /** As `all`, of each statement, in a thread of its own: for those that read everything. */
+  async allBeside(statements: readonly string[]): Promise<unknown[][]> {
+    return this.#path === IN_MEMORY ? statements.map((sql) => this.all(sql)) : readInThread(this.#path, statements);
   }
 
   /** Moves everything from the journal into the database and empties it: what was erased is in neither then. */
