@@ -9,11 +9,19 @@
  * Methods that change governed state take the caller's transaction, so that the change and its audit event commit
  * together; `observe` and `markVanished` make their own, one for a whole scan.
  */
-import { dirname } from "node:path";
 import { CoreError, type AgentJson, type Manifest, type RestartPolicy } from "@opensentience/protocol";
 import type { Act, AuditLog, Owed, RecordEvent } from "../audit-log/audit-log.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import * as store from "./store.ts";
+
+export {
+  isPinned,
+  manifestRepairCommand,
+  notInstalled,
+  refuseRunning,
+  reinstallCommand,
+  repairCommand,
+} from "./commands.ts";
 
 /** The seed's Catalog.AgentRecord: one row of the catalog, parsed. */
 export type AgentRecord = {
@@ -80,6 +88,11 @@ export class Catalog {
 
   all(): AgentRecord[] {
     return store.allAgents(this.#storage).map(fromRow);
+  }
+
+  /** Where each of them lies, without their manifests, which may be large. */
+  places(): store.AgentPlace[] {
+    return store.allPlaces(this.#storage);
   }
 
   /**
@@ -298,51 +311,6 @@ export class Catalog {
       new Date().toISOString(),
     );
   }
-}
-
-/** Refuses what needs an installed agent; says how to install it. */
-export function notInstalled(agent: AgentRecord): CoreError {
-  return new CoreError("install.not_installed", `${agent.agentId} is not installed`, {
-    nextStep: reinstallCommand(agent),
-  });
-}
-
-/** Throws `install.running`: the files of a running agent are not changed under its feet. */
-export function refuseRunning(agent: AgentRecord): void {
-  if (agent.status !== "running") return;
-  throw new CoreError("install.running", `${agent.agentId} is running`, {
-    nextStep: `opensentience agents stop ${agent.agentId}`,
-  });
-}
-
-/** The command that fetches the agent again; a local source has to be allowed each time. */
-export function reinstallCommand(agent: AgentRecord): string {
-  if (agent.installPath !== null && agent.commit === null)
-    return `opensentience agents install --dev ${agent.installPath}`;
-  // Only a folder that was run in place, and was removed, has no repository (`setRemoved`).
-  if (agent.gitUrl === null && agent.manifestPath !== null)
-    return `opensentience agents install --dev ${dirname(agent.manifestPath)}`;
-  const isLocal = agent.gitUrl?.startsWith("file:") === true || agent.gitUrl?.startsWith("/") === true;
-  return `opensentience agents install ${agent.agentId}${isLocal ? " --allow-local" : ""}`;
-}
-
-/** Installed by the id of a commit: that choice is left only by another ref. */
-export function isPinned(agent: AgentRecord): boolean {
-  return agent.ref !== null && agent.ref === agent.commit;
-}
-
-/**
- * The command that puts changed files back. A build begins with exactly the installed commit, so what was approved stays
- * approved; installing again would move to the newest commit of its ref.
- */
-export function repairCommand(agent: AgentRecord): string {
-  if (agent.status === "running") return `opensentience agents stop ${agent.agentId}`;
-  return agent.commit === null ? reinstallCommand(agent) : `opensentience agents build ${agent.agentId}`;
-}
-
-/** Of an agent whose manifest is broken or gone: no build can be planned without it, and an install brings the commit's own. */
-export function manifestRepairCommand(agent: AgentRecord): string {
-  return agent.status === "running" ? repairCommand(agent) : reinstallCommand(agent);
 }
 
 /** Another copy of an installed agent never changes what the catalog says about the installed one. */

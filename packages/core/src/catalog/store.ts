@@ -36,6 +36,14 @@ export function allAgents(storage: Storage): AgentRow[] {
   return storage.all("SELECT * FROM agents ORDER BY agent_id");
 }
 
+export type AgentPlace = { agentId: string; manifestPath: string | null; missingSince: string | null };
+
+export function allPlaces(storage: Storage): AgentPlace[] {
+  return storage.all(
+    'SELECT agent_id AS "agentId", manifest_path AS "manifestPath", missing_since AS "missingSince" FROM agents',
+  );
+}
+
 export function countAgents(storage: Storage): number {
   return storage.get<{ n: number }>("SELECT COUNT(*) AS n FROM agents")?.n ?? 0;
 }

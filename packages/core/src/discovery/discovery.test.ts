@@ -16,7 +16,7 @@ test("an interval shorter than a scan does not pile scans up", async () => {
   const markVanished = vi.fn<Catalog["markVanished"]>();
   const onFault = vi.fn<(what: string, error: unknown) => void>();
   const discovery = new Discovery({
-    catalog: { all: () => [], find: () => undefined, markVanished, markPresent: () => {} } as unknown as Catalog,
+    catalog: { places: () => [], find: () => undefined, markVanished, markPresent: () => {} } as unknown as Catalog,
     settings: { roots: [root], prune: [], intervalMs: 1 },
     agentsFolder: join(root, "agents"),
     systemAct: { actor: { type: "system", id: "core" }, correlationId: null },

@@ -180,7 +180,7 @@ export class Discovery {
 
   /** What lay below the roots that were scanned, and `outside`; to be called only when the scan saw everything. */
   #markVanished(roots: string[], present: Set<string>, outside: readonly string[]): number {
-    const vanished = this.#deps.catalog.all().filter(({ manifestPath: path }) => {
+    const vanished = this.#deps.catalog.places().filter(({ manifestPath: path }) => {
       return path !== null && !present.has(dirname(path)) && liesBelow(roots, path);
     });
     const agentIds = [...vanished.map(({ agentId }) => agentId), ...outside];
@@ -191,7 +191,7 @@ export class Discovery {
   /** A folder that is run in place may lie where no scan comes. Whether it is there is asked; it is not read. */
   async #lookOutside(roots: string[]): Promise<{ gone: string[]; back: string[] }> {
     const outside = this.#deps.catalog
-      .all()
+      .places()
       .filter(({ manifestPath: path }) => path !== null && !liesBelow(roots, path));
     const answers = await Promise.all(
       outside.map(({ manifestPath }) => answerInTime(isThere(manifestPath ?? ""), LOOKING_MS, undefined)),
