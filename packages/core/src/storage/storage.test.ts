@@ -23,10 +23,31 @@ function withStorage<T>(act: (storage: Storage) => T): T {
   }
 }
 
+async function withOpen(act: (storage: Storage) => Promise<void>): Promise<void> {
+  const storage = Storage.open(path);
+  try {
+    await act(storage);
+  } finally {
+    storage.close();
+  }
+}
+
 const INSERT_AGENT =
   "INSERT INTO agents (agent_id, name, version, description, manifest_json, discovered_at, last_seen_at, status) VALUES (?, 'n', '1.0.0', 'd', '{}', 't', 't', 'installed')";
 const INSERT_EVENT = `INSERT INTO audit_events (seq, event_id, at, event_type, severity, outcome, observer, actor_type, actor_id, subject_type, subject_id, metadata_json, meta_salt, meta_digest, prev_hash, row_hash)
   VALUES (?, ?, 't', 'core.started', 'info', 'ok', 'o', 'system', 's', 'core', 'c', '{}', '00', 'd', 'p', 'r')`;
+
+test("statements that read everything wait for each other, and one that fails is in nobody's way", async () => {
+  await withOpen(async (storage) => {
+    const good = storage.allBeside(["SELECT 1 AS one", "SELECT count(*) AS agents FROM agents"]);
+    const bad = storage.allBeside(["SELECT * FROM nowhere"]);
+    const late = storage.allBeside(["SELECT 2 AS two"]);
+    await expect(bad).rejects.toThrow("no such table: nowhere");
+    expect([await good, await late]).toEqual([[[{ one: 1 }], [{ agents: 0 }]], [[{ two: 2 }]]]);
+    const write = storage.allBeside(["DELETE FROM agents"]);
+    await expect(write).rejects.toThrow("readonly");
+  });
+});
 
 describe("the lock of a home", () => {
   test("is held by one, released on demand, and free again", () => {
