@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { auditLogIn, tenEvents } from "../../../../tests/support/audit-in-memory.ts";
+import { auditLogIn, disposeLog, logOfTen } from "../../../../tests/support/audit-log.ts";
 import { Storage } from "../storage/storage.ts";
 import { type AuditLog, Checkpoints, SYSTEM_ACT } from "./audit-log.ts";
 
@@ -11,20 +10,14 @@ let folder = "";
 let storage: Storage;
 let audit: AuditLog;
 let torn: number[];
-const open = (): Promise<AuditLog> => auditLogIn(folder, storage, (bytes) => torn.push(bytes));
+const onTornNote = (bytes: number): void => void torn.push(bytes);
+const open = (): Promise<AuditLog> => auditLogIn(folder, storage, onTornNote);
 
 beforeEach(async () => {
   torn = [];
-  folder = mkdtempSync(join(tmpdir(), "os-checkpoints-"));
-  storage = Storage.open(":memory:");
-  audit = await open();
-  await tenEvents(audit);
+  ({ folder, storage, audit } = await logOfTen({ onTornNote }));
 });
-afterEach(async () => {
-  await audit.close();
-  storage.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => disposeLog({ folder, storage, audit }));
 
 function started(id: string): string {
   return audit.record({ type: "core.started", act: SYSTEM_ACT, subject: { type: "core", id } });

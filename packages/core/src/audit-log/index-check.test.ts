@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { exchangeIndex } from "../../../../tests/support/audit-forgery.ts";
-import { auditLogIn, tenEvents } from "../../../../tests/support/audit-in-memory.ts";
+import { disposeLog, logOfTen } from "../../../../tests/support/audit-log.ts";
 import { Storage } from "../storage/storage.ts";
 import { type AuditLog, SYSTEM_ACT } from "./audit-log.ts";
+import { indexProblem } from "./index-check.ts";
 
 let folder = "";
 let storage: Storage;
@@ -14,18 +13,11 @@ let audit: AuditLog;
 
 const AGENT = { type: "agent", id: "com.example.hidden" } as const;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "os-indexes-"));
-  storage = Storage.open(join(folder, "db"));
-  audit = await auditLogIn(folder, storage);
-  await tenEvents(audit);
+  ({ folder, storage, audit } = await logOfTen({ file: "db" }));
   const act = { actor: AGENT, correlationId: null };
   for (const id of ["a", "b"]) audit.record({ type: "core.started", act, subject: { type: "tool", id } });
 });
-afterEach(async () => {
-  await audit.close();
-  storage.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => disposeLog({ folder, storage, audit }));
 
 /** Another program with the file open. */
 function elsewhere(act: (database: DatabaseSync) => void): void {
@@ -130,6 +122,12 @@ test.each([
     first_bad_seq: null,
     message: `the schema of the audit log was changed: ${name} is not what Core made`,
   });
+});
+
+test("a database that cannot be read is a problem, and no rejection that nobody waits for", async () => {
+  const closed = Storage.open(":memory:");
+  closed.close();
+  expect(await indexProblem(closed)).toEqual({ at: null, message: expect.stringContaining("cannot be read") });
 });
 
 test("what is no part of the log may be there, and a database that was packed is the same", async () => {

@@ -12,11 +12,11 @@ export type IndexProblem = { at: number | null; message: string };
 
 /** Never rejects. Takes about as long as the verification beside which it runs. */
 export async function indexProblem(storage: Storage): Promise<IndexProblem | undefined> {
-  const changed = changedInSchema(storage);
-  // What an index is compared with is its own definition.
-  if (changed !== undefined)
-    return { at: null, message: `the schema of the audit log was changed: ${changed} is not what Core made` };
   try {
+    const changed = changedInSchema(storage);
+    // What an index is compared with is its own definition.
+    if (changed !== undefined)
+      return { at: null, message: `the schema of the audit log was changed: ${changed} is not what Core made` };
     return problemIn(await integrity(storage));
   } catch {
     return { at: null, message: "the table of the audit log or an index of it cannot be read" };

@@ -1,9 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Storage } from "../storage/storage.ts";
-import { auditLogIn, tenEvents } from "../../../../tests/support/audit-in-memory.ts";
+import { auditLogIn, disposeLog, logOfTen } from "../../../../tests/support/audit-log.ts";
 import { type AuditLog, SYSTEM_ACT } from "./audit-log.ts";
 import { digestMetadata, GENESIS, hashRow, type AuditRow } from "./chain.ts";
 import { rowsMatching } from "./store.ts";
@@ -15,16 +14,9 @@ let audit: AuditLog;
 const open = (): Promise<AuditLog> => auditLogIn(folder, storage);
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "os-verify-"));
-  storage = Storage.open(":memory:");
-  audit = await open();
-  await tenEvents(audit);
+  ({ folder, storage, audit } = await logOfTen());
 });
-afterEach(async () => {
-  await audit.close();
-  storage.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => disposeLog({ folder, storage, audit }));
 
 test("a row of any characters verifies", async () => {
   const controls = Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)).join("");

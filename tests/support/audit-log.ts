@@ -1,8 +1,10 @@
 /** An audit log without a Core: its files in a folder, its table where the caller wants it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AuditLog, Checkpoints, Redactor, SYSTEM_ACT } from "../../packages/core/src/audit-log/audit-log.ts";
 import { JournalFile } from "../../packages/core/src/host/journal-file.ts";
-import type { Storage } from "../../packages/core/src/storage/storage.ts";
+import { Storage } from "../../packages/core/src/storage/storage.ts";
 
 /** `onTornNote`: as for `Checkpoints.open`. */
 export async function auditLogIn(
@@ -24,8 +26,27 @@ export async function auditLogIn(
   });
 }
 
+export type OpenLog = { folder: string; storage: Storage; audit: AuditLog };
+
+/** Ten events in a folder of their own; the table in memory, or in that file of the folder. */
+export async function logOfTen(
+  options: { file?: string; onTornNote?: (bytes: number) => void } = {},
+): Promise<OpenLog> {
+  const folder = mkdtempSync(join(tmpdir(), "os-audit-log-"));
+  const storage = Storage.open(options.file === undefined ? ":memory:" : join(folder, options.file));
+  const audit = await auditLogIn(folder, storage, options.onTornNote);
+  await tenEvents(audit);
+  return { folder, storage, audit };
+}
+
+export async function disposeLog({ folder, storage, audit }: OpenLog): Promise<void> {
+  await audit.close();
+  storage.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+
 /** With a checkpoint of the first 3 and one of the first 7. */
-export async function tenEvents(audit: AuditLog): Promise<void> {
+async function tenEvents(audit: AuditLog): Promise<void> {
   for (let seq = 1; seq <= 10; seq += 1) {
     audit.record({
       type: "core.started",
