@@ -71,6 +71,9 @@ export type AuditLogDeps = {
   onOwed?: (what: string, error: unknown) => void;
 };
 
+/** The number of an event, as text: of a whole number that JavaScript has. */
+const SEQ = /^\d{1,15}$/;
+
 export class AuditLog {
   /** Why Core must not go on with this log, or null. */
   readonly problem: string | null;
@@ -204,7 +207,7 @@ export class AuditLog {
   find(id: string): AuditEventJson | undefined {
     this.#settle();
     const { storage } = this.#deps;
-    const row = /^\d{1,15}$/.test(id) ? rowBySeq(storage, Number(id)) : rowByEventId(storage, id);
+    const row = SEQ.test(id) ? rowBySeq(storage, Number(id)) : rowByEventId(storage, id);
     return row === undefined ? undefined : eventOfRow(row);
   }
 
@@ -220,7 +223,7 @@ export class AuditLog {
   ): { items: AuditEventJson[]; next: string | null } {
     this.#settle();
     const before = page.cursor === undefined ? undefined : Number(page.cursor);
-    if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) {
+    if (page.cursor !== undefined && !SEQ.test(page.cursor)) {
       throw new CoreError("usage.invalid", "the cursor is not one that a list gave out", {
         nextStep: "opensentience audit list",
       });

@@ -15,7 +15,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { CoreError, namesText, newId, shortId, shortName, type BuildPlanJson } from "@opensentience/protocol";
-import { notYetRecorded, SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
+import { SYSTEM_ACT, type Act, type AuditLog, type Redactor } from "../audit-log/audit-log.ts";
 import { notInstalled, refuseRunning, reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import { killPoint } from "../host/kill-point.ts";
@@ -150,10 +150,9 @@ export class Build {
       } catch (thrown) {
         const error = endedBy(agentId, thrown);
         const durationMs = performance.now() - startedMs;
-        const isOnRecord = this.#deps.catalog.recordOutcome(agentId, `the failed build of ${agentId}`, () =>
+        throw this.#deps.catalog.recordFailed(agentId, `the failed build of ${agentId}`, error, () =>
           recordFailure(this.#deps, agent, error, hosts, ownAct, durationMs),
         );
-        throw isOnRecord ? error : notYetRecorded(error);
       }
     } finally {
       release();

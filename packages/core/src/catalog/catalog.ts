@@ -10,7 +10,7 @@
  * together; `observe` and `markVanished` make their own, one for a whole scan.
  */
 import { CoreError, type AgentJson, type Manifest, type RestartPolicy } from "@opensentience/protocol";
-import type { Act, AuditLog, Owed, RecordEvent } from "../audit-log/audit-log.ts";
+import { notYetRecorded, type Act, type AuditLog, type Owed, type RecordEvent } from "../audit-log/audit-log.ts";
 import type { Storage, Tx } from "../storage/storage.ts";
 import * as store from "./store.ts";
 
@@ -128,6 +128,11 @@ export class Catalog {
     const owed = this.#audit.owed.record(what, write);
     if (owed !== undefined && this.#claims.has(agentId)) this.#owed.set(agentId, owed);
     return owed === undefined;
+  }
+
+  /** The same of an act that failed by `error`; answers what to tell. */
+  recordFailed(agentId: string, what: string, error: unknown, write: () => void): unknown {
+    return this.recordOutcome(agentId, what, write) ? error : notYetRecorded(error);
   }
 
   /** Resolves when no act holds any agent. */

@@ -14,6 +14,7 @@ import { CoreError, type ScanReportJson } from "@opensentience/protocol";
 import type { Act } from "../audit-log/audit-log.ts";
 import type { Catalog, Sighting } from "../catalog/catalog.ts";
 import { readManifest } from "../manifest/manifest.ts";
+import { isWithin } from "../host/paths.ts";
 import { answerInTime } from "./answer-in-time.ts";
 import { FolderMemory } from "./folder-memory.ts";
 import { Mounts } from "./mounts.ts";
@@ -205,7 +206,7 @@ export class Discovery {
 
 function liesBelow(roots: readonly string[], manifestPath: string): boolean {
   const folder = dirname(manifestPath);
-  return roots.some((root) => folder === root || folder.startsWith(`${root}/`));
+  return roots.some((root) => isWithin(folder, root));
 }
 
 /** Undefined where that cannot be told: a folder that may not be entered, a file server that fails. */

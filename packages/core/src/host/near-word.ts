@@ -1,20 +1,11 @@
 /** A word that is not known, and the known one that was most likely meant. */
 
 /**
- * The known word that was most likely meant: within so many edits (two letters that changed places count as one) as its length allows, or the only one that
- * ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
+ * The known word that was most likely meant: within so many edits (two letters that changed places count as one) as its
+ * length allows, or the only one that ends with `.word`. Undefined when nothing is that near; a far guess is worse than none.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const typed = word.slice(0, 80);
-  const endings = known.filter((candidate) => candidate.endsWith(`.${typed}`));
-  if (endings.length === 1) return endings[0];
-  let best: string | undefined;
-  let bestDistance = allowedEdits(typed.length) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(typed, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
+  return nearestBehind(word, known, () => 0);
 }
 
 /**
@@ -22,17 +13,27 @@ export function nearest(word: string, known: readonly string[]): string | undefi
  * net.small.ledger is not near net.small.fetcher.
  */
 export function nearestId(typed: string, known: readonly string[]): string | undefined {
-  const word = typed.slice(0, 80);
-  const endings = known.filter((id) => id.endsWith(`.${word}`));
+  return nearestBehind(typed, known, sharedLabels);
+}
+
+/** `shared`: how much of both is left out of the comparison. */
+function nearestBehind(
+  word: string,
+  known: readonly string[],
+  shared: (typed: string, candidate: string) => number,
+): string | undefined {
+  const typed = word.slice(0, 80);
+  const endings = known.filter((candidate) => candidate.endsWith(`.${typed}`));
   if (endings.length === 1) return endings[0];
-  let best: { id: string; distance: number } | undefined;
-  for (const id of known) {
-    const shared = sharedLabels(word, id);
-    const rest = word.slice(shared);
-    const distance = editDistance(rest, id.slice(shared));
-    if (distance <= allowedEdits(rest.length) && distance < (best?.distance ?? Infinity)) best = { id, distance };
+  let best: string | undefined;
+  let bestDistance = Infinity;
+  for (const candidate of known) {
+    const from = shared(typed, candidate);
+    const rest = typed.slice(from);
+    const distance = editDistance(rest, candidate.slice(from));
+    if (distance <= allowedEdits(rest.length) && distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best?.id;
+  return best;
 }
 
 /** Length of the labels that both begin with, and of what stands behind them. */

@@ -61,6 +61,11 @@ export async function pathsOf(home: string, runtimeFolder: string | undefined, u
   };
 }
 
+/** True when `path` is `folder` or lies below it; both absolute and normalised. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || folder === "/" || path.startsWith(`${folder}/`);
+}
+
 /** The folder of one agent: `src`, `data`, `build-home`, `repo.git`, `previous` live below it, its logs do not. */
 export function agentFolders(
   paths: Paths,

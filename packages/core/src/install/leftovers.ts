@@ -4,10 +4,11 @@ import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CoreError } from "@opensentience/protocol";
-import { notYetRecorded, unrecorded, type Act, type AuditLog } from "../audit-log/audit-log.ts";
+import { unrecorded, type Act, type AuditLog } from "../audit-log/audit-log.ts";
 import { reinstallCommand, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
 import { moveEntry, removeTrash } from "../host/trash.ts";
+import { isWithin } from "../host/paths.ts";
 import { failureOf } from "./request-record.ts";
 
 type Deps = {
@@ -63,7 +64,7 @@ async function foundAgainIn(agent: AgentRecord, scanRoots: readonly string[]): P
   const folder = dirname(path);
   // What a scan finds below a root that is a link has the path that the link leads to.
   const real = await Promise.all(scanRoots.map((root) => realpath(root).catch(() => root)));
-  return real.some((root) => folder === root || folder.startsWith(`${root}/`)) ? path : undefined;
+  return real.some((root) => isWithin(folder, root)) ? path : undefined;
 }
 
 async function removeData(deps: Deps, agentId: string, root: string, act: Act): Promise<void> {
@@ -82,7 +83,7 @@ async function removeData(deps: Deps, agentId: string, root: string, act: Act): 
     const failed = { type: "agent.removed", act: ownAct, subject, outcome: "failed", metadata } as const;
     const failure = failureOf(error);
     const what = `that the data of ${agentId} was not removed`;
-    throw catalog.recordOutcome(agentId, what, () => void audit.record(failed)) ? failure : notYetRecorded(failure);
+    throw catalog.recordFailed(agentId, what, failure, () => void audit.record(failed));
   }
   const metadata = { path: root, kept_data: false, phase: "data removed" };
   const isOnRecord = catalog.recordOutcome(

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { CoreError, toCoreError } from "@opensentience/protocol";
-import { notYetRecorded, type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
+import { type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
 import { notInstalled, type AgentRecord, type Catalog } from "../catalog/catalog.ts";
 import { killPoint } from "../host/kill-point.ts";
 import { ensurePrivateFolder } from "../host/private-file.ts";
@@ -223,7 +223,7 @@ function recordFailure(
     metadata: { code, message, phase: "not carried out" },
   };
   const what = `what was not carried out with ${agentId}`;
-  return catalog.recordOutcome(agentId, what, () => void audit.record(event)) ? error : notYetRecorded(error);
+  return catalog.recordFailed(agentId, what, error, () => void audit.record(event));
 }
 
 /** What a rollback puts back. Of a folder run in place there is nothing to go back to. */

@@ -1,6 +1,6 @@
 /** What the log says of a request to install, besides the swap: that it came, that nothing had to move, that it failed. */
 import { CoreError, toCoreError } from "@opensentience/protocol";
-import { notYetRecorded, type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
+import { type Act, type AuditEvent, type AuditLog } from "../audit-log/audit-log.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { SandboxMode } from "../host/config.ts";
 import type { SandboxProbe } from "../sandbox/sandbox.ts";
@@ -66,9 +66,7 @@ export function recordFailure(
     },
   };
   const what = `the failed install of ${agentId ?? url.text}`;
-  return catalog.recordOutcome(agentId ?? url.text, what, () => void audit.record(event))
-    ? error
-    : notYetRecorded(error);
+  return catalog.recordFailed(agentId ?? url.text, what, error, () => void audit.record(event));
 }
 
 /** What an act ended by that was begun and undone, in words that are true of it. */

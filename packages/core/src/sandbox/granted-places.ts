@@ -16,7 +16,8 @@ import { dirname, join, resolve } from "node:path";
 import { CoreError, matchesPath, parsePermission, pathReach, type PathReach } from "@opensentience/protocol";
 import { folderEntries } from "../host/folder-entries.ts";
 import { shellWord } from "../host/shell-word.ts";
-import { isWithin, type Place } from "./policy.ts";
+import { isWithin } from "../host/paths.ts";
+import type { Place } from "./policy.ts";
 import { isSystemPath } from "./system-view.ts";
 
 /** A box has at most so many granted places, and a pattern is looked for among at most so many names. */

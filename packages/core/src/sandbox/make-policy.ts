@@ -3,7 +3,8 @@ import { lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CoreError, parsePermission } from "@opensentience/protocol";
 import { grantedPlaces } from "./granted-places.ts";
-import { isWithin, type BoxLimits, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
+import { isWithin } from "../host/paths.ts";
+import { type BoxLimits, type BoxNetwork, type BoxPolicy, type Place } from "./policy.ts";
 import { isSystemPath, toolFolders } from "./system-view.ts";
 
 /** What of this machine is Core's and the operator's, for every policy. */

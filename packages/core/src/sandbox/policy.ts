@@ -38,8 +38,3 @@ export type BoxPolicy = {
 
 /** Of the box's own /tmp and of its /dev/shm, in bytes: they are memory of the machine. */
 export const TMP_BYTES: number = 256 * 1024 * 1024;
-
-/** True when `path` is `folder` or lies below it; both absolute and normalised. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || folder === "/" || path.startsWith(`${folder}/`);
-}

@@ -1,6 +1,7 @@
 /** What every box sees of the system it runs on: programs, libraries and the few files of /etc that programs need. */
 import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
+import { isWithin } from "../host/paths.ts";
 
 /** Read-only from the host. */
 const FOLDERS = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -89,7 +90,7 @@ function found(paths: readonly string[]): Found[] {
 
 /** True for a real path that every box can read anyway. */
 export function isSystemPath(path: string): boolean {
-  return systemView().folders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+  return systemView().folders.some((folder) => isWithin(path, folder));
 }
 
 /**

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
+import { plainPage } from "./plain-page.ts";
 
 /** Beside the bundle; when Core runs from its source, in the bundle's folder. */
 const PLACES = ["./page/", "../../dist/page/"];
@@ -26,21 +27,13 @@ const TYPES: Readonly<Record<string, string>> = {
 
 export type PageFile = { bytes: Uint8Array<ArrayBuffer>; type: string; etag: string };
 
-const NOT_BUILT = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>OpenSentience Core</title>
-</head>
-<body>
-<h1>OpenSentience Core is running</h1>
+const NOT_BUILT = plainPage(
+  "OpenSentience Core",
+  `<h1>OpenSentience Core is running</h1>
 <p>Its web page was not built. In the source folder run <code>npm run build:page</code>, then load this page again.</p>
 <p>The command line works without it: <code>opensentience help</code></p>
-</body>
-</html>
-`;
+`,
+);
 
 export class PageFiles {
   readonly #folder: URL | undefined;

@@ -7,24 +7,17 @@
  * refused with words for a person, the same for everybody".
  */
 import type { CoreError } from "@opensentience/protocol";
+import { plainPage } from "./plain-page.ts";
 
-const TEXT = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>OpenSentience Core: not opened</title>
-</head>
-<body>
-<h1>This page does not open from a link</h1>
+const TEXT = plainPage(
+  "OpenSentience Core: not opened",
+  `<h1>This page does not open from a link</h1>
 <p>Another page led your browser here. OpenSentience Core refuses that, so that no other page can act in your name. Nothing was done.</p>
 <p>To open the page, type in a terminal: <code>opensentience open</code></p>
 <p>Or, if you wanted to come here, go to the address bar and press Enter. Reloading does not help: the browser then says again who sent it.</p>
 <p><small>web.origin_refused</small></p>
-</body>
-</html>
-`;
+`,
+);
 
 const HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/html; charset=utf-8",
